@@ -1,0 +1,110 @@
+//! The one error type of the crate: a code that programs can test, a text that people can read.
+
+use thiserror::Error as ThisError;
+
+/// What went wrong, as the `code` that JavaScript sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `set` was called with an empty key.
+    KeyEmpty,
+    /// Arguments that fit no call form, or a key that has no text.
+    InvalidContext,
+    /// A row with a missing field, a field of the wrong type, or no id.
+    InvalidRow,
+    /// A value that cannot be stored.
+    InvalidValue,
+    /// A time to live that Redis cannot take.
+    InvalidTtl,
+    /// A configuration value that cannot be used.
+    InvalidConfig,
+    /// No connection before the deadline.
+    RedisUnavailable,
+    /// Connected, but no answer before the deadline.
+    RedisTimeout,
+    /// The server refused the credentials.
+    RedisAuth,
+    /// The server answered the command with an error.
+    RedisReply,
+    /// More calls wait than the configured bound allows.
+    QueueFull,
+    /// `close()` ended the connection before the call could finish.
+    Closed,
+}
+
+/// The JavaScript constructor that an error is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// `Error`
+    Error,
+    /// `TypeError`
+    TypeError,
+    /// `RangeError`
+    RangeError,
+}
+
+impl Code {
+    /// The text of the `code` property.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyEmpty => "KEY_EMPTY",
+            Self::InvalidContext => "INVALID_CONTEXT",
+            Self::InvalidRow => "INVALID_ROW",
+            Self::InvalidValue => "INVALID_VALUE",
+            Self::InvalidTtl => "INVALID_TTL",
+            Self::InvalidConfig => "INVALID_CONFIG",
+            Self::RedisUnavailable => "REDIS_UNAVAILABLE",
+            Self::RedisTimeout => "REDIS_TIMEOUT",
+            Self::RedisAuth => "REDIS_AUTH",
+            Self::RedisReply => "REDIS_REPLY",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// The constructor that fits the code: wrong types are `TypeError`, numbers out of bounds `RangeError`.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::InvalidContext | Self::InvalidRow | Self::InvalidValue => Class::TypeError,
+            Self::InvalidTtl => Class::RangeError,
+            Self::KeyEmpty
+            | Self::InvalidConfig
+            | Self::RedisUnavailable
+            | Self::RedisTimeout
+            | Self::RedisAuth
+            | Self::RedisReply
+            | Self::QueueFull
+            | Self::Closed => Class::Error,
+        }
+    }
+}
+
+/// An error on its way to JavaScript. It never holds a secret: whoever builds the text leaves passwords out.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{message}")]
+pub struct Error {
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// What went wrong, for people. Begins with the server's own words where there are any.
+    pub message: String,
+    /// The underlying failure, e.g. `connect ECONNREFUSED 127.0.0.1:6379`.
+    pub cause: Option<String>,
+}
+
+impl Error {
+    /// An error without a cause.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), cause: None }
+    }
+
+    /// The same error with the failure that led to it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+/// The crate's result type.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,17 @@
+//! Native `ioc` cache services for backtest-kit.
+//!
+//! # Layout
+//!
+//! Each layer knows only what stands below it; only [`napi`] speaks to JavaScript, and only it and its event-loop
+//! driver contain unsafe code.
+//!
+//! * [`error`], [`config`]: used by all.
+//! * [`services`]: the table of cache services, call forms and keys. Pure.
+//! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
+//! * [`map`]: the ten operations of a map over a lane, and scans. Pure.
+//! * [`napi`]: the boundary, and the driver that binds a socket to Node's event loop.
+
+pub mod config;
+pub mod error;
+pub mod redis;
+pub mod services;

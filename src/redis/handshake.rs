@@ -1,0 +1,248 @@
+//! What a new connection says before it carries calls.
+//!
+//! `HELLO 3` with credentials and a name; on a server that does not know it (older than 6.0, or an ACL that forbids it)
+//! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID` of the old one: commands that the server still holds for
+//! it (it may have been paused) must not run after the same commands have been sent again. Last, `SELECT` where the URL
+//! names a database. One request at a time; each answer decides about the next.
+
+use std::ops::Range;
+
+use crate::config::Credentials;
+use crate::redis::decode::Token;
+use crate::redis::encode::push_command;
+
+/// The name by which `CLIENT LIST` shows our connections.
+pub const CLIENT_NAME: &[u8] = b"backtest-kit-native";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Hello,
+    Auth,
+    AuthPassword,
+    Kill,
+    Select,
+    Ready,
+}
+
+/// What the answer to a step means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The next request is in the out-buffer.
+    Next,
+    /// The connection carries calls from now on.
+    Ready,
+    /// The server refuses the credentials, in its own words.
+    Refused(String),
+    /// The server cannot serve now (it is loading, for example), in its own words.
+    Unfit(String),
+}
+
+/// A handshake under way. No `Debug`: it holds the password.
+pub struct Handshake {
+    step: Step,
+    credentials: Option<Credentials>,
+    database: i64,
+    /// Our last connection's id, if the server told it.
+    previous: Option<i64>,
+    /// This connection's id, once the server has told it.
+    id: Option<i64>,
+    out: Vec<u8>,
+}
+
+impl Handshake {
+    /// Begins; the first request is in the out-buffer.
+    #[must_use]
+    pub fn new(credentials: Option<Credentials>, database: i64, previous: Option<i64>) -> Self {
+        let mut handshake =
+            Self { step: Step::Hello, credentials, database, previous, id: None, out: Vec::with_capacity(128) };
+        let mut words: Vec<&[u8]> = vec![b"HELLO", b"3"];
+        if let Some(credentials) = &handshake.credentials {
+            let user = credentials.user.as_deref().unwrap_or("default");
+            words.extend_from_slice(&[b"AUTH", user.as_bytes(), credentials.password.as_bytes()]);
+        }
+        words.extend_from_slice(&[b"SETNAME", CLIENT_NAME]);
+        let mut out = std::mem::take(&mut handshake.out);
+        push_command(&mut out, &words);
+        handshake.out = out;
+        handshake
+    }
+
+    /// Bytes to send.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// That many of them were sent.
+    pub fn sent(&mut self, count: usize) {
+        self.out.drain(..count);
+    }
+
+    /// The server's name for this connection.
+    #[must_use]
+    pub const fn id(&self) -> Option<i64> {
+        self.id
+    }
+
+    /// Takes the answer to the current step.
+    pub fn reply(&mut self, buffer: &[u8], tokens: &[Token]) -> Progress {
+        let error = match tokens.first() {
+            Some(Token::Error(range)) => Some(text(buffer, range)),
+            _ => None,
+        };
+        match (self.step, error) {
+            (Step::Hello, None) => {
+                self.id = map_number(buffer, tokens, b"id");
+                self.after_auth()
+            }
+            (Step::Hello, Some(error)) => self.hello_refused(error),
+            (Step::Auth, Some(error)) if error.contains("wrong number of arguments") => {
+                // Before 6.0 there are no users.
+                self.auth(Step::AuthPassword);
+                Progress::Next
+            }
+            (Step::Auth | Step::AuthPassword, Some(error)) if is_temporary(&error) => Progress::Unfit(error),
+            // A server without a password takes any, as the original's client has it.
+            (Step::Auth | Step::AuthPassword, Some(error)) if error.contains("no password") => self.after_auth(),
+            (Step::Auth | Step::AuthPassword, Some(error)) => Progress::Refused(error),
+            (Step::Select, Some(error)) => {
+                if error.starts_with("NOAUTH") { Progress::Refused(error) } else { Progress::Unfit(error) }
+            }
+            (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
+            // Whatever the answer (no such client, no permission): the old connection is as gone as we can make it.
+            (Step::Kill, _) => self.select(),
+            (Step::Select | Step::Ready, _) => self.ready(),
+        }
+    }
+
+    fn hello_refused(&mut self, error: String) -> Progress {
+        if error.starts_with("WRONGPASS") {
+            return Progress::Refused(error);
+        }
+        if is_temporary(&error) {
+            return Progress::Unfit(error);
+        }
+        // Unknown command, no such protocol, or not permitted: the old way.
+        if self.credentials.is_some() {
+            let user = self.credentials.as_ref().and_then(|c| c.user.as_ref());
+            self.auth(if user.is_some() { Step::Auth } else { Step::AuthPassword });
+            Progress::Next
+        } else if error.starts_with("NOAUTH") {
+            Progress::Refused(error)
+        } else {
+            self.after_auth()
+        }
+    }
+
+    fn auth(&mut self, step: Step) {
+        let Some(credentials) = &self.credentials else { return };
+        match &credentials.user {
+            Some(user) if step == Step::Auth => {
+                push_command(&mut self.out, &[b"AUTH", user.as_bytes(), credentials.password.as_bytes()]);
+            }
+            _ => push_command(&mut self.out, &[b"AUTH", credentials.password.as_bytes()]),
+        }
+        self.step = step;
+    }
+
+    fn after_auth(&mut self) -> Progress {
+        let Some(previous) = self.previous.take() else { return self.select() };
+        self.step = Step::Kill;
+        push_command(&mut self.out, &[b"CLIENT", b"KILL", b"ID", previous.to_string().as_bytes()]);
+        Progress::Next
+    }
+
+    fn select(&mut self) -> Progress {
+        if self.database == 0 {
+            return self.ready();
+        }
+        self.step = Step::Select;
+        push_command(&mut self.out, &[b"SELECT", self.database.to_string().as_bytes()]);
+        Progress::Next
+    }
+
+    const fn ready(&mut self) -> Progress {
+        self.step = Step::Ready;
+        Progress::Ready
+    }
+}
+
+fn is_temporary(error: &str) -> bool {
+    ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "ERR max number of clients"].iter().any(|word| error.starts_with(word))
+}
+
+fn text(buffer: &[u8], range: &Range<usize>) -> String {
+    String::from_utf8_lossy(&buffer[range.clone()]).into_owned()
+}
+
+/// The number under a name in the map (RESP3) or flat list (RESP2) that HELLO answers with.
+fn map_number(buffer: &[u8], tokens: &[Token], name: &[u8]) -> Option<i64> {
+    tokens.windows(2).find_map(|pair| match pair {
+        [Token::Text(key), Token::Number(number)] if &buffer[key.clone()] == name => Some(*number),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::decode::Decoder;
+
+    fn credentials(user: &str) -> Option<Credentials> {
+        Some(Credentials { user: Some(user.to_owned()), password: "pw".to_owned() })
+    }
+
+    /// Sends what is to be sent and answers with `reply`.
+    fn step(handshake: &mut Handshake, reply: &str) -> (String, Progress) {
+        let sent = String::from_utf8(handshake.unsent().to_vec()).unwrap();
+        handshake.sent(sent.len());
+        let words: Vec<_> = sent.split("\r\n").filter(|w| !w.starts_with(['*', '$']) && !w.is_empty()).collect();
+        let mut tokens = Vec::new();
+        assert!(Decoder::default().advance(reply.as_bytes(), &mut tokens).unwrap());
+        (words.join(" "), handshake.reply(reply.as_bytes(), &tokens))
+    }
+
+    #[test]
+    fn a_modern_server_needs_one_round_trip() {
+        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        let (sent, progress) = step(&mut handshake, "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$2\r\nid\r\n:42\r\n");
+        assert_eq!(sent, "HELLO 3 AUTH u pw SETNAME backtest-kit-native");
+        assert_eq!(progress, Progress::Ready);
+        assert_eq!(handshake.id(), Some(42));
+    }
+
+    #[test]
+    fn the_previous_connection_is_killed_before_any_call() {
+        let mut handshake = Handshake::new(None, 2, Some(7));
+        assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
+        let (sent, progress) = step(&mut handshake, "-ERR No such client\r\n");
+        assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7", Progress::Next));
+        let (sent, progress) = step(&mut handshake, "+OK\r\n");
+        assert_eq!((sent.as_str(), progress), ("SELECT 2", Progress::Ready));
+    }
+
+    #[test]
+    fn a_server_before_version_6_gets_the_password_alone() {
+        let mut handshake = Handshake::new(credentials("default"), 0, None);
+        assert_eq!(step(&mut handshake, "-ERR unknown command `HELLO`\r\n").1, Progress::Next);
+        let (sent, progress) = step(&mut handshake, "-ERR wrong number of arguments for 'auth' command\r\n");
+        assert_eq!((sent.as_str(), progress), ("AUTH default pw", Progress::Next));
+        let (sent, progress) = step(&mut handshake, "-ERR Client sent AUTH, but no password is set\r\n");
+        assert_eq!((sent.as_str(), progress), ("AUTH pw", Progress::Ready));
+    }
+
+    #[test]
+    fn a_wrong_password_is_told_in_the_servers_words() {
+        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        let words = "WRONGPASS invalid username-password pair or user is disabled.";
+        assert_eq!(step(&mut handshake, &format!("-{words}\r\n")).1, Progress::Refused(words.to_owned()));
+        let mut handshake = Handshake::new(None, 0, None);
+        assert!(matches!(step(&mut handshake, "-NOAUTH HELLO must be called\r\n").1, Progress::Refused(_)));
+    }
+
+    #[test]
+    fn a_loading_server_is_unfit_and_not_a_refusal() {
+        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        assert!(matches!(step(&mut handshake, "-LOADING Redis is loading\r\n").1, Progress::Unfit(_)));
+    }
+}

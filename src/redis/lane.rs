@@ -1,0 +1,475 @@
+//! One connection's traffic: commands in their order, the replies that belong to them, deadlines, and what is sent
+//! again when the connection is lost. No socket, no clock, no JavaScript: every race is a unit test.
+//!
+//! Commands stay in the out-buffer until they are answered. `head` is the first unanswered byte, `sent` the first that
+//! the socket has not taken; a lost connection sets `sent` back to `head`, and everything unanswered goes out again in
+//! its order. That is allowed because every command that we send is idempotent.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::redis::decode::{Decoder, Malformed, Token};
+use crate::redis::encode::describe;
+use crate::redis::handshake::{Handshake, Progress};
+use crate::redis::{MILLI, Nanos};
+
+/// Free space offered to each read. One read of this size carries some two thousand small replies.
+const READ_SPACE: usize = 64 * 1024;
+/// Buffers that grew beyond this are given back when they are empty.
+const KEEP: usize = 1024 * 1024;
+
+struct Pending<T> {
+    /// Whose reply it is; `None` once its deadline has passed. The reply still takes its place in the order.
+    tag: Option<T>,
+    /// Length of the command in the out-buffer.
+    bytes: usize,
+    /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
+    deadline: Nanos,
+}
+
+/// The state of the wire below the calls.
+enum Link {
+    Down,
+    Greeting(Box<Handshake>),
+    Up,
+}
+
+/// Counters for `stats()`, since the engine began.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counters {
+    /// Commands accepted.
+    pub commands: u64,
+    /// Replies to them.
+    pub replies: u64,
+    /// Replies that were errors.
+    pub errors: u64,
+    /// Commands sent again after a lost connection.
+    pub retried: u64,
+    /// Commands given up at their deadline.
+    pub timeouts: u64,
+    /// Connections lost or given up.
+    pub losses: u64,
+    /// Bytes written to the socket.
+    pub bytes_sent: u64,
+    /// Bytes read from it.
+    pub bytes_received: u64,
+}
+
+/// A reply and whose it is.
+pub struct Item<T> {
+    /// As given to [`Lane::push`].
+    pub tag: T,
+    /// Its tokens in the batch.
+    pub tokens: Range<usize>,
+    /// For an error: the command and its key.
+    pub context: Option<String>,
+}
+
+/// Replies that were read together. Reused from read to read, so that a single reply costs no allocation.
+pub struct Batch<T> {
+    /// The bytes that texts are ranges of.
+    pub buffer: Vec<u8>,
+    /// The tokens of all replies.
+    pub tokens: Vec<Token>,
+    /// The replies, in their order.
+    pub items: Vec<Item<T>>,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new() }
+    }
+}
+
+/// What decoding found besides replies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing.
+    None,
+    /// The handshake is through: calls may be written.
+    Ready,
+    /// The server refuses the credentials.
+    Refused(String),
+    /// This connection is of no use; the text says why.
+    Broken(String),
+}
+
+/// One connection's traffic. `T` says whose reply it is.
+pub struct Lane<T> {
+    queue_max: usize,
+    queue_max_bytes: usize,
+    timeout: Nanos,
+    commands: Vec<u8>,
+    head: usize,
+    sent: usize,
+    pending: VecDeque<Pending<T>>,
+    /// How many at the front of `pending` have lost their tag.
+    expired: usize,
+    /// How many at its back have no deadline yet.
+    unstamped: usize,
+    link: Link,
+    /// The server's name for the last connection that was ready.
+    client_id: Option<i64>,
+    input: Vec<u8>,
+    filled: usize,
+    /// Where the reply that has begun and not ended starts; 0 but while decoding.
+    start: usize,
+    decoder: Decoder,
+    /// Tokens of a reply that has begun and not ended.
+    partial: Vec<Token>,
+    counters: Counters,
+}
+
+impl<T> Lane<T> {
+    /// An idle lane with the bounds of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            queue_max: config.queue_max,
+            queue_max_bytes: config.queue_max_bytes,
+            timeout: config.timeout_ms * MILLI,
+            commands: Vec::new(),
+            head: 0,
+            sent: 0,
+            pending: VecDeque::new(),
+            expired: 0,
+            unstamped: 0,
+            link: Link::Down,
+            client_id: None,
+            input: Vec::new(),
+            filled: 0,
+            start: 0,
+            decoder: Decoder::default(),
+            partial: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Counters since the engine began.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes over the counters of the lane before it.
+    pub const fn resume_counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    /// Calls that wait for an answer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pending.len() - self.expired
+    }
+
+    /// Calls whose command the socket has not taken yet, and calls on the wire.
+    #[must_use]
+    pub fn queued_and_in_flight(&self) -> (usize, usize) {
+        if self.sent == self.head {
+            return (self.waiting(), 0);
+        }
+        let mut end = self.head;
+        let on_wire = self.pending.iter().take_while(|p| {
+            end += p.bytes;
+            end <= self.sent
+        });
+        let in_flight = on_wire.count().saturating_sub(self.expired);
+        (self.waiting() - in_flight, in_flight)
+    }
+
+    /// Queues a command that `write` appends to the out-buffer.
+    pub fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let start = self.commands.len();
+        if self.pending.len() >= self.queue_max {
+            return Err(self.full(format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.pending.len())));
+        }
+        write(&mut self.commands);
+        if self.commands.len() - self.head > self.queue_max_bytes {
+            let bytes = self.commands.len() - self.head;
+            self.commands.truncate(start);
+            return Err(self.full(format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
+        }
+        self.pending.push_back(Pending { tag: Some(tag), bytes: self.commands.len() - start, deadline: 0 });
+        self.unstamped += 1;
+        self.counters.commands += 1;
+        Ok(())
+    }
+
+    #[allow(clippy::unused_self, reason = "reads as a property of the lane")]
+    fn full(&self, what: String) -> Error {
+        Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}"))
+    }
+
+    /// Commands that were pushed and not yet offered to the socket.
+    #[must_use]
+    pub const fn unflushed(&self) -> usize {
+        self.unstamped
+    }
+
+    /// The flush at the end of a tick: deadlines of what was queued since the last one start here.
+    pub fn stamp(&mut self, now: Nanos) {
+        let deadline = now + self.timeout;
+        for pending in self.pending.iter_mut().rev().take(self.unstamped) {
+            pending.deadline = deadline;
+        }
+        self.unstamped = 0;
+    }
+
+    /// What the socket should take next.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        match &self.link {
+            Link::Down => &[],
+            Link::Greeting(handshake) => handshake.unsent(),
+            Link::Up => &self.commands[self.sent..],
+        }
+    }
+
+    /// The socket took that many bytes.
+    pub fn sent(&mut self, count: usize) {
+        self.counters.bytes_sent += count as u64;
+        match &mut self.link {
+            Link::Down => {}
+            Link::Greeting(handshake) => handshake.sent(count),
+            Link::Up => self.sent += count,
+        }
+    }
+
+    /// Whether the socket may have bytes for us.
+    #[must_use]
+    pub fn expects_replies(&self) -> bool {
+        match self.link {
+            Link::Down => false,
+            Link::Greeting(_) => true,
+            Link::Up => self.sent > self.head,
+        }
+    }
+
+    /// Whether calls are written.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up)
+    }
+
+    /// The socket is connected: the handshake begins.
+    pub fn connected(&mut self, config: &Config) {
+        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client_id);
+        self.link = Link::Greeting(Box::new(handshake));
+    }
+
+    /// Space for the next read. Give the number of bytes read to [`Lane::filled`].
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.input.len() - self.filled < READ_SPACE / 4 {
+            // Doubling keeps a large reply linear in its size.
+            let size = (self.input.len() * 2).max(READ_SPACE);
+            self.input.resize(size, 0);
+        }
+        &mut self.input[self.filled..]
+    }
+
+    /// That many bytes were read into [`Lane::space`].
+    pub const fn filled(&mut self, count: usize) {
+        self.filled += count;
+        self.counters.bytes_received += count as u64;
+    }
+
+    /// Decodes what was read into `batch`.
+    pub fn decode(&mut self, batch: &mut Batch<T>) -> News {
+        batch.items.clear();
+        batch.tokens.clear();
+        std::mem::swap(&mut batch.tokens, &mut self.partial);
+        let mut news = News::None;
+        let mut first = 0;
+        loop {
+            match self.decoder.advance(&self.input[..self.filled], &mut batch.tokens) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Malformed(why)) => {
+                    news = News::Broken(format!("protocol error: {why}"));
+                    break;
+                }
+            }
+            let found = self.place(batch, first);
+            first = batch.tokens.len();
+            self.start = self.decoder.position();
+            match found {
+                News::None => {}
+                News::Ready => news = News::Ready,
+                failure => {
+                    news = failure;
+                    break;
+                }
+            }
+        }
+        // What remains is the beginning of a reply. It moves to the front: of a fresh buffer, while this one goes with
+        // the batch whose texts are ranges of it; or of this one, where no reply needs it.
+        let start = std::mem::take(&mut self.start);
+        self.partial.extend(batch.tokens.drain(first..).map(|token| shift(token, start)));
+        self.decoder.cut(start);
+        if batch.items.is_empty() {
+            self.input.copy_within(start..self.filled, 0);
+            self.filled -= start;
+        } else {
+            std::mem::swap(&mut batch.buffer, &mut self.input);
+            let tail = &batch.buffer[start..self.filled];
+            if self.input.len() < tail.len() + READ_SPACE / 4 {
+                self.input.resize((tail.len() * 2).max(READ_SPACE), 0);
+            }
+            self.input[..tail.len()].copy_from_slice(tail);
+            self.filled = tail.len();
+        }
+        if self.filled == 0 && self.input.len() > KEEP {
+            self.input = Vec::new();
+        }
+        news
+    }
+
+    /// Finds whose reply the tokens from `first` on are.
+    fn place(&mut self, batch: &mut Batch<T>, first: usize) -> News {
+        if matches!(batch.tokens[first], Token::Push(_)) {
+            batch.tokens.truncate(first);
+            return News::None;
+        }
+        if let Link::Greeting(handshake) = &mut self.link {
+            let progress = handshake.reply(&self.input, &batch.tokens[first..]);
+            batch.tokens.truncate(first);
+            return match progress {
+                Progress::Next => News::None,
+                Progress::Ready => {
+                    self.client_id = handshake.id();
+                    self.link = Link::Up;
+                    News::Ready
+                }
+                Progress::Refused(words) => News::Refused(words),
+                Progress::Unfit(words) => News::Broken(words),
+            };
+        }
+        let Some(pending) = self.pending.front() else {
+            return News::Broken("protocol error: a reply that nobody asked for".into());
+        };
+        let end = self.head + pending.bytes;
+        let is_error = matches!(batch.tokens[first], Token::Error(_));
+        // An error may come before the whole command was sent (it is too long, say); any other answer may not.
+        if end > self.sent && !is_error {
+            return News::Broken("protocol error: a reply before its command".into());
+        }
+        self.counters.replies += 1;
+        let context = is_error.then(|| {
+            self.counters.errors += 1;
+            describe(&self.commands[self.head..end])
+        });
+        let unfinished = end > self.sent;
+        let tag = self.pending.pop_front().and_then(|pending| pending.tag);
+        self.unstamped = self.unstamped.min(self.pending.len());
+        self.head = end;
+        self.sent = self.sent.max(end);
+        self.compact();
+        if let Some(tag) = tag {
+            batch.items.push(Item { tag, tokens: first..batch.tokens.len(), context });
+        } else {
+            self.expired -= 1;
+            batch.tokens.truncate(first);
+        }
+        // The rest of that command would be read as the next one.
+        if unfinished { News::Broken("the server answered a command before its end".into()) } else { News::None }
+    }
+
+    fn compact(&mut self) {
+        if self.head == self.commands.len() {
+            self.commands.clear();
+            self.head = 0;
+            self.sent = 0;
+            if self.commands.capacity() > KEEP {
+                self.commands.shrink_to(READ_SPACE);
+            }
+        } else if self.head > READ_SPACE && self.head > self.commands.len() / 2 {
+            self.commands.drain(..self.head);
+            self.sent -= self.head;
+            self.head = 0;
+        }
+    }
+
+    fn reset_input(&mut self) {
+        self.decoder = Decoder::default();
+        self.filled = 0;
+        self.start = 0;
+        self.partial.clear();
+        if self.input.len() > KEEP {
+            self.input = Vec::new();
+        }
+    }
+
+    /// The connection is gone. What is unanswered and still wanted goes out again on the next one.
+    pub fn lost(&mut self) {
+        if !matches!(self.link, Link::Down) {
+            self.counters.losses += 1;
+        }
+        let (_, in_flight) = self.queued_and_in_flight();
+        self.counters.retried += in_flight as u64;
+        self.link = Link::Down;
+        self.reset_input();
+        self.drop_expired();
+        self.sent = self.head;
+    }
+
+    /// Forgets commands that nobody waits for. Only while nothing is on the wire.
+    fn drop_expired(&mut self) {
+        let bytes: usize = self.pending.drain(..self.expired).map(|pending| pending.bytes).sum();
+        self.expired = 0;
+        self.head += bytes;
+        self.sent = self.sent.max(self.head);
+        self.compact();
+    }
+
+    /// The first deadline.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        self.pending.get(self.expired).map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
+    }
+
+    /// Takes the calls whose deadline has passed. All calls have the same timeout, so they stand at the front.
+    pub fn expire(&mut self, now: Nanos, tags: &mut Vec<T>) {
+        while let Some(pending) = self.pending.get_mut(self.expired) {
+            if pending.deadline == 0 || pending.deadline > now {
+                break;
+            }
+            tags.extend(pending.tag.take());
+            self.expired += 1;
+            self.counters.timeouts += 1;
+        }
+        if !matches!(self.link, Link::Up) {
+            self.drop_expired();
+        }
+    }
+
+    /// Takes all calls, because none of them can be answered any more. The connection must be down.
+    pub fn abandon(&mut self, tags: &mut Vec<T>) {
+        tags.extend(self.pending.drain(..).filter_map(|pending| pending.tag));
+        self.commands.clear();
+        self.head = 0;
+        self.sent = 0;
+        self.expired = 0;
+        self.unstamped = 0;
+        self.compact();
+    }
+
+    /// Forgets the server's name for the last connection: it was closed in an orderly way.
+    pub const fn forget_client(&mut self) {
+        self.client_id = None;
+    }
+}
+
+/// The token with its text `by` bytes further to the front.
+fn shift(token: Token, by: usize) -> Token {
+    match token {
+        Token::Text(range) => Token::Text(range.start - by..range.end - by),
+        Token::Error(range) => Token::Error(range.start - by..range.end - by),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -1,0 +1,299 @@
+//! Unit tests and a simulation of [`super::Lane`].
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Values, resolve};
+use crate::redis::encode::{push_command, push_word};
+
+fn config(pairs: &[(&str, &str)]) -> Config {
+    let values: Values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    resolve(&values).unwrap()
+}
+
+fn get(lane: &mut Lane<u64>, tag: u64) {
+    lane.push(tag, |out| push_command(out, &[b"GET", tag.to_string().as_bytes()])).unwrap();
+}
+
+fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
+    for chunk in bytes.chunks(4096) {
+        lane.space()[..chunk.len()].copy_from_slice(chunk);
+        lane.filled(chunk.len());
+    }
+}
+
+/// Connects and answers HELLO.
+fn up(lane: &mut Lane<u64>, config: &Config) {
+    lane.connected(config);
+    let hello = lane.unsent().len();
+    assert!(hello > 0);
+    lane.sent(hello);
+    feed(lane, b"%0\r\n");
+    assert_eq!(lane.decode(&mut Batch::default()), News::Ready);
+}
+
+fn send_all(lane: &mut Lane<u64>) -> Vec<u8> {
+    let bytes = lane.unsent().to_vec();
+    lane.sent(bytes.len());
+    bytes
+}
+
+fn texts(batch: &Batch<u64>) -> Vec<(u64, String)> {
+    let text = |item: &Item<u64>| match &batch.tokens[item.tokens.start] {
+        Token::Text(range) | Token::Error(range) => String::from_utf8(batch.buffer[range.clone()].to_vec()).unwrap(),
+        other => format!("{other:?}"),
+    };
+    batch.items.iter().map(|item| (item.tag, text(item))).collect()
+}
+
+#[test]
+fn nothing_is_written_before_the_handshake_is_through() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    get(&mut lane, 1);
+    assert!(lane.unsent().is_empty());
+    lane.connected(&config);
+    assert!(lane.unsent().starts_with(b"*7\r\n$5\r\nHELLO"));
+    send_all(&mut lane);
+    feed(&mut lane, b"%0\r\n");
+    assert_eq!(lane.decode(&mut Batch::default()), News::Ready);
+    assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n");
+}
+
+#[test]
+fn a_late_reply_takes_the_place_of_its_expired_call_and_nobody_elses() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    lane.stamp(0);
+    send_all(&mut lane);
+    let mut expired = Vec::new();
+    lane.expire(10 * MILLI, &mut expired);
+    assert_eq!(expired, [1]);
+    get(&mut lane, 2);
+    send_all(&mut lane);
+    feed(&mut lane, b"$3\r\nold\r\n$3\r\nnew\r\n");
+    let mut batch = Batch::default();
+    assert_eq!(lane.decode(&mut batch), News::None);
+    assert_eq!(texts(&batch), [(2, "new".to_owned())]);
+    assert_eq!(lane.waiting(), 0);
+}
+
+#[test]
+fn an_expired_call_is_not_sent_again() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    lane.stamp(0);
+    get(&mut lane, 2);
+    lane.stamp(5 * MILLI);
+    send_all(&mut lane);
+    lane.expire(11 * MILLI, &mut Vec::new());
+    lane.lost();
+    up(&mut lane, &config);
+    assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n2\r\n");
+    assert_eq!(lane.counters().retried, 1);
+}
+
+#[test]
+fn a_deadline_starts_at_the_flush() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    get(&mut lane, 1);
+    assert_eq!(lane.next_deadline(), None);
+    let mut expired = Vec::new();
+    lane.expire(Nanos::MAX, &mut expired);
+    assert!(expired.is_empty());
+    lane.stamp(100 * MILLI);
+    assert_eq!(lane.next_deadline(), Some(110 * MILLI));
+}
+
+#[test]
+fn the_queue_is_bounded_by_count_and_by_bytes() {
+    let config = config(&[("CC_REDIS_QUEUE_MAX", "2"), ("CC_REDIS_QUEUE_MAX_BYTES", "1024")]);
+    let mut lane = Lane::new(&config);
+    get(&mut lane, 1);
+    let large = lane.push(2, |out| push_word(out, &[b'x'; 1024])).unwrap_err();
+    assert_eq!(large.code, Code::QueueFull);
+    get(&mut lane, 2);
+    assert_eq!(lane.push(3, |_| {}).unwrap_err().code, Code::QueueFull);
+    up(&mut lane, &config);
+    assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n*2\r\n$3\r\nGET\r\n$1\r\n2\r\n");
+}
+
+#[test]
+fn an_error_knows_the_command_that_it_answers() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 7);
+    send_all(&mut lane);
+    feed(&mut lane, b"-WRONGTYPE Operation\r\n");
+    let mut batch = Batch::default();
+    lane.decode(&mut batch);
+    assert_eq!(batch.items[0].context.as_deref(), Some("GET 7"));
+}
+
+#[test]
+fn replies_that_nobody_asked_for_break_the_connection() {
+    let config = config(&[]);
+    let mut lane = Lane::<u64>::new(&config);
+    up(&mut lane, &config);
+    feed(&mut lane, b"+OK\r\n");
+    assert!(matches!(lane.decode(&mut Batch::default()), News::Broken(_)));
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_command_is_delivered_and_ends_the_connection() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    lane.sent(5);
+    feed(&mut lane, b"-ERR Protocol error: invalid bulk length\r\n");
+    let mut batch = Batch::default();
+    assert!(matches!(lane.decode(&mut batch), News::Broken(_)));
+    assert_eq!(texts(&batch).len(), 1);
+}
+
+#[test]
+fn push_messages_between_replies_are_not_answers() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    send_all(&mut lane);
+    feed(&mut lane, b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n$1\r\nv\r\n");
+    let mut batch = Batch::default();
+    assert_eq!(lane.decode(&mut batch), News::None);
+    assert_eq!(texts(&batch), [(1, "v".to_owned())]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Call,
+    Stamp,
+    Send(usize),
+    Serve,
+    Receive(usize),
+    Lose,
+    Connect,
+    Tick(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => Just(Step::Call),
+        3 => Just(Step::Stamp),
+        6 => (1_usize..60).prop_map(Step::Send),
+        4 => Just(Step::Serve),
+        6 => (1_usize..40).prop_map(Step::Receive),
+        1 => Just(Step::Lose),
+        3 => Just(Step::Connect),
+        1 => (1_u64..8).prop_map(Step::Tick),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+/// A server that answers `GET n` with `n`, as a byte stream in each direction.
+#[derive(Default)]
+struct Server {
+    input: Vec<u8>,
+    output: Vec<u8>,
+    served: BTreeMap<u64, u32>,
+}
+
+impl Server {
+    fn serve(&mut self) {
+        loop {
+            let mut tokens = Vec::new();
+            let mut decoder = Decoder::default();
+            if !decoder.advance(&self.input, &mut tokens).unwrap() {
+                return;
+            }
+            let Token::Text(range) = tokens[1].clone() else { panic!("a command is text") };
+            if &self.input[range] == b"HELLO" {
+                self.output.extend_from_slice(b"%1\r\n$2\r\nid\r\n:5\r\n");
+            } else if tokens.len() == 3 {
+                let Token::Text(range) = tokens[2].clone() else { panic!("a key is text") };
+                let key = self.input[range].to_vec();
+                *self.served.entry(String::from_utf8(key.clone()).unwrap().parse().unwrap()).or_default() += 1;
+                push_word(&mut self.output, &key);
+            } else {
+                self.output.extend_from_slice(b"+OK\r\n");
+            }
+            self.input.drain(..decoder.position());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    /// Whatever happens on the wire, each call is answered once, with its own answer, or given up at its deadline.
+    #[test]
+    fn every_call_gets_its_own_answer_or_its_deadline(steps in steps()) {
+        let config = config(&[("CC_REDIS_TIMEOUT_MS", "20")]);
+        let mut lane = Lane::new(&config);
+        let (mut server, mut connected, mut now, mut next) = (Server::default(), false, 0, 0_u64);
+        let mut done: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut batch = Batch::default();
+        let finish = [Step::Stamp, Step::Connect].into_iter().chain((0..2_000).flat_map(|_| {
+            [Step::Send(500), Step::Serve, Step::Receive(500)]
+        }));
+        for step in steps.into_iter().chain(finish) {
+            match step {
+                Step::Call => {
+                    get(&mut lane, next);
+                    next += 1;
+                }
+                Step::Stamp => lane.stamp(now),
+                Step::Send(count) if connected => {
+                    let bytes = lane.unsent();
+                    let bytes = bytes[..bytes.len().min(count)].to_vec();
+                    lane.sent(bytes.len());
+                    server.input.extend_from_slice(&bytes);
+                }
+                Step::Serve => server.serve(),
+                Step::Receive(count) if connected => {
+                    let count = count.min(server.output.len());
+                    let bytes: Vec<u8> = server.output.drain(..count).collect();
+                    feed(&mut lane, &bytes);
+                    let news = lane.decode(&mut batch);
+                    prop_assert!(matches!(news, News::None | News::Ready), "{news:?}");
+                    for (tag, text) in texts(&batch) {
+                        prop_assert_eq!(tag.to_string(), text);
+                        *done.entry(tag).or_default() += 1;
+                    }
+                }
+                Step::Lose if connected => {
+                    lane.lost();
+                    connected = false;
+                    server = Server { served: std::mem::take(&mut server.served), ..Server::default() };
+                }
+                Step::Connect if !connected => {
+                    lane.connected(&config);
+                    connected = true;
+                }
+                Step::Tick(millis) => {
+                    now += millis * MILLI;
+                    let mut expired = Vec::new();
+                    lane.expire(now, &mut expired);
+                    for tag in expired {
+                        *done.entry(tag).or_default() += 1;
+                    }
+                }
+                Step::Send(_) | Step::Receive(_) | Step::Lose | Step::Connect => {}
+            }
+            if lane.waiting() == 0 && done.len() as u64 == next && matches!(step, Step::Receive(500)) {
+                break;
+            }
+        }
+        prop_assert_eq!(done.len() as u64, next, "every call is settled");
+        prop_assert!(done.values().all(|&times| times == 1), "and only once");
+        prop_assert_eq!(lane.waiting(), 0);
+    }
+}

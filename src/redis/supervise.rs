@@ -1,0 +1,206 @@
+//! When to connect, and when to try again: the life of a connection as a state machine without sockets or a clock.
+
+use crate::redis::{MILLI, Nanos};
+
+/// First and longest pause between two attempts. Short, because a trader's strategy waits; jitter keeps many
+/// processes from returning in step.
+const PAUSE: (Nanos, Nanos) = (20 * MILLI, 500 * MILLI);
+
+/// How long one attempt (name, TCP, handshake) may take before the next one starts.
+pub const ATTEMPT_LIMIT: Nanos = 5_000 * MILLI;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// No connection and nobody who asked for one.
+    Idle,
+    /// An attempt is under way since that moment.
+    Connecting(Nanos),
+    /// It carries calls.
+    Ready,
+    /// The last attempt failed or the connection was lost; the next attempt is due at that moment.
+    Waiting(Nanos),
+}
+
+impl State {
+    /// Its name in `health()`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting(_) => "connecting",
+            Self::Ready => "ready",
+            Self::Waiting(_) => "waiting",
+        }
+    }
+}
+
+/// Decides when the next attempt starts.
+#[derive(Debug)]
+pub struct Supervisor {
+    state: State,
+    /// Failed attempts since the connection was last ready.
+    attempts: u32,
+    last_attempt: Nanos,
+    random: u64,
+}
+
+impl Supervisor {
+    /// `seed`: anything that differs between processes.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { state: State::Idle, attempts: 0, last_attempt: 0, random: seed | 1 }
+    }
+
+    /// Where the connection is.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Failed attempts since the connection was last ready.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// A call wants a connection. True: start an attempt now. After a silence longer than the longest pause it starts
+    /// at once, whatever the schedule says.
+    pub fn wanted(&mut self, now: Nanos) -> bool {
+        let start = match self.state {
+            State::Idle => true,
+            State::Waiting(_) => now.saturating_sub(self.last_attempt) > PAUSE.1,
+            State::Connecting(_) | State::Ready => false,
+        };
+        if start {
+            self.start(now);
+        }
+        start
+    }
+
+    /// Time has passed. True: an attempt is due and starts now.
+    pub fn due(&mut self, now: Nanos) -> bool {
+        let due = matches!(self.state, State::Waiting(at) if now >= at);
+        if due {
+            self.start(now);
+        }
+        due
+    }
+
+    /// Whether the attempt under way has taken too long.
+    #[must_use]
+    pub fn overdue(&self, now: Nanos) -> bool {
+        matches!(self.state, State::Connecting(since) if now.saturating_sub(since) > ATTEMPT_LIMIT)
+    }
+
+    /// When to look again, if nothing else happens.
+    #[must_use]
+    pub const fn next(&self) -> Option<Nanos> {
+        match self.state {
+            State::Waiting(at) => Some(at),
+            State::Connecting(since) => Some(since + ATTEMPT_LIMIT + MILLI),
+            State::Idle | State::Ready => None,
+        }
+    }
+
+    const fn start(&mut self, now: Nanos) {
+        self.last_attempt = now;
+        self.state = State::Connecting(now);
+    }
+
+    /// The handshake is through.
+    pub const fn ready(&mut self) {
+        self.state = State::Ready;
+        self.attempts = 0;
+    }
+
+    /// An attempt failed, or the connection was lost.
+    pub fn failed(&mut self, now: Nanos) {
+        let was_ready = self.state == State::Ready;
+        if !was_ready {
+            self.attempts = self.attempts.saturating_add(1);
+        }
+        let pause = if was_ready {
+            // A connection that worked a moment ago: the first attempt comes at once.
+            0
+        } else {
+            let longest = (PAUSE.0 << self.attempts.min(10)).min(PAUSE.1);
+            longest / 2 + self.next_random() % (longest / 2 + 1)
+        };
+        self.state = State::Waiting(now + pause);
+    }
+
+    /// `close()`: as before the first call.
+    pub const fn closed(&mut self) {
+        self.state = State::Idle;
+        self.attempts = 0;
+    }
+
+    /// xorshift64: quite enough to spread reconnections.
+    const fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(supervisor: &Supervisor) -> Nanos {
+        match supervisor.state() {
+            State::Waiting(at) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_stay_there() {
+        let mut supervisor = Supervisor::new(7);
+        let mut now = 0;
+        assert!(supervisor.wanted(now));
+        let mut pauses = Vec::new();
+        for _ in 0..50 {
+            supervisor.failed(now);
+            let at = waiting(&supervisor);
+            pauses.push(at - now);
+            assert!(!supervisor.due(at - 1));
+            now = at;
+            assert!(supervisor.due(now));
+        }
+        assert!(pauses[0] <= 40 * MILLI);
+        assert!(pauses.iter().all(|&pause| (10 * MILLI..=500 * MILLI).contains(&pause)));
+        assert!(pauses[10..].iter().all(|&pause| pause >= 250 * MILLI));
+    }
+
+    #[test]
+    fn a_lost_connection_is_tried_again_at_once_and_then_with_pauses() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        supervisor.ready();
+        supervisor.failed(1_000);
+        assert!(supervisor.due(1_000));
+        supervisor.failed(1_000);
+        assert!(!supervisor.due(1_000));
+    }
+
+    #[test]
+    fn a_call_after_a_long_silence_does_not_wait_for_the_schedule() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        supervisor.failed(0);
+        assert!(!supervisor.wanted(10 * MILLI));
+        assert!(supervisor.wanted(501 * MILLI));
+        assert!(!supervisor.wanted(501 * MILLI), "one attempt at a time");
+    }
+
+    #[test]
+    fn an_attempt_that_hangs_is_given_up() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        assert!(!supervisor.overdue(ATTEMPT_LIMIT));
+        assert!(supervisor.overdue(supervisor.next().unwrap()));
+    }
+}
