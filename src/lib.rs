@@ -13,5 +13,6 @@
 
 pub mod config;
 pub mod error;
+pub mod map;
 pub mod redis;
 pub mod services;

@@ -1,0 +1,469 @@
+//! Calls in, commands out, replies in, outcomes out: the operations of maps over one lane.
+//!
+//! Every call that waits has a number, counted from 0; JavaScript counts along. An outcome names the call that it
+//! settles. Texts in outcomes are ranges of the batch that they were read in.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::map::pattern::all_under;
+use crate::map::scan::{Answer, Command, Kind, Page, Scan, Step};
+use crate::redis::decode::Token;
+use crate::redis::encode::{push_command, push_head, push_number, push_word};
+use crate::redis::lane::{Batch, Item, Lane};
+
+/// The number of a waiting call.
+pub type Call = u64;
+/// The number of a scan.
+pub type ScanId = u32;
+
+/// Whose reply it is, and what to make of it.
+#[derive(Debug)]
+pub enum Op {
+    /// GET: text or null.
+    Get(Call),
+    /// EXISTS: whether any of its keys is there.
+    Has(Call),
+    /// SET, DEL: nothing.
+    Done(Call),
+    /// SET of an id: the id, as stored.
+    Stored(Call, Box<[u8]>),
+    /// MGET: the first value that is there.
+    First(Call),
+    /// A SCAN.
+    Scan(ScanId),
+    /// The MGET of a scan's page.
+    Values(ScanId),
+    /// The DEL of a scan's page.
+    Deleted(ScanId),
+}
+
+/// What a call comes to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// A boolean.
+    Boolean(bool),
+    /// Text in the batch.
+    Text(Range<usize>),
+    /// Text of its own.
+    Owned(Box<[u8]>),
+    /// A number.
+    Number(u64),
+    /// Keys of a page; the first so many bytes of each are the map's prefix.
+    Keys(Page, usize),
+    /// Keys of a page with their values, which are tokens of the batch.
+    Pairs(Page, usize, Range<usize>),
+    /// Values of a page: tokens of the batch.
+    Values(Range<usize>),
+    /// A rejection.
+    Failed(Error),
+}
+
+/// A scan and who waits for it.
+struct Running {
+    scan: Scan,
+    pattern: Vec<u8>,
+    prefix: usize,
+    caller: Option<Call>,
+    /// Why it cannot go on, until the next demand asks.
+    failed: Option<Error>,
+}
+
+/// What a demand for a page leads to.
+pub enum Demand {
+    /// The call waits.
+    Queued,
+    /// The answer is there already.
+    Now(Outcome),
+}
+
+/// The operations of maps over one lane.
+pub struct Store {
+    /// The lane below.
+    pub lane: Lane<Op>,
+    server: String,
+    next_call: Call,
+    scans: HashMap<ScanId, Running>,
+    next_scan: ScanId,
+    scan_count: u32,
+    scan_count_max: u32,
+}
+
+impl Store {
+    /// A store for a configuration. `next_call`: the number of the next waiting call.
+    #[must_use]
+    pub fn new(config: &Config, next_call: Call) -> Self {
+        Self {
+            lane: Lane::new(config),
+            server: config.address.to_string(),
+            next_call,
+            scans: HashMap::new(),
+            next_scan: 0,
+            scan_count: config.scan_count,
+            scan_count_max: config.scan_count_max,
+        }
+    }
+
+    /// The number of the next waiting call.
+    #[must_use]
+    pub const fn next_call(&self) -> Call {
+        self.next_call
+    }
+
+    fn call(&mut self, op: impl FnOnce(Call) -> Op, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let call = self.next_call;
+        self.lane.push(op(call), write)?;
+        self.next_call += 1;
+        Ok(())
+    }
+
+    /// `GET key`
+    pub fn get(&mut self, key: &[u8]) -> Result<()> {
+        self.call(Op::Get, |out| {
+            out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+            push_word(out, key);
+        })
+    }
+
+    /// `MGET first second`: the first value that is there.
+    pub fn get_first(&mut self, first: &[u8], second: &[u8]) -> Result<()> {
+        self.call(Op::First, |out| push_command(out, &[b"MGET", first, second]))
+    }
+
+    /// `EXISTS key`
+    pub fn has(&mut self, key: &[u8]) -> Result<()> {
+        self.call(Op::Has, |out| {
+            out.extend_from_slice(b"*2\r\n$6\r\nEXISTS\r\n");
+            push_word(out, key);
+        })
+    }
+
+    /// `EXISTS first second`: whether any is there.
+    pub fn has_any(&mut self, first: &[u8], second: &[u8]) -> Result<()> {
+        self.call(Op::Has, |out| push_command(out, &[b"EXISTS", first, second]))
+    }
+
+    /// `SET key value [EX seconds]`
+    pub fn set(&mut self, key: &[u8], value: &[u8], ttl: Option<u64>) -> Result<()> {
+        self.call(Op::Done, |out| push_set(out, key, value, ttl))
+    }
+
+    /// `SET key id`; the outcome is the id.
+    pub fn set_id(&mut self, key: &[u8], id: &[u8]) -> Result<()> {
+        self.call(|call| Op::Stored(call, id.into()), |out| push_set(out, key, id, None))
+    }
+
+    /// `DEL key`
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.call(Op::Done, |out| {
+            out.extend_from_slice(b"*2\r\n$3\r\nDEL\r\n");
+            push_word(out, key);
+        })
+    }
+
+    /// `PING`: the outcome is nothing.
+    pub fn ping(&mut self) -> Result<()> {
+        self.call(Op::Done, |out| push_command(out, &[b"PING"]))
+    }
+
+    /// A scan over the keys that begin with `prefix`. Nothing is sent before its first demand.
+    pub fn open_scan(&mut self, kind: Kind, prefix: &[u8]) -> ScanId {
+        let id = self.next_scan;
+        self.next_scan = self.next_scan.wrapping_add(1);
+        let scan = Scan::new(kind, self.scan_count, self.scan_count_max);
+        let pattern = all_under(prefix);
+        self.scans.insert(id, Running { scan, pattern, prefix: prefix.len(), caller: None, failed: None });
+        id
+    }
+
+    /// Forgets a scan; replies on their way are dropped.
+    pub fn close_scan(&mut self, id: ScanId) {
+        self.scans.remove(&id);
+    }
+
+    /// The next page of a scan. Each scan has one caller at a time.
+    pub fn demand(&mut self, id: ScanId) -> Result<Demand> {
+        let Some(running) = self.scans.get_mut(&id) else {
+            return Ok(Demand::Now(Outcome::Null));
+        };
+        if let Some(error) = running.failed.take() {
+            self.scans.remove(&id);
+            return Err(error);
+        }
+        let step = running.scan.demand();
+        let call = self.next_call;
+        running.caller = Some(call);
+        let mut outcomes = Vec::new();
+        self.carry_out(id, step, &(0..0), &mut outcomes);
+        match outcomes.pop() {
+            Some((_, Outcome::Failed(error))) => Err(error),
+            Some((_, outcome)) => Ok(Demand::Now(outcome)),
+            None => {
+                self.next_call += 1;
+                Ok(Demand::Queued)
+            }
+        }
+    }
+
+    /// Sends what a step wants to be sent and settles what it answers.
+    fn carry_out(&mut self, id: ScanId, step: Step, values: &Range<usize>, outcomes: &mut Vec<(Call, Outcome)>) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        for command in step.commands {
+            let pushed = match command {
+                Command::Scan { cursor, count } => self.lane.push(Op::Scan(id), |out| {
+                    push_head(out, 6);
+                    for word in [b"SCAN", cursor.as_slice(), b"MATCH", &running.pattern, b"COUNT"] {
+                        push_word(out, word);
+                    }
+                    let mut digits = Vec::with_capacity(8);
+                    push_number(&mut digits, count.into());
+                    push_word(out, &digits);
+                }),
+                Command::Values => self.lane.push(Op::Values(id), |out| {
+                    push_keys(out, b"MGET", running.scan.current().expect("values are of the current page"));
+                }),
+                Command::Delete(page) => self.lane.push(Op::Deleted(id), |out| push_keys(out, b"DEL", &page)),
+            };
+            if let Err(error) = pushed {
+                self.fail_scan(id, error, outcomes);
+                return;
+            }
+        }
+        let Some(answer) = step.answer else { return };
+        let (kind, prefix) = (running.scan.kind(), running.prefix);
+        let Some(call) = running.caller.take() else { return };
+        let outcome = match answer {
+            Answer::Keys(page) => Outcome::Keys(page, prefix),
+            Answer::Values(page) if kind == Kind::Pairs => Outcome::Pairs(page, prefix, values.clone()),
+            Answer::Values(_) => Outcome::Values(values.clone()),
+            Answer::Count(count) => Outcome::Number(count),
+            Answer::End if kind == Kind::Clear => Outcome::Undefined,
+            Answer::End => Outcome::Null,
+        };
+        if matches!(outcome, Outcome::Null | Outcome::Undefined | Outcome::Number(_)) {
+            self.scans.remove(&id);
+        }
+        outcomes.push((call, outcome));
+    }
+
+    /// Ends a scan with an error: whoever waits gets it, or else whoever asks next.
+    fn fail_scan(&mut self, id: ScanId, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        if let Some(call) = running.caller.take() {
+            self.scans.remove(&id);
+            outcomes.push((call, Outcome::Failed(error)));
+        } else {
+            running.failed = Some(error);
+        }
+    }
+
+    /// Settles one call, or fails one scan, with an error.
+    pub fn fail(&mut self, op: Op, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
+        match op {
+            Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, _) | Op::First(call) => {
+                outcomes.push((call, Outcome::Failed(error)));
+            }
+            Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(id, error, outcomes),
+        }
+    }
+
+    /// Turns the replies of a batch into outcomes. Commands that scans want next are queued.
+    pub fn absorb(&mut self, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+        let mut items = std::mem::take(&mut batch.items);
+        for item in items.drain(..) {
+            self.take(item, batch, outcomes);
+        }
+        batch.items = items;
+    }
+
+    fn take(&mut self, item: Item<Op>, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+        let tokens = &batch.tokens[item.tokens.clone()];
+        if let Token::Error(range) = &tokens[0] {
+            let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
+            let error = self.reply_error(&words, item.context.as_deref().unwrap_or_default());
+            self.fail(item.tag, error, outcomes);
+            return;
+        }
+        let outcome = match (item.tag, tokens) {
+            (Op::Get(call), [Token::Text(range)]) => (call, Outcome::Text(range.clone())),
+            (Op::Get(call), [Token::Null]) => (call, Outcome::Null),
+            (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
+            (Op::Done(call), [_]) => (call, Outcome::Undefined),
+            (Op::Stored(call, id), [_]) => (call, Outcome::Owned(id)),
+            (Op::First(call), [Token::Array(_), values @ ..]) => {
+                let first = values.iter().find_map(|token| match token {
+                    Token::Text(range) => Some(Outcome::Text(range.clone())),
+                    _ => None,
+                });
+                (call, first.unwrap_or(Outcome::Null))
+            }
+            (Op::Scan(id), [Token::Array(2), Token::Text(cursor), Token::Array(_), keys @ ..]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                let keys = keys.iter().filter_map(|token| match token {
+                    Token::Text(range) => Some(&batch.buffer[range.clone()]),
+                    _ => None,
+                });
+                let step = running.scan.scanned(&batch.buffer[cursor.clone()], keys);
+                return self.carry_out(id, step, &(0..0), outcomes);
+            }
+            (Op::Values(id), [Token::Array(_), values @ ..]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                // A key's place in the page is its value's place in the reply, so the two must be of one length.
+                if running.scan.current().map(Page::len) == Some(values.len()) {
+                    let step = running.scan.values_arrived();
+                    return self.carry_out(id, step, &(item.tokens.start + 1..item.tokens.end), outcomes);
+                }
+                return self.fail_scan(id, self.unexpected("MGET"), outcomes);
+            }
+            (Op::Deleted(id), [_]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                let step = running.scan.deleted();
+                return self.carry_out(id, step, &(0..0), outcomes);
+            }
+            (op, _) => return self.fail(op, self.unexpected("the command"), outcomes),
+        };
+        outcomes.push(outcome);
+    }
+
+    fn unexpected(&self, what: &str) -> Error {
+        Error::new(Code::RedisReply, format!("The answer to {what} has an unexpected form (server {})", self.server))
+    }
+
+    /// The server's words come first, so that code which looks for `WRONGTYPE` at the start finds it.
+    fn reply_error(&self, words: &str, context: &str) -> Error {
+        let code = if words.starts_with("NOAUTH") || words.starts_with("WRONGPASS") {
+            Code::RedisAuth
+        } else {
+            Code::RedisReply
+        };
+        Error::new(code, format!("{words} ({context} on {})", self.server))
+    }
+}
+
+fn push_set(out: &mut Vec<u8>, key: &[u8], value: &[u8], ttl: Option<u64>) {
+    out.reserve(key.len() + value.len() + 64);
+    out.extend_from_slice(if ttl.is_some() { b"*5\r\n$3\r\nSET\r\n" } else { b"*3\r\n$3\r\nSET\r\n" });
+    push_word(out, key);
+    push_word(out, value);
+    if let Some(seconds) = ttl {
+        out.extend_from_slice(b"$2\r\nEX\r\n");
+        let mut digits = Vec::with_capacity(20);
+        push_number(&mut digits, seconds);
+        push_word(out, &digits);
+    }
+}
+
+fn push_keys(out: &mut Vec<u8>, command: &[u8], page: &Page) {
+    push_head(out, page.len() + 1);
+    push_word(out, command);
+    page.iter().for_each(|key| push_word(out, key));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Values, resolve};
+    use crate::redis::lane::News;
+
+    fn store() -> Store {
+        let config = resolve(&Values::new()).unwrap();
+        let mut store = Store::new(&config, 0);
+        store.lane.connected(&config);
+        let hello = store.lane.unsent().len();
+        store.lane.sent(hello);
+        assert!(answer(&mut store, "%0\r\n").is_empty());
+        store
+    }
+
+    fn sent(store: &mut Store) -> String {
+        let bytes = store.lane.unsent().to_vec();
+        store.lane.sent(bytes.len());
+        let text = String::from_utf8(bytes).unwrap();
+        text.split("\r\n").filter(|w| !w.starts_with(['*', '$']) && !w.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Feeds a reply; outcomes as text.
+    fn answer(store: &mut Store, bytes: &str) -> Vec<(Call, String)> {
+        store.lane.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
+        store.lane.filled(bytes.len());
+        let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
+        assert!(matches!(store.lane.decode(&mut batch), News::None | News::Ready));
+        store.absorb(&mut batch, &mut outcomes);
+        let text = |outcome| match outcome {
+            Outcome::Text(range) => String::from_utf8(batch.buffer[range].to_vec()).unwrap(),
+            Outcome::Keys(page, cut) => {
+                page.iter().map(|k| String::from_utf8(k[cut..].to_vec()).unwrap()).collect::<Vec<_>>().join(",")
+            }
+            Outcome::Failed(error) => format!("{}: {error}", error.code.as_str()),
+            other => format!("{other:?}"),
+        };
+        outcomes.into_iter().map(|(call, outcome)| (call, text(outcome))).collect()
+    }
+
+    #[test]
+    fn set_with_a_time_to_live_is_one_command() {
+        let mut store = store();
+        store.set(b"m:k", b"v", Some(7)).unwrap();
+        assert_eq!(sent(&mut store), "SET m:k v EX 7");
+    }
+
+    #[test]
+    fn the_first_value_that_is_there_wins() {
+        let mut store = store();
+        store.get_first(b"a", b"b").unwrap();
+        store.get_first(b"a", b"b").unwrap();
+        assert_eq!(sent(&mut store), "MGET a b MGET a b");
+        let outcomes = answer(&mut store, "*2\r\n_\r\n$1\r\nv\r\n*2\r\n_\r\n_\r\n");
+        assert_eq!(outcomes, [(0, "v".to_owned()), (1, "Null".to_owned())]);
+    }
+
+    #[test]
+    fn an_error_begins_with_the_servers_words_and_names_key_and_server() {
+        let mut store = store();
+        store.get(b"m:k").unwrap();
+        sent(&mut store);
+        let outcomes = answer(&mut store, "-WRONGTYPE Operation against a key\r\n");
+        assert_eq!(outcomes[0].1, "REDIS_REPLY: WRONGTYPE Operation against a key (GET m:k on 127.0.0.1:6379)");
+    }
+
+    #[test]
+    fn a_scan_answers_its_pages_without_the_prefix_and_then_null() {
+        let mut store = store();
+        let scan = store.open_scan(Kind::Keys, b"m:");
+        assert!(matches!(store.demand(scan).unwrap(), Demand::Queued));
+        assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 100");
+        let page = answer(&mut store, "*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n");
+        assert_eq!(page, [(0, "a,b".to_owned())]);
+        assert!(matches!(store.demand(scan).unwrap(), Demand::Now(Outcome::Null)));
+        assert!(store.scans.is_empty());
+    }
+
+    #[test]
+    fn an_error_ahead_of_demand_is_kept_for_the_next_one() {
+        let mut store = store();
+        let scan = store.open_scan(Kind::Keys, b"m:");
+        store.demand(scan).unwrap();
+        sent(&mut store);
+        answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n");
+        assert_eq!(sent(&mut store), "SCAN 9 MATCH m:* COUNT 200");
+        assert!(answer(&mut store, "-ERR no\r\n").is_empty());
+        assert_eq!(store.demand(scan).err().unwrap().code, Code::RedisReply);
+    }
+
+    #[test]
+    fn replies_to_a_closed_scan_are_dropped() {
+        let mut store = store();
+        let scan = store.open_scan(Kind::Clear, b"m:");
+        store.demand(scan).unwrap();
+        sent(&mut store);
+        store.close_scan(scan);
+        assert!(answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n").is_empty());
+        assert_eq!(sent(&mut store), "");
+    }
+}
