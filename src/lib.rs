@@ -14,5 +14,6 @@
 pub mod config;
 pub mod error;
 pub mod map;
+pub mod napi;
 pub mod redis;
 pub mod services;

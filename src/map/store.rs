@@ -96,24 +96,26 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store for a configuration. `next_call`: the number of the next waiting call.
+    /// A store for a configuration. It counts calls and scans on from those of the store before it, so that an old
+    /// number never means a new thing.
     #[must_use]
-    pub fn new(config: &Config, next_call: Call) -> Self {
+    pub fn new(config: &Config, before: Option<&Self>) -> Self {
+        let (next_call, next_scan) = before.map_or((0, 0), |store| (store.next_call, store.next_scan));
         Self {
             lane: Lane::new(config),
             server: config.address.to_string(),
             next_call,
             scans: HashMap::new(),
-            next_scan: 0,
+            next_scan,
             scan_count: config.scan_count,
             scan_count_max: config.scan_count_max,
         }
     }
 
-    /// The number of the next waiting call.
-    #[must_use]
-    pub const fn next_call(&self) -> Call {
-        self.next_call
+    /// Numbers a call that waits for something other than a reply.
+    pub const fn reserve(&mut self) -> Call {
+        self.next_call += 1;
+        self.next_call - 1
     }
 
     fn call(&mut self, op: impl FnOnce(Call) -> Op, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
@@ -190,7 +192,7 @@ impl Store {
     /// The next page of a scan. Each scan has one caller at a time.
     pub fn demand(&mut self, id: ScanId) -> Result<Demand> {
         let Some(running) = self.scans.get_mut(&id) else {
-            return Ok(Demand::Now(Outcome::Null));
+            return Err(Error::new(Code::Closed, "The iteration was ended by close()"));
         };
         if let Some(error) = running.failed.take() {
             self.scans.remove(&id);
@@ -373,7 +375,7 @@ mod tests {
 
     fn store() -> Store {
         let config = resolve(&Values::new()).unwrap();
-        let mut store = Store::new(&config, 0);
+        let mut store = Store::new(&config, None);
         store.lane.connected(&config);
         let hello = store.lane.unsent().len();
         store.lane.sent(hello);

@@ -429,13 +429,17 @@ impl<T> Lane<T> {
         self.pending.get(self.expired).map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
     }
 
-    /// Takes the calls whose deadline has passed. All calls have the same timeout, so they stand at the front.
-    pub fn expire(&mut self, now: Nanos, tags: &mut Vec<T>) {
+    /// Takes the calls whose deadline has passed, each with its command and key for the message. All calls have the
+    /// same timeout, so they stand at the front.
+    pub fn expire(&mut self, now: Nanos, tags: &mut Vec<(T, String)>) {
+        let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.bytes).sum::<usize>();
         while let Some(pending) = self.pending.get_mut(self.expired) {
             if pending.deadline == 0 || pending.deadline > now {
                 break;
             }
-            tags.extend(pending.tag.take());
+            let end = start + pending.bytes;
+            tags.extend(pending.tag.take().map(|tag| (tag, describe(&self.commands[start..end]))));
+            start = end;
             self.expired += 1;
             self.counters.timeouts += 1;
         }
@@ -444,20 +448,19 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Takes all calls, because none of them can be answered any more. The connection must be down.
-    pub fn abandon(&mut self, tags: &mut Vec<T>) {
-        tags.extend(self.pending.drain(..).filter_map(|pending| pending.tag));
-        self.commands.clear();
-        self.head = 0;
-        self.sent = 0;
+    /// Takes all calls, because none of them can be answered any more, each with its command and key.
+    pub fn abandon(&mut self, tags: &mut Vec<(T, String)>) {
+        let mut start = self.head;
+        for pending in self.pending.drain(..) {
+            let end = start + pending.bytes;
+            tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
+            start = end;
+        }
+        self.head = self.commands.len();
+        self.sent = self.head;
         self.expired = 0;
         self.unstamped = 0;
         self.compact();
-    }
-
-    /// Forgets the server's name for the last connection: it was closed in an orderly way.
-    pub const fn forget_client(&mut self) {
-        self.client_id = None;
     }
 }
 

@@ -72,7 +72,7 @@ fn a_late_reply_takes_the_place_of_its_expired_call_and_nobody_elses() {
     send_all(&mut lane);
     let mut expired = Vec::new();
     lane.expire(10 * MILLI, &mut expired);
-    assert_eq!(expired, [1]);
+    assert_eq!(expired, [(1, "GET 1".to_owned())]);
     get(&mut lane, 2);
     send_all(&mut lane);
     feed(&mut lane, b"$3\r\nold\r\n$3\r\nnew\r\n");
@@ -282,7 +282,8 @@ proptest! {
                     now += millis * MILLI;
                     let mut expired = Vec::new();
                     lane.expire(now, &mut expired);
-                    for tag in expired {
+                    for (tag, command) in expired {
+                        prop_assert_eq!(command, format!("GET {tag}"));
                         *done.entry(tag).or_default() += 1;
                     }
                 }

@@ -1,0 +1,6 @@
+"use strict";
+// `import "backtest-kit-native/global"` puts ioc where the original has it, for REPL users.
+
+const { ioc } = require("./index.js");
+
+globalThis.ioc = ioc;

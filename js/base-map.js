@@ -1,0 +1,299 @@
+"use strict";
+
+const { native } = require("./engine.js");
+const { makeError, withCode } = require("./errors.js");
+const { loggerService } = require("./logger-service.js");
+const { encodeValue, keyText } = require("./value.js");
+
+const { engine, enqueue, promise, ready } = native;
+
+/** Keys that a page of a scan begins with, as in the original; CC_REDIS_SCAN_COUNT sets it. */
+const ITERATOR_BATCH_SIZE = 100;
+const TTL_EXPIRE_SECONDS = 300;
+/** Kinds of scans, in the order of `KINDS` in src/napi/calls.rs. */
+const [KEYS, PAIRS, VALUES, COUNT, CLEAR] = [0, 1, 2, 3, 4];
+
+/** Where a map keeps its number in the engine: `{ id, key, ttl }`. */
+const handle = Symbol("backtest-kit-native map");
+
+/** Whether log entries of this object would reach anybody. */
+function listens(map) {
+  const logger = map.loggerService;
+  return logger !== loggerService ? logger != null : loggerService.active;
+}
+
+/** A log call; nothing that the logger does reaches the operation. */
+function emit(map, level, ...args) {
+  const logger = map.loggerService;
+  if (logger == null) {
+    return;
+  }
+  try {
+    const result = logger[level](...args);
+    if (typeof result?.then === "function") {
+      result.then(undefined, () => {});
+    }
+  } catch {
+    // See LoggerService.
+  }
+}
+
+function heard(map, topic) {
+  if (listens(map)) {
+    emit(map, "info", topic);
+  }
+}
+
+/** The time to live as a number; text counts as the number that it spells. Throws INVALID_TTL. */
+function ttlNumber(ttl) {
+  let seconds = NaN;
+  if (typeof ttl === "number") {
+    seconds = ttl;
+  } else if (typeof ttl === "string" && ttl.trim() !== "") {
+    seconds = Number(ttl);
+  }
+  engine.checkTtl(seconds, typeof ttl === "string" ? JSON.stringify(ttl) : describe(ttl));
+  return seconds;
+}
+
+function describe(value) {
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+function checkName(connectionKey) {
+  if (!["string", "number", "boolean", "bigint"].includes(typeof connectionKey)) {
+    throw makeError("INVALID_CONTEXT", "TypeError", `connectionKey is ${describe(connectionKey)}; it must be a string`);
+  }
+}
+
+/** The number of a map in the engine, found again only when its fields have changed. */
+function idOf(map) {
+  const known = map[handle];
+  if (known !== undefined && known.key === map.connectionKey && known.ttl === map.ttlExpireSeconds) {
+    return known.id;
+  }
+  const { connectionKey: key, ttlExpireSeconds: ttl } = map;
+  checkName(key);
+  const id = engine.map(String(key), ttlNumber(ttl));
+  if (Object.isExtensible(map)) {
+    // Not enumerable: who copies an object's fields copies the map, not our bookkeeping.
+    Object.defineProperty(map, handle, { value: { id, key, ttl }, writable: true, configurable: true });
+  }
+  return id;
+}
+
+/** A rejected promise with a code. What has none came from a call without its object, or from a hostile one. */
+function failed(error) {
+  return Promise.reject(withCode(error, "INVALID_CONTEXT", "the method was called on something that is not a map"));
+}
+
+/** Scans whose iterator was dropped in the middle are forgotten when it is collected. */
+const dropped = new FinalizationRegistry((id) => engine.closeScan(id));
+
+class Scan {
+  constructor(map, kind) {
+    ready();
+    this.id = engine.openScan(idOf(map), kind);
+    dropped.register(this, this.id, this);
+  }
+
+  /** The next page, `null` at the end; of COUNT and CLEAR, the result. */
+  page() {
+    ready();
+    const answer = engine.page(this.id);
+    return answer === undefined ? enqueue() : answer;
+  }
+
+  close() {
+    dropped.unregister(this);
+    engine.closeScan(this.id);
+  }
+}
+
+/** The pages of a scan, one round trip each. */
+async function* pages(map, kind) {
+  const scan = new Scan(map, kind);
+  try {
+    for (let page = await scan.page(); page !== null; page = await scan.page()) {
+      yield page;
+    }
+  } finally {
+    scan.close();
+  }
+}
+
+/** The single result of a COUNT or CLEAR. */
+async function result(map, kind) {
+  const scan = new Scan(map, kind);
+  try {
+    return await scan.page();
+  } finally {
+    scan.close();
+  }
+}
+
+/** The methods of every map; see index.d.ts. */
+class Methods {
+  constructor(connectionKey, ttlExpireSeconds = TTL_EXPIRE_SECONDS) {
+    checkName(connectionKey);
+    ttlNumber(ttlExpireSeconds);
+    this.connectionKey = connectionKey;
+    this.ttlExpireSeconds = ttlExpireSeconds;
+    this.loggerService = loggerService;
+  }
+
+  _getItemKey(key) {
+    return `${this.connectionKey}:${key}`;
+  }
+
+  set(key, value) {
+    try {
+      if (!key) {
+        throw makeError("KEY_EMPTY", "Error", "Key cannot be empty");
+      }
+      const text = keyText(key);
+      if (listens(this)) {
+        emit(this, "info", `BaseMap set key=${text}`, { key, value });
+      }
+      ready();
+      return promise(engine.set(idOf(this), text, encodeValue(value)));
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  get(key) {
+    try {
+      const text = keyText(key);
+      if (listens(this)) {
+        emit(this, "info", `BaseMap get key=${text}`);
+      }
+      if (key === null) {
+        return Promise.resolve(null);
+      }
+      ready();
+      return promise(engine.get(idOf(this), text));
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  delete(key) {
+    try {
+      const text = keyText(key);
+      if (listens(this)) {
+        emit(this, "info", `BaseMap delete key=${text}`);
+      }
+      if (key === null) {
+        return Promise.resolve();
+      }
+      ready();
+      return promise(engine.delete(idOf(this), text));
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  has(key) {
+    try {
+      const text = keyText(key);
+      if (listens(this)) {
+        emit(this, "info", `BaseMap has key=${text}`);
+      }
+      if (key === null) {
+        return Promise.resolve(false);
+      }
+      ready();
+      return promise(engine.has(idOf(this), text));
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  async clear() {
+    try {
+      heard(this, "BaseMap clear");
+      await result(this, CLEAR);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  async toArray() {
+    try {
+      heard(this, "BaseMap toArray");
+      const pairs = [];
+      const scan = new Scan(this, PAIRS);
+      for (let page = await scan.page(); page !== null; page = await scan.page()) {
+        for (let i = 0; i < page.length; i += 2) {
+          pairs.push([page[i], page[i + 1]]);
+        }
+      }
+      scan.close();
+      return pairs;
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  async *iterate() {
+    heard(this, "BaseMap iterate");
+    for await (const page of pages(this, PAIRS)) {
+      for (let i = 0; i < page.length; i += 2) {
+        yield [page[i], page[i + 1]];
+      }
+    }
+  }
+
+  async *keys() {
+    heard(this, "BaseMap iterate keys");
+    for await (const page of pages(this, KEYS)) {
+      for (let i = 0; i < page.length; i++) {
+        yield page[i];
+      }
+    }
+  }
+
+  async *values() {
+    heard(this, "BaseMap iterate values");
+    for await (const page of pages(this, VALUES)) {
+      for (let i = 0; i < page.length; i++) {
+        yield page[i];
+      }
+    }
+  }
+
+  async size() {
+    try {
+      heard(this, "BaseMap size");
+      return await result(this, COUNT);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+}
+
+/**
+ * `BaseMap(connectionKey, ttl)` returns a class to extend or construct, `new BaseMap(connectionKey, ttl)` an instance.
+ * Both check their arguments at once.
+ */
+function BaseMap(connectionKey, ttlExpireSeconds = TTL_EXPIRE_SECONDS) {
+  if (new.target !== undefined) {
+    return Reflect.construct(Methods, [connectionKey, ttlExpireSeconds], new.target);
+  }
+  checkName(connectionKey);
+  ttlNumber(ttlExpireSeconds);
+  const Bound = class extends Methods {
+    constructor() {
+      super(connectionKey, ttlExpireSeconds);
+    }
+  };
+  Object.defineProperty(Bound, "name", { value: "BaseMap" });
+  return Bound;
+}
+// Every map is an instance of BaseMap, however it was made.
+BaseMap.prototype = Methods.prototype;
+Object.defineProperty(Methods.prototype, "constructor", { value: BaseMap, writable: true, configurable: true });
+BaseMap.ITERATOR_BATCH_SIZE = ITERATOR_BATCH_SIZE;
+
+module.exports = { BaseMap, emit, failed, listens };

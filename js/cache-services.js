@@ -1,0 +1,152 @@
+"use strict";
+// The cache service classes, made from the table of the addon: a namespace each, and methods that name a context.
+
+const { BaseMap, emit, failed, listens } = require("./base-map.js");
+const { native } = require("./engine.js");
+
+const { engine, enqueue, ready, table } = native;
+const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
+
+/** Verbs, in the order of `VERBS` in src/napi/calls.rs. */
+const [HAS, GET, DELETE] = [0, 1, 2];
+
+/** The original leaves this field out of its log entry. */
+const UNLOGGED = { setCandleId: "exchangeName" };
+
+/** Whether nothing about the object asks for more than the plain command: no logger, no changed fields. */
+function isPlain(service, prefix) {
+  return !listens(service) && service.connectionKey === prefix && service.ttlExpireSeconds === -1;
+}
+
+/** The named arguments of a log entry: those of a form, read from a call's arguments or from a row. */
+function named(form, read) {
+  return Object.fromEntries(form.args.map((field, i) => [field.name, read(field, i)]));
+}
+
+/**
+ * The methods of one noun. `number` is the noun's place in the table, by which the engine knows it.
+ *
+ * `get`, `set` and `delete` go past methods that a subclass overrides, `has` goes through them: so does the original.
+ */
+function methodsOf(row, noun, number) {
+  const { service: name, prefix } = row;
+  const { forms } = noun;
+  const names = { has: `has${noun.noun}Id`, get: `get${noun.noun}Id`, set: `set${noun.noun}Id`, delete: `delete${noun.noun}Id` };
+
+  /** The long way: log entries, overridden methods, changed fields. */
+  function find(service, verb, method, args) {
+    const [a, b, c, d, e] = args;
+    const [form, key, second] = engine.idKeys(number, args.length, a, b, c, d, e, verb);
+    if (listens(service)) {
+      emit(service, "log", `${name} ${method}`, named(forms[form], (_, i) => args[i]));
+    }
+    return [key, second];
+  }
+
+  /** One command for both keys, where the fields are those of the service; else one call a key, the first wins. */
+  function either(service, verb, args, key, second, one) {
+    if (service.connectionKey === prefix) {
+      const topic = verb === HAS ? "has" : "get";
+      emit(service, "info", `BaseMap ${topic} key=${key}`);
+      const [a, b, c, d, e] = args;
+      engine[verb === HAS ? "idHas" : "idGet"](number, args.length, a, b, c, d, e);
+      return enqueue();
+    }
+    return one(key).then((found) => (found === null || found === false ? one(second) : found));
+  }
+
+  const methods = {
+    [names.has](a, b, c, d, e) {
+      try {
+        ready();
+        const overridden = this.has !== plainHas;
+        if (!overridden && isPlain(this, prefix)) {
+          engine.idHas(number, arguments.length, a, b, c, d, e);
+          return enqueue();
+        }
+        const [key, second] = find(this, HAS, names.has, arguments);
+        const one = async (subkey) => this.has(subkey);
+        if (second === undefined) {
+          return one(key);
+        }
+        return overridden
+          ? one(key).then((found) => found || one(second))
+          : either(this, HAS, arguments, key, second, one);
+      } catch (error) {
+        return failed(error);
+      }
+    },
+
+    [names.get](a, b, c, d, e) {
+      try {
+        ready();
+        if (isPlain(this, prefix)) {
+          engine.idGet(number, arguments.length, a, b, c, d, e);
+          return enqueue();
+        }
+        const [key, second] = find(this, GET, names.get, arguments);
+        const one = (subkey) => plainGet.call(this, subkey);
+        return second === undefined ? one(key) : either(this, GET, arguments, key, second, one);
+      } catch (error) {
+        return failed(error);
+      }
+    },
+
+    [names.set](source) {
+      try {
+        ready();
+        if (isPlain(this, prefix)) {
+          engine.idSet(number, source);
+          return enqueue();
+        }
+        const [form, key, id] = engine.rowKey(number, source);
+        if (listens(this)) {
+          const entry = named(forms[form], (field) => source[field.name]);
+          if (form === 0) {
+            delete entry[UNLOGGED[names.set]];
+          }
+          emit(this, "log", `${name} ${names.set}`, entry);
+        }
+        return plainSet.call(this, key, id).then(() => id);
+      } catch (error) {
+        return failed(error);
+      }
+    },
+  };
+  if (noun.delete) {
+    methods[names.delete] = function (a, b, c, d, e) {
+      try {
+        ready();
+        if (isPlain(this, prefix)) {
+          engine.idDelete(number, arguments.length, a, b, c, d, e);
+          return enqueue();
+        }
+        const [key] = find(this, DELETE, names.delete, arguments);
+        return plainDelete.call(this, key);
+      } catch (error) {
+        return failed(error);
+      }
+    };
+  }
+  return methods;
+}
+
+const classes = {};
+let number = 0;
+for (const row of table) {
+  const Service = class extends BaseMap(row.prefix, -1) {};
+  Object.defineProperty(Service, "name", { value: row.class });
+  for (const noun of row.nouns) {
+    for (const [method, value] of Object.entries(methodsOf(row, noun, number))) {
+      Object.defineProperty(value, "name", { value: method });
+      Object.defineProperty(Service.prototype, method, { value, writable: true, configurable: true });
+    }
+    number++;
+  }
+  classes[row.class] = Service;
+}
+
+/** One instance of each service, in the order of the table. */
+const instances = Object.fromEntries(table.map((row) => [row.service, new classes[row.class]()]));
+
+module.exports = { classes, instances };

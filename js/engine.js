@@ -1,0 +1,201 @@
+"use strict";
+// This module's engine: one connection, and the promises of the calls that wait for it.
+//
+// A call that waits has a number; the engine counts the same numbers, and settles them by calling settle(). Promises are
+// made here, in JavaScript, because V8 makes and resolves them several times faster than Node-API does.
+
+// Captured now: fake timers replace the global ones later.
+const { nextTick } = process;
+const { lookup: dnsLookup } = require("node:dns");
+
+const { createEngine, services } = require("./binding.js");
+const { makeError } = require("./errors.js");
+
+let capacity = 1024;
+let mask = capacity - 1;
+let resolves = new Array(capacity).fill(undefined);
+let rejects = new Array(capacity).fill(undefined);
+/** The lowest number that may still wait, and the next one. */
+let head = 0;
+let tail = 0;
+
+/** Makes room: forgets what is settled at the front, or doubles the ring. */
+function makeRoom() {
+  while (head < tail && resolves[head & mask] === undefined) {
+    head++;
+  }
+  if (tail - head < capacity / 2) {
+    return;
+  }
+  const [oldResolves, oldRejects, oldMask] = [resolves, rejects, mask];
+  capacity *= 2;
+  mask = capacity - 1;
+  resolves = new Array(capacity).fill(undefined);
+  rejects = new Array(capacity).fill(undefined);
+  for (let call = head; call < tail; call++) {
+    resolves[call & mask] = oldResolves[call & oldMask];
+    rejects[call & mask] = oldRejects[call & oldMask];
+  }
+}
+
+function settle(first, ...values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const at = (first + i) & mask;
+    const failed = typeof value === "object" && value instanceof Error;
+    const finish = failed ? rejects[at] : resolves[at];
+    resolves[at] = undefined;
+    rejects[at] = undefined;
+    finish(value);
+  }
+}
+
+function lookup(host, generation) {
+  dnsLookup(host, { all: true }, (error, addresses) => {
+    if (error) {
+      engine.resolved(generation, "", `getaddrinfo ${error.code} ${host}`);
+    } else {
+      engine.resolved(generation, addresses.map((entry) => entry.address).join(","), "");
+    }
+  });
+}
+
+const table = services();
+const fieldNames = [];
+for (const field of table.flatMap((row) => row.nouns.flatMap((noun) => noun.forms.flatMap((form) => form.args)))) {
+  if (!fieldNames.includes(field.name)) {
+    fieldNames.push(field.name);
+  }
+}
+
+/** [0] is 1 while a flush is arranged; the engine clears it. */
+const flags = new Uint32Array(1);
+// The order is that of `Hook` in src/napi/engine.rs. The engine holds this array weakly while nothing waits.
+const hooks = [settle, makeError, (...values) => values, lookup, [...fieldNames, "id", "_id", "toHexString"]];
+const engine = createEngine(hooks, flags);
+engine.hooks = hooks;
+const { flush } = engine;
+
+let resolveNext;
+let rejectNext;
+function capture(resolve, reject) {
+  resolveNext = resolve;
+  rejectNext = reject;
+}
+
+/** The promise of the call that the engine has just queued. */
+function enqueue() {
+  // The number is taken first: promise hooks may run user code that makes further calls.
+  const call = tail++;
+  if (tail - head >= capacity) {
+    makeRoom();
+  }
+  if (flags[0] === 0) {
+    flags[0] = 1;
+    nextTick(flush);
+  }
+  const promise = new Promise(capture);
+  resolves[call & mask] = resolveNext;
+  rejects[call & mask] = rejectNext;
+  return promise;
+}
+
+/** Whether the configuration is in use. */
+let configured = false;
+const overrides = {};
+const variables = Object.keys(JSON.parse(engine.showConfig("{}")));
+
+/** What the variables are set to: the environment, and what setConfig() put over it. */
+function values() {
+  const set = {};
+  for (const name of variables) {
+    const value = overrides[name] ?? process.env[name];
+    if (value !== undefined) {
+      set[name] = value;
+    }
+  }
+  return JSON.stringify(set);
+}
+
+/** Takes the configuration into use, before the first call and after each close(). */
+function configure() {
+  if (!engine.isOpen()) {
+    engine.configure(values());
+  }
+  configured = true;
+}
+
+const native = {
+  /** The engine's functions; see src/napi/calls.rs. */
+  engine,
+  /** The table of cache services. */
+  table,
+  enqueue,
+  /** Before any call that may be queued. */
+  ready() {
+    if (!configured) {
+      configure();
+    }
+  },
+  /** The promise of what a function of the engine returned. */
+  promise(answer) {
+    return answer === undefined ? enqueue() : Promise.resolve(answer);
+  },
+};
+
+/** See index.d.ts. */
+function setConfig(partial) {
+  if (partial === null || typeof partial !== "object") {
+    throw makeError("INVALID_CONFIG", "TypeError", "setConfig takes an object with variables, like { CC_REDIS_PORT: 6380 }");
+  }
+  const given = Object.entries(partial).filter(([, value]) => value !== undefined);
+  const texts = given.map(([name, value]) => {
+    if (!["string", "number", "boolean"].includes(typeof value)) {
+      const what = value === null ? "null" : `a ${typeof value}`;
+      throw makeError("INVALID_CONFIG", "Error", `${name}: it is ${what}; it must be a string, number or boolean`);
+    }
+    return [name, String(value)];
+  });
+  for (const [name, text] of texts) {
+    engine.checkVariable(name, text);
+  }
+  if (engine.isOpen()) {
+    throw makeError("INVALID_CONFIG", "Error", "setConfig: the connection is open; call `await close()` first");
+  }
+  Object.assign(overrides, Object.fromEntries(texts));
+  configured = false;
+}
+
+/** See index.d.ts. */
+function getConfig() {
+  return JSON.parse(engine.showConfig(values()));
+}
+
+let closing = null;
+
+/** See index.d.ts. */
+function close() {
+  if (closing === null) {
+    closing = finishClose(native.promise(engine.close()));
+  }
+  return closing;
+}
+
+async function finishClose(closed) {
+  try {
+    await closed;
+  } finally {
+    closing = null;
+    // Calls made meanwhile have opened a new connection with the configuration as it was.
+    configured = engine.isOpen();
+  }
+}
+
+module.exports = {
+  native,
+  setConfig,
+  getConfig,
+  close,
+  stats: () => JSON.parse(engine.stats()),
+  health: () => JSON.parse(engine.health()),
+};

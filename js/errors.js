@@ -1,0 +1,44 @@
+"use strict";
+
+const CLASSES = { Error, TypeError, RangeError };
+
+/**
+ * Makes an error of this realm with a code.
+ * @param {string} code one of the codes in index.d.ts
+ * @param {"Error" | "TypeError" | "RangeError"} className
+ * @param {string} message
+ * @param {unknown} [cause] text becomes an Error, so that a cause always has a message
+ */
+function makeError(code, className, message, cause) {
+  const options = cause === undefined ? undefined : { cause: typeof cause === "string" ? new Error(cause) : cause };
+  const error = new CLASSES[className](message, options);
+  error.code = code;
+  return error;
+}
+
+/**
+ * An error with a code: the given one if it has a code already, else a TypeError with `code` whose cause it is.
+ * Whatever somebody's getter, proxy or toString throws goes through here.
+ */
+function withCode(error, code, attempt) {
+  if (isOurs(error)) {
+    return error;
+  }
+  let why = "";
+  try {
+    why = error instanceof Error ? error.message : String(error);
+  } catch {
+    // An object that cannot be shown is still the cause.
+  }
+  return makeError(code, "TypeError", why === "" ? attempt : `${why} (${attempt})`, error);
+}
+
+function isOurs(error) {
+  try {
+    return error instanceof Error && typeof error.code === "string";
+  } catch {
+    return false;
+  }
+}
+
+module.exports = { makeError, withCode };

@@ -1,0 +1,38 @@
+"use strict";
+
+const LEVELS = ["log", "debug", "info", "warn"];
+
+/**
+ * Passes log calls on to a logger that the user sets; silent until then. Whatever the logger does (throws, rejects, lacks
+ * a method), the operation that logs goes on. Its methods work when detached.
+ */
+class LoggerService {
+  constructor() {
+    let logger = null;
+    /** Whether anybody listens: callers look here first, so that log entries of nobody cost nothing. */
+    this.active = false;
+    const pass = (level, args) => {
+      if (logger === null) {
+        return;
+      }
+      try {
+        const result = logger[level](...args);
+        // A logger that rejects must not become an unhandled rejection.
+        if (typeof result?.then === "function") {
+          result.then(undefined, () => {});
+        }
+      } catch {
+        // A logger that throws must not break what it logs.
+      }
+    };
+    for (const level of LEVELS) {
+      this[level] = async (...args) => pass(level, args);
+    }
+    this.setLogger = (next) => {
+      logger = next ?? null;
+      this.active = logger !== null;
+    };
+  }
+}
+
+module.exports = { LoggerService, loggerService: new LoggerService() };

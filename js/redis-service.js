@@ -1,0 +1,64 @@
+"use strict";
+
+const { native } = require("./engine.js");
+const { makeError } = require("./errors.js");
+const { loggerService } = require("./logger-service.js");
+
+const { engine, enqueue, ready } = native;
+
+// Captured now: fake timers replace the global ones later.
+const { setTimeout: sleep } = require("node:timers/promises");
+const { now } = performance;
+
+/** How long a server that is coming up is waited for, in milliseconds; as long as the original waits. */
+const PATIENCE_MS = 15_000;
+const PAUSE_MS = 50;
+
+/** Reasons that waiting does not mend. */
+const FINAL = ["INVALID_CONFIG", "REDIS_AUTH"];
+
+async function untilReady() {
+  const end = now.call(performance) + PATIENCE_MS;
+  for (;;) {
+    try {
+      ready();
+      engine.ping();
+      await enqueue();
+      return;
+    } catch (error) {
+      if (FINAL.includes(error.code)) {
+        throw error;
+      }
+      if (now.call(performance) >= end) {
+        throw makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", error);
+      }
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
+/** The state of the connection. Its `waitForInit` works when detached. */
+class RedisService {
+  constructor() {
+    this.loggerService = loggerService;
+    let waiting = null;
+    this.waitForInit = () => {
+      if (waiting === null) {
+        loggerService.log("redisService waitForInit");
+        waiting = untilReady();
+        waiting.then(
+          () => loggerService.log("redisService ready"),
+          // A later call tries again.
+          () => this.waitForInit.clear(),
+        );
+      }
+      return waiting;
+    };
+    /** Forgets the result, so that the next call asks the server again. */
+    this.waitForInit.clear = () => {
+      waiting = null;
+    };
+  }
+}
+
+module.exports = { RedisService, redisService: new RedisService() };

@@ -1,0 +1,564 @@
+//! The functions that JavaScript calls.
+//!
+//! Each converts its arguments, calls the layer below, and returns `undefined` when a call was queued: JavaScript then
+//! makes the promise and counts the call. Anything else is the answer itself. Failures are thrown.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use napi::sys;
+use serde_json::json;
+
+use super::engine::Engine;
+use super::js::{Call, Env, Js, Pending, Value};
+use super::part::{JsPart, JsRow};
+use crate::config;
+use crate::error::{Code, Error};
+use crate::map::scan::Kind;
+use crate::map::store::Demand;
+use crate::map::ttl;
+use crate::redis::lane::Batch;
+use crate::services::context::{self, Matched, Shape, Verb};
+use crate::services::context::{Part as _, match_args, match_row};
+use crate::services::table::{Entry, MAX_ARGS, to_json};
+
+/// Why a function does not return.
+enum Thrown {
+    /// Our own error, with what somebody else threw before it.
+    Error(Error, Option<Value>),
+    /// An exception is pending already.
+    Pending,
+}
+
+impl From<Error> for Thrown {
+    fn from(error: Error) -> Self {
+        Self::Error(error, None)
+    }
+}
+
+impl From<Pending> for Thrown {
+    fn from(Pending: Pending) -> Self {
+        Self::Pending
+    }
+}
+
+/// `None` is `undefined`.
+type Answer = Result<Option<Value>, Thrown>;
+
+/// Runs a function of an engine: arguments in, answer or exception out. A panic becomes an exception, because it must
+/// not unwind into Node.
+fn enter<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    body: impl FnOnce(&Rc<Engine>, &Call<N>) -> Answer,
+) -> Value {
+    let env = Env(env);
+    let Ok(call) = env.call::<N>(info) else { return ptr::null_mut() };
+    // SAFETY: functions are made with a count of their engine, which their finalizer drops.
+    let engine = unsafe { super::engine::engine(call.data) };
+    let answer = catch_unwind(AssertUnwindSafe(|| body(&engine, &call))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Error::new(Code::Closed, format!("backtest-kit-native has a bug: {text}")).into())
+    });
+    match answer {
+        Ok(value) => value.unwrap_or(ptr::null_mut()),
+        Err(Thrown::Pending) => ptr::null_mut(),
+        Err(Thrown::Error(error, cause)) => {
+            if let Ok(error) = engine.error(&error, cause) {
+                env.throw(error);
+            }
+            ptr::null_mut()
+        }
+    }
+}
+
+/// Declares the functions of an engine, and the table by which they are made.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident as $js:literal ($engine:ident, $call:ident: $n:literal) $body:block)+) => {
+        $(
+            $(#[$doc])*
+            unsafe extern "C" fn $name(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+                enter::<$n>(env, info, |$engine, $call| $body)
+            }
+        )+
+        const FUNCTIONS: &[(&str, sys::napi_callback)] = &[$(($js, Some($name))),+];
+    };
+}
+
+impl Engine {
+    /// Runs `body` with the scratch buffer, empty. User code that runs meanwhile and calls us gets another.
+    fn with_scratch<T>(&self, body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let result = body(&mut scratch);
+        if scratch.capacity() <= 1024 * 1024 {
+            self.scratch.set(scratch);
+        }
+        result
+    }
+
+    /// The full key of `get(map, key)` and its like.
+    fn push_item_key(&self, call_env: Env, map: Value, key: Value, out: &mut Vec<u8>) -> Result<Option<u64>, Thrown> {
+        let map = {
+            let maps = self.maps.borrow();
+            Rc::clone(maps.get(call_env.u32(map)? as usize).ok_or_else(|| bad_handle("map"))?)
+        };
+        out.extend_from_slice(&map.prefix);
+        if !call_env.push_text(key, out)? {
+            return Err(bad_handle("key").into());
+        }
+        Ok(map.ttl)
+    }
+
+    fn entry(&self, env: Env, noun: Value) -> Result<Entry, Thrown> {
+        let entry = self.entries.get(env.u32(noun)? as usize).copied();
+        Ok(entry.ok_or_else(|| bad_handle("noun"))?)
+    }
+
+    /// The keys of a call with arguments `(noun, count, ...five places)`.
+    fn push_context<const N: usize>(
+        &self,
+        call: &Call<N>,
+        verb: Verb,
+        out: &mut Vec<u8>,
+    ) -> Result<(Entry, Matched), Thrown> {
+        let env = call.env;
+        let entry = self.entry(env, call.args[0])?;
+        let count = env.u32(call.args[1])? as usize;
+        let mut parts = [JsPart { env, value: ptr::null_mut() }; MAX_ARGS];
+        for (part, value) in parts.iter_mut().zip(&call.args[2..]) {
+            part.value = *value;
+        }
+        Ok((entry, match_args(entry, verb, count, &parts, out)?))
+    }
+
+    /// The key and then the id of a row; where the key ends, and the form's index.
+    fn push_row(&self, call: &Call<2>, out: &mut Vec<u8>) -> Result<(Entry, usize, usize), Thrown> {
+        let env = call.env;
+        let entry = self.entry(env, call.args[0])?;
+        let value = call.args[1];
+        match (JsPart { env, value }).shape() {
+            Shape::Missing(what) => return Err(context::no_row(entry, what).into()),
+            Shape::Other("an object" | "a function") => {}
+            _ => return Err(context::no_row(entry, "not an object").into()),
+        }
+        let thrown = Cell::new(None);
+        let names = self.hook(super::engine::Hook::Names)?;
+        let mut row = JsRow { env, row: value, names, index: &self.names, thrown: &thrown };
+        let read = match_row(entry, &mut row, out).and_then(|form| {
+            let end = out.len();
+            push_id(entry, &row, out)?;
+            Ok((entry, form, end))
+        });
+        read.map_err(|error| Thrown::Error(error, thrown.take()))
+    }
+}
+
+fn bad_handle(what: &str) -> Error {
+    Error::new(Code::InvalidContext, format!("not a {what}"))
+}
+
+/// Appends the id of a row: `id`, or else `_id`; text, or an ObjectId's hexadecimal text.
+fn push_id(entry: Entry, row: &JsRow<'_>, out: &mut Vec<u8>) -> crate::error::Result<()> {
+    let mut part = row.named("id")?;
+    if matches!(part.shape(), Shape::Missing(_)) {
+        part = row.named("_id")?;
+    }
+    let start = out.len();
+    match part.shape() {
+        Shape::Missing(what) => return Err(context::no_id(entry, &format!("id and _id are {what}"))),
+        Shape::Text | Shape::Number(_) | Shape::Scalar => part.push_text(out)?,
+        Shape::Other(what) => {
+            let holder = JsRow { row: part.value, ..*row };
+            let Some(to_hex) = (what == "an object").then(|| holder.named("toHexString")).transpose()? else {
+                return Err(context::no_id(entry, &format!("it is {what}")));
+            };
+            if to_hex.shape() != Shape::Other("a function") {
+                return Err(context::no_id(entry, "it is an object without toHexString()"));
+            }
+            let called = row.env.invoke(part.value, to_hex.value, &[]).and_then(|text| row.env.push_text(text, out));
+            match called {
+                Ok(true) => {}
+                Ok(false) => return Err(context::no_id(entry, "its toHexString() returns no string")),
+                Err(Pending) => {
+                    row.thrown.set(row.env.take_exception());
+                    return Err(context::no_id(entry, "its toHexString() failed"));
+                }
+            }
+        }
+    }
+    if out.len() == start {
+        return Err(context::no_id(entry, "it is empty"));
+    }
+    Ok(())
+}
+
+/// The key without its prefix.
+fn subkey(entry: Entry, key: &[u8]) -> &[u8] {
+    &key[entry.service.prefix.len() + 1..]
+}
+
+fn key_empty() -> Error {
+    Error::new(Code::KeyEmpty, "Key cannot be empty")
+}
+
+fn text_of(env: Env, value: Value) -> Result<String, Thrown> {
+    let mut bytes = Vec::new();
+    env.push_text(value, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn parse_values(text: &str) -> Result<config::Values, Error> {
+    serde_json::from_str::<BTreeMap<String, String>>(text)
+        .map_err(|error| Error::new(Code::InvalidConfig, format!("configuration: {error}")))
+}
+
+/// Redis refuses longer texts by closing the connection, which would cost other calls a repetition.
+fn check_length(length: usize) -> Result<(), Error> {
+    if length > crate::redis::decode::MAX_TEXT {
+        return Err(Error::new(Code::InvalidValue, format!("the value of {length} bytes is longer than 512 MB")));
+    }
+    Ok(())
+}
+
+functions! {
+    /// `map(name, ttl)`: the number of a map. -1 keeps keys for ever.
+    map as "map" (engine, call: 2) {
+        let seconds = ttl::check(call.env.f64(call.args[1])?)?;
+        let id = engine.with_scratch(|name| -> Result<u32, Thrown> {
+            call.env.push_text(call.args[0], name)?;
+            Ok(engine.map(name, seconds))
+        })?;
+        Ok(Some(call.env.number(id.into())?))
+    }
+
+    /// `checkTtl(seconds, shown)` throws where Redis could not take it.
+    check_ttl as "checkTtl" (_engine, call: 2) {
+        if ttl::check(call.env.f64(call.args[0])?).is_err() {
+            return Err(ttl::refused(&text_of(call.env, call.args[1])?).into());
+        }
+        Ok(None)
+    }
+
+    /// `get(map, key)`
+    get as "get" (engine, call: 2) {
+        engine.with_scratch(|key| {
+            engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            engine.queue(|store| store.get(key))?;
+            Ok(None)
+        })
+    }
+
+    /// `has(map, key)`
+    has as "has" (engine, call: 2) {
+        engine.with_scratch(|key| {
+            engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            engine.queue(|store| store.has(key))?;
+            Ok(None)
+        })
+    }
+
+    /// `delete(map, key)`
+    delete as "delete" (engine, call: 2) {
+        engine.with_scratch(|key| {
+            engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            engine.queue(|store| store.delete(key))?;
+            Ok(None)
+        })
+    }
+
+    /// `set(map, key, value)`: the value is a string or a Buffer.
+    set as "set" (engine, call: 3) {
+        engine.with_scratch(|bytes| {
+            let seconds = engine.push_item_key(call.env, call.args[0], call.args[1], bytes)?;
+            let end = bytes.len();
+            if !call.env.push_text(call.args[2], bytes)? && !call.env.push_buffer(call.args[2], bytes)? {
+                return Err(bad_handle("value").into());
+            }
+            check_length(bytes.len() - end)?;
+            engine.queue(|store| store.set(&bytes[..end], &bytes[end..], seconds))?;
+            Ok(None)
+        })
+    }
+
+    /// `idGet(noun, count, ...args)`
+    id_get as "idGet" (engine, call: 7) {
+        engine.with_scratch(|keys| {
+            let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
+            let (first, second) = keys.split_at(matched.first_end);
+            engine.queue(|store| match matched.second_end {
+                None => store.get(first),
+                Some(_) => store.get_first(first, second),
+            })?;
+            Ok(None)
+        })
+    }
+
+    /// `idHas(noun, count, ...args)`
+    id_has as "idHas" (engine, call: 7) {
+        engine.with_scratch(|keys| {
+            let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
+            let (first, second) = keys.split_at(matched.first_end);
+            engine.queue(|store| match matched.second_end {
+                None => store.has(first),
+                Some(_) => store.has_any(first, second),
+            })?;
+            Ok(None)
+        })
+    }
+
+    /// `idDelete(noun, count, ...args)`
+    id_delete as "idDelete" (engine, call: 7) {
+        engine.with_scratch(|keys| {
+            let (_, matched) = engine.push_context(call, Verb::Delete, keys)?;
+            engine.queue(|store| store.delete(&keys[..matched.first_end]))?;
+            Ok(None)
+        })
+    }
+
+    /// `idKeys(noun, count, ...args, verb)`: `[form, key, secondKey?]`, for log entries and overridden methods. It sends
+    /// nothing. Verbs are numbered as [`VERBS`].
+    id_keys as "idKeys" (engine, call: 8) {
+        engine.with_scratch(|keys| {
+            let verb = *VERBS.get(call.env.u32(call.args[7])? as usize).ok_or_else(|| bad_handle("verb"))?;
+            let (entry, matched) = engine.push_context(call, verb, keys)?;
+            let env = call.env;
+            let list = env.array(2)?;
+            env.set_element(list, 0, env.number(form_number(matched.form))?)?;
+            env.set_element(list, 1, env.text(subkey(entry, &keys[..matched.first_end]))?)?;
+            if let Some(end) = matched.second_end {
+                env.set_element(list, 2, env.text(subkey(entry, &keys[matched.first_end..end]))?)?;
+            }
+            Ok(Some(list))
+        })
+    }
+
+    /// `idSet(noun, row)`: stores the row's id; the outcome is the id.
+    id_set as "idSet" (engine, call: 2) {
+        engine.with_scratch(|bytes| {
+            let (entry, _, end) = engine.push_row(call, bytes)?;
+            if subkey(entry, &bytes[..end]).is_empty() {
+                return Err(key_empty().into());
+            }
+            check_length(bytes.len() - end)?;
+            engine.queue(|store| store.set_id(&bytes[..end], &bytes[end..]))?;
+            Ok(None)
+        })
+    }
+
+    /// `rowKey(noun, row)`: `[form, key, id]`, for log entries. It writes nothing.
+    row_key as "rowKey" (engine, call: 2) {
+        engine.with_scratch(|bytes| {
+            let (entry, form, end) = engine.push_row(call, bytes)?;
+            let env = call.env;
+            let list = env.array(3)?;
+            env.set_element(list, 0, env.number(form_number(form))?)?;
+            env.set_element(list, 1, env.text(subkey(entry, &bytes[..end]))?)?;
+            env.set_element(list, 2, env.text(&bytes[end..])?)?;
+            Ok(Some(list))
+        })
+    }
+
+    /// `openScan(map, kind)`: the number of a scan that has not begun. Kinds are numbered as [`KINDS`].
+    open_scan as "openScan" (engine, call: 2) {
+        let kind = *KINDS.get(call.env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("kind of scan"))?;
+        let map = call.env.u32(call.args[0])? as usize;
+        let map = Rc::clone(engine.maps.borrow().get(map).ok_or_else(|| bad_handle("map"))?);
+        let id = engine.queue(|store| Ok(store.open_scan(kind, &map.prefix)))?;
+        Ok(Some(call.env.number(id.into())?))
+    }
+
+    /// `page(scan)`: the next page; `null` at the end; of a count, the number.
+    page as "page" (engine, call: 1) {
+        let id = call.env.u32(call.args[0])?;
+        match engine.queue(|store| store.demand(id))? {
+            Demand::Queued => Ok(None),
+            Demand::Now(outcome) => Ok(Some(engine.value(&Batch::default(), outcome)?)),
+        }
+    }
+
+    /// `closeScan(scan)`
+    close_scan as "closeScan" (engine, call: 1) {
+        let id = call.env.u32(call.args[0])?;
+        engine.queue(|store| {
+            store.close_scan(id);
+            Ok(())
+        })?;
+        Ok(None)
+    }
+
+    /// `ping()`
+    ping as "ping" (engine, _call: 0) {
+        engine.queue(|store| store.ping())?;
+        Ok(None)
+    }
+
+    /// `flush()`: the end of a tick.
+    flush as "flush" (engine, _call: 0) {
+        engine.flush();
+        Ok(None)
+    }
+
+    /// `configure(json)`: takes variables into use. Nothing may be open.
+    configure as "configure" (engine, call: 1) {
+        let config = config::resolve(&parse_values(&text_of(call.env, call.args[0])?)?)?;
+        engine.configure(config);
+        Ok(None)
+    }
+
+    /// `checkVariable(name, text)` throws where the value cannot be used.
+    check_variable as "checkVariable" (_engine, call: 2) {
+        config::check(&text_of(call.env, call.args[0])?, &text_of(call.env, call.args[1])?)?;
+        Ok(None)
+    }
+
+    /// `showConfig(json)`: all variables as JSON, without secrets.
+    show_config as "showConfig" (_engine, call: 1) {
+        let shown = config::show(&parse_values(&text_of(call.env, call.args[0])?)?);
+        Ok(Some(call.env.text(shown.to_string().as_bytes())?))
+    }
+
+    /// `isOpen()`: whether configuration may not change.
+    is_open as "isOpen" (engine, call: 0) {
+        Ok(Some(call.env.boolean(engine.is_open())?))
+    }
+
+    /// `close()`: `true` when there was nothing to wait for.
+    close as "close" (engine, call: 0) {
+        if engine.close() { Ok(Some(call.env.boolean(true)?)) } else { Ok(None) }
+    }
+
+    /// `resolved(generation, addresses, failure)`: the answer to the lookup hook; `addresses` is joined with commas.
+    resolved as "resolved" (engine, call: 3) {
+        let generation = call.env.u32(call.args[0])?;
+        let list = text_of(call.env, call.args[1])?;
+        let addresses: Vec<_> = list.split(',').map(str::to_owned).collect();
+        engine.resolved(generation, &addresses, &text_of(call.env, call.args[2])?);
+        Ok(None)
+    }
+
+    /// `stats()` as JSON.
+    stats as "stats" (engine, call: 0) {
+        Ok(Some(call.env.text(engine.stats().to_string().as_bytes())?))
+    }
+
+    /// `health()` as JSON.
+    health as "health" (engine, call: 0) {
+        Ok(Some(call.env.text(engine.health().to_string().as_bytes())?))
+    }
+}
+
+/// Kinds of scans, by the number that JavaScript uses.
+const KINDS: [Kind; 5] = [Kind::Keys, Kind::Pairs, Kind::Values, Kind::Count, Kind::Clear];
+
+/// Verbs, by the number that JavaScript uses.
+const VERBS: [Verb; 3] = [Verb::Has, Verb::Get, Verb::Delete];
+
+fn form_number(form: usize) -> f64 {
+    f64::from(u32::try_from(form).unwrap_or_default())
+}
+
+impl Engine {
+    fn stats(&self) -> serde_json::Value {
+        let core = self.core.borrow();
+        let counters = core.as_ref().map(|core| *core.store.lane.counters()).unwrap_or_default();
+        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.store.lane.queued_and_in_flight());
+        json!({ "redis": {
+            "commands": counters.commands,
+            "replies": counters.replies,
+            "errors": counters.errors,
+            "timeouts": counters.timeouts,
+            "retried": counters.retried,
+            "connects": core.as_ref().map_or(0, |core| core.connects),
+            "losses": counters.losses,
+            "flushes": core.as_ref().map_or(0, |core| core.flushes),
+            "bytesSent": counters.bytes_sent,
+            "bytesReceived": counters.bytes_received,
+            "queued": queued,
+            "inFlight": in_flight,
+        } })
+    }
+
+    fn health(&self) -> serde_json::Value {
+        let core = self.core.borrow();
+        let Some(core) = &*core else {
+            return json!({ "redis": {
+                "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
+                "queued": 0, "inFlight": 0,
+            } });
+        };
+        let (queued, in_flight) = core.store.lane.queued_and_in_flight();
+        json!({ "redis": {
+            "state": core.supervisor.state().as_str(),
+            "since": core.since,
+            "server": core.config.address.to_string(),
+            "attempts": core.supervisor.attempts(),
+            "lastError": core.last_error,
+            "queued": queued,
+            "inFlight": in_flight,
+        } })
+    }
+}
+
+/// JavaScript has let go of a function.
+unsafe extern "C" fn finalize(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: the count that the function was made with.
+    let engine = unsafe { Rc::from_raw(data.cast::<Engine>().cast_const()) };
+    engine.function_gone();
+}
+
+fn make_engine(env: Env, call: &Call<2>) -> Js<Result<Value, String>> {
+    let engine = match Engine::new(env, call.args[0], call.args[1]) {
+        Ok(engine) => engine,
+        Err(why) => return Ok(Err(why)),
+    };
+    let object = env.object()?;
+    for (name, callback) in FUNCTIONS {
+        let data = Rc::into_raw(Rc::clone(&engine)).cast_mut().cast::<c_void>();
+        let function = env.function(name, *callback, data)?;
+        // SAFETY: the finalizer drops the count that the function holds.
+        unsafe {
+            sys::napi_add_finalizer(env.0, function, data, Some(finalize), ptr::null_mut(), ptr::null_mut());
+        }
+        engine.function_made();
+        let key = std::ffi::CString::new(*name).map_err(|_| Pending)?;
+        env.set_named(object, &key, function)?;
+    }
+    Ok(Ok(object))
+}
+
+unsafe extern "C" fn create_engine(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    let env = Env(env);
+    let Ok(call) = env.call::<2>(info) else { return ptr::null_mut() };
+    match make_engine(env, &call) {
+        Ok(Ok(object)) => object,
+        Ok(Err(why)) => {
+            let why = std::ffi::CString::new(why).unwrap_or_default();
+            // SAFETY: the running environment; the text ends with NUL.
+            unsafe { sys::napi_throw_error(env.0, ptr::null(), why.as_ptr()) };
+            ptr::null_mut()
+        }
+        Err(Pending) => ptr::null_mut(),
+    }
+}
+
+unsafe extern "C" fn services(env: sys::napi_env, _: sys::napi_callback_info) -> Value {
+    Env(env).text(to_json().to_string().as_bytes()).unwrap_or(ptr::null_mut())
+}
+
+/// Puts the addon's two functions on its exports.
+pub(super) fn export(env: sys::napi_env, exports: Value) {
+    let env = Env(env);
+    let functions: [(&str, sys::napi_callback, &std::ffi::CStr); 2] =
+        [("createEngine", Some(create_engine), c"createEngine"), ("services", Some(services), c"services")];
+    for (name, callback, key) in functions {
+        if let Ok(function) = env.function(name, callback, ptr::null_mut()) {
+            let _ = env.set_named(exports, key, function);
+        }
+    }
+}

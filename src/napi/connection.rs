@@ -1,0 +1,343 @@
+//! The engine's socket: attempts to connect, and turns of reading, settling and writing.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::engine::{Core, Engine, Hook, engine};
+use super::socket::{Endpoint, Stream, name};
+use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
+use crate::config::Address;
+use crate::error::Code;
+use crate::redis::lane::{Batch, News};
+use crate::redis::supervise::State;
+use crate::redis::{MILLI, Nanos};
+
+/// How long one turn may go on before the loop's other descriptors and timers have theirs.
+const TURN: Nanos = MILLI;
+
+/// The socket and what is known of where to connect it.
+#[derive(Default)]
+pub(super) struct Connection {
+    link: Option<Link>,
+    /// Addresses that this attempt has not tried yet.
+    endpoints: VecDeque<Endpoint>,
+    /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
+    generation: u32,
+    /// The socket would not take more when it was last written to.
+    blocked: bool,
+    /// Something was written since the loop last looked at the socket.
+    fresh: bool,
+}
+
+struct Link {
+    stream: Stream,
+    handle: RawHandle,
+    endpoint: Endpoint,
+    connected: bool,
+    watching: c_int,
+}
+
+/// What a read brought.
+enum Read {
+    /// Nothing is there.
+    Nothing,
+    /// Bytes.
+    Bytes,
+    /// The connection is lost.
+    Lost(String),
+}
+
+impl Engine {
+    /// Starts an attempt that the supervisor has decided on.
+    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
+        core.connection.generation = core.connection.generation.wrapping_add(1);
+        core.changed();
+        match &core.config.address {
+            Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
+            Address::Tcp(host, port) => match host.parse::<IpAddr>() {
+                Ok(ip) => core.connection.endpoints = [Endpoint::Tcp(ip, *port)].into(),
+                Err(_) => {
+                    core.lookup = true;
+                    return;
+                }
+            },
+        }
+        self.connect_next(core, "no address");
+    }
+
+    /// Asks JavaScript to resolve the host name, if an attempt waits for that.
+    pub(super) fn look_up(&self) {
+        let (host, generation) = {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut().filter(|core| core.lookup) else { return };
+            core.lookup = false;
+            let Address::Tcp(host, _) = &core.config.address else { return };
+            (host.clone(), core.connection.generation)
+        };
+        let env = self.env;
+        env.scoped(|| {
+            env.as_callback(self.async_context, || {
+                let args = [env.text(host.as_bytes())?, env.number(generation.into())?];
+                env.invoke(env.undefined()?, self.hook(Hook::Lookup)?, &args)
+            })
+        });
+    }
+
+    /// JavaScript has resolved the name of an attempt, or could not.
+    pub(super) fn resolved(self: &Rc<Self>, generation: u32, addresses: &[String], failure: &str) {
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let current = generation == core.connection.generation && core.connection.link.is_none();
+            if !current || !matches!(core.supervisor.state(), State::Connecting(_)) {
+                return;
+            }
+            let Address::Tcp(_, port) = core.config.address else { return };
+            let endpoint = |text: &String| text.parse().ok().map(|ip| Endpoint::Tcp(ip, port));
+            core.connection.endpoints = addresses.iter().filter_map(endpoint).collect();
+            self.connect_next(core, failure);
+        }
+        self.finish_turn();
+    }
+
+    /// Tries the attempt's next address; without one the attempt has failed, for the last reason.
+    fn connect_next(self: &Rc<Self>, core: &mut Core, failure: &str) {
+        let mut failure = failure.to_owned();
+        while let Some(endpoint) = core.connection.endpoints.pop_front() {
+            match Stream::connect(&endpoint) {
+                Ok(stream) => {
+                    let Some(handle) = self.poll_handle(stream.descriptor()) else {
+                        failure = format!("connect {endpoint}: the event loop refused the socket");
+                        continue;
+                    };
+                    let link = Link { stream, handle, endpoint, connected: false, watching: 0 };
+                    core.connection.link = Some(link);
+                    self.watch(core);
+                    return;
+                }
+                Err(error) => failure = format!("connect {} {endpoint}", name(&error)),
+            }
+        }
+        self.attempt_failed(core, &failure);
+    }
+
+    /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
+    pub(super) fn attempt_failed(self: &Rc<Self>, core: &mut Core, why: &str) {
+        self.disconnect(core);
+        core.connection.endpoints.clear();
+        core.lookup = false;
+        core.store.lane.lost();
+        core.last_error = Some(why.to_owned());
+        core.changed();
+        let now = self.now();
+        core.supervisor.failed(now);
+        if core.closing.is_some() {
+            core.abandon(Code::Closed, "The connection was closed before an answer came");
+        }
+        if core.supervisor.due(now) {
+            self.start_attempt(core);
+        }
+    }
+
+    /// Lets go of the socket.
+    pub(super) fn disconnect(&self, core: &mut Core) {
+        core.connection.blocked = false;
+        core.connection.fresh = false;
+        if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
+            // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
+            unsafe { handle.close(&self.uv) };
+            drop(stream);
+        }
+    }
+
+    /// Watches the socket for what matters now.
+    pub(super) fn watch(&self, core: &mut Core) {
+        let writing = core.connection.blocked;
+        let Some(link) = &mut core.connection.link else { return };
+        let events = match (link.connected, writing) {
+            (false, _) => WRITABLE | DISCONNECT,
+            (true, true) => READABLE | WRITABLE,
+            (true, false) => READABLE,
+        };
+        if link.watching != events {
+            // SAFETY: the link's handle is open.
+            unsafe { link.handle.watch(&self.uv, events, on_poll) };
+            link.watching = events;
+        }
+    }
+
+    /// Writes what the socket takes. A failed write is noticed by the next read.
+    pub(super) fn write_out(&self, core: &mut Core) {
+        let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
+        core.connection.blocked = false;
+        loop {
+            let bytes = core.store.lane.unsent();
+            if bytes.is_empty() {
+                return;
+            }
+            match link.stream.write(bytes) {
+                Ok(count) => {
+                    core.store.lane.sent(count);
+                    core.connection.fresh = true;
+                }
+                Err(error) => {
+                    core.connection.blocked = error.kind() == ErrorKind::WouldBlock;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_in(core: &mut Core) -> Read {
+        let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return Read::Nothing };
+        match link.stream.read(core.store.lane.space()) {
+            Ok(0) => Read::Lost(format!("{} closed the connection", link.endpoint)),
+            Ok(count) => {
+                core.store.lane.filled(count);
+                Read::Bytes
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
+            Err(error) => Read::Lost(format!("read {} {}", name(&error), link.endpoint)),
+        }
+    }
+
+    /// Reads; waits a moment on the socket where that pays.
+    fn read_or_wait(&self, core: &mut Core) -> Read {
+        let mut read = Self::read_in(core);
+        if !matches!(read, Read::Nothing) || !core.store.lane.expects_replies() {
+            return read;
+        }
+        let window = core.spin.window();
+        if window == 0 {
+            return read;
+        }
+        let until = self.uv.now() + window;
+        while matches!(read, Read::Nothing) && self.uv.now() < until {
+            std::hint::spin_loop();
+            read = Self::read_in(core);
+        }
+        core.spin.waited(!matches!(read, Read::Nothing));
+        read
+    }
+
+    /// Reads, settles, lets JavaScript run, writes what it asked for, and again, for about a millisecond.
+    /// True when the socket was read to its end.
+    pub(super) fn turn(self: &Rc<Self>) -> bool {
+        let until = self.uv.now() + TURN;
+        let mut batch = self.batch.take().unwrap_or_default();
+        let mut outcomes = Vec::new();
+        let mut drained = false;
+        while !self.is_dead() {
+            {
+                let mut slot = self.core.borrow_mut();
+                let Some(core) = slot.as_mut() else { break };
+                core.store.lane.stamp(self.now());
+                self.write_out(core);
+                core.connection.fresh = false;
+                match self.read_or_wait(core) {
+                    Read::Nothing => {
+                        drained = true;
+                        break;
+                    }
+                    Read::Bytes => self.decode(core, &mut batch, &mut outcomes),
+                    Read::Lost(why) => self.attempt_failed(core, &why),
+                }
+                outcomes.append(&mut core.later);
+            }
+            self.deliver(&batch, &mut outcomes);
+            if self.uv.now() > until {
+                break;
+            }
+        }
+        self.batch.set(Some(batch));
+        drained
+    }
+
+    fn decode(
+        self: &Rc<Self>,
+        core: &mut Core,
+        batch: &mut Batch<crate::map::store::Op>,
+        outcomes: &mut Vec<(u64, crate::map::store::Outcome)>,
+    ) {
+        let news = core.store.lane.decode(batch);
+        core.store.absorb(batch, outcomes);
+        match news {
+            News::None => {}
+            News::Ready => {
+                core.supervisor.ready();
+                core.last_error = None;
+                core.connects += 1;
+                core.changed();
+            }
+            News::Refused(words) => {
+                self.attempt_failed(core, &words);
+                core.abandon(Code::RedisAuth, &words);
+            }
+            News::Broken(why) => self.attempt_failed(core, &why),
+        }
+    }
+
+    /// Settles what no reply brought.
+    pub(super) fn deliver_later(&self) {
+        let mut outcomes = match self.core.borrow_mut().as_mut() {
+            Some(core) => std::mem::take(&mut core.later),
+            None => return,
+        };
+        if !outcomes.is_empty() {
+            self.deliver(&Batch::default(), &mut outcomes);
+        }
+    }
+
+    /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
+    pub(super) fn before_sleep(self: &Rc<Self>) {
+        let (unwritten, fresh) = match &*self.core.borrow() {
+            Some(core) => (core.store.lane.unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies()),
+            None => return,
+        };
+        if unwritten {
+            self.flush();
+        }
+        // SAFETY: the loop of this environment, in a callback of it.
+        if fresh && unsafe { self.uv.will_sleep(self.event_loop) } {
+            self.turn();
+            self.finish_turn();
+        }
+    }
+
+    fn polled(self: &Rc<Self>, status: c_int) {
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let Some(link) = &mut core.connection.link else { return };
+            if !link.connected {
+                match link.stream.connected() {
+                    Ok(()) if status >= 0 => {
+                        link.connected = true;
+                        core.store.lane.connected(&core.config);
+                    }
+                    result => {
+                        let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));
+                        let failure = format!("connect {why} {}", link.endpoint);
+                        self.disconnect(core);
+                        self.connect_next(core, &failure);
+                    }
+                }
+            } else if status < 0 {
+                self.attempt_failed(core, &format!("poll error {status}"));
+            }
+        }
+        self.turn();
+        self.finish_turn();
+    }
+}
+
+unsafe extern "C" fn on_poll(handle: *mut uv::Handle, status: c_int, _events: c_int) {
+    // SAFETY: a handle of ours, in its callback.
+    let engine = unsafe { engine(uv::context(handle)) };
+    if !engine.is_dead() {
+        engine.polled(status);
+    }
+}

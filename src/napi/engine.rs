@@ -1,0 +1,603 @@
+//! One engine: the calls of one copy of the JavaScript module, on the event loop of its thread.
+//!
+//! Everything here runs on that thread, so there are no locks; but user code may run whenever JavaScript is called
+//! (promise hooks, `then` getters, ticks), and may call back into the engine. Hence the one rule of this file and its
+//! neighbours: no borrow of the core is held while JavaScript is called.
+//!
+//! Who keeps whom alive: the functions that JavaScript holds own the engine, and so does every libuv handle that is not
+//! closed yet. The engine refers to JavaScript's hooks weakly while it is idle, so that a module that nobody can reach
+//! any more (jest evaluates modules anew for each test file) is collected, and its connection closed with it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use napi::sys;
+
+use super::connection::Connection;
+use super::js::{Env, Js, Pending, Value};
+use super::uv::{self, Loop, RawHandle, Uv};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::map::store::{Call, Op, Outcome, Store};
+use crate::redis::lane::{Batch, Counters};
+use crate::redis::spin::Spin;
+use crate::redis::supervise::Supervisor;
+use crate::redis::{MILLI, Nanos};
+use crate::services::table::{Entry, entries, field_names};
+
+/// While calls wait, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
+const HEARTBEAT: Nanos = 100 * MILLI;
+/// Lateness beyond this is JavaScript's doing and does not count against deadlines.
+const PUNCTUAL: Nanos = 20 * MILLI;
+/// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
+/// one of the same tick waits for twice as many.
+const EARLY: usize = 16;
+
+/// Places in the array of hooks that JavaScript hands in.
+#[derive(Clone, Copy)]
+pub(super) enum Hook {
+    /// `settle(firstCall, ...values)`
+    Settle = 0,
+    /// `error(code, constructor, message, cause)` makes an error of JavaScript's realm.
+    Error = 1,
+    /// `list(...values)` makes an array of JavaScript's realm.
+    List = 2,
+    /// `lookup(host, generation)` resolves a name and calls `resolved`.
+    Lookup = 3,
+    /// An array of the property names that rows are read by.
+    Names = 4,
+}
+
+/// A namespace of keys with its time to live.
+pub(super) struct Map {
+    /// `connectionKey:`
+    pub(super) prefix: Box<[u8]>,
+    /// Seconds; `None` keeps keys for ever.
+    pub(super) ttl: Option<u64>,
+}
+
+/// What an engine does with its configuration, from the first call on.
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) supervisor: Supervisor,
+    pub(super) spin: Spin,
+    pub(super) connection: Connection,
+    pub(super) closing: Option<Closing>,
+    /// Outcomes that no reply brought: deadlines, refusals, `close()`. Settled in the next turn.
+    pub(super) later: Vec<(Call, Outcome)>,
+    /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
+    pub(super) last_error: Option<String>,
+    /// When the state last changed, in milliseconds since 1970.
+    pub(super) since: u64,
+    /// A name must be resolved by JavaScript before the attempt can go on.
+    pub(super) lookup: bool,
+    pub(super) flushes: u64,
+    pub(super) connects: u64,
+    early: usize,
+    busy: bool,
+}
+
+/// A `close()` under way.
+#[derive(Clone, Copy)]
+pub(super) struct Closing {
+    call: Call,
+    /// It is through when that many commands, counted from the beginning, are settled.
+    mark: u64,
+}
+
+struct Handles {
+    timer: RawHandle,
+    prepare: RawHandle,
+}
+
+/// See the module.
+pub(super) struct Engine {
+    pub(super) env: Env,
+    pub(super) uv: Uv,
+    pub(super) event_loop: *mut Loop,
+    hooks: sys::napi_ref,
+    /// Keeps `flags` alive.
+    flags_reference: sys::napi_ref,
+    /// Shared with JavaScript: [0] is 1 while a flush is arranged.
+    flags: *mut u32,
+    pub(super) async_context: sys::napi_async_context,
+    pub(super) core: RefCell<Option<Core>>,
+    handles: RefCell<Option<Handles>>,
+    open_handles: Cell<usize>,
+    functions: Cell<usize>,
+    dead: Cell<bool>,
+    cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+    /// How long the loop was blocked so far. The lane's clock leaves it out.
+    stalled: Cell<Nanos>,
+    timer_due: Cell<Nanos>,
+    pub(super) maps: RefCell<Vec<Rc<Map>>>,
+    map_ids: RefCell<HashMap<(Box<[u8]>, Option<u64>), u32>>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) names: Vec<&'static str>,
+    /// Reused for keys and values, so that a call allocates nothing.
+    pub(super) scratch: Cell<Vec<u8>>,
+    pub(super) batch: Cell<Option<Box<Batch<Op>>>>,
+}
+
+fn epoch_millis() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0))
+}
+
+impl Core {
+    /// Notes a change of state.
+    pub(super) fn changed(&mut self) {
+        self.since = epoch_millis();
+    }
+
+    fn waits(&self) -> bool {
+        self.store.lane.waiting() > 0 || self.closing.is_some() || !self.later.is_empty()
+    }
+
+    /// Rejects everything that waits.
+    pub(super) fn abandon(&mut self, code: Code, why: &str) {
+        let mut tags = Vec::new();
+        self.store.lane.abandon(&mut tags);
+        for (op, command) in tags {
+            let error = Error::new(code, format!("{why} ({command} on {})", self.config.address));
+            self.store.fail(op, error, &mut self.later);
+        }
+    }
+}
+
+impl Engine {
+    /// Makes an engine for a module's hooks.
+    pub(super) fn new(env: Env, hooks: Value, flags: Value) -> std::result::Result<Rc<Self>, String> {
+        let uv = Uv::load().map_err(|missing| {
+            format!("backtest-kit-native needs Node.js: this runtime does not export libuv's {missing}")
+        })?;
+        Self::create(env, uv, hooks, flags).map_err(|Pending| "the engine could not be created".to_owned())
+    }
+
+    fn create(env: Env, uv: Uv, hooks: Value, flags: Value) -> Js<Rc<Self>> {
+        let mut event_loop = ptr::null_mut();
+        let mut async_context = ptr::null_mut();
+        let mut data = ptr::null_mut();
+        let name = env.text(b"backtest-kit-native")?;
+        // SAFETY: values of the running call; each result is checked.
+        unsafe {
+            if sys::napi_get_uv_event_loop(env.0, &raw mut event_loop) != sys::Status::napi_ok
+                || sys::napi_async_init(env.0, ptr::null_mut(), name, &raw mut async_context) != sys::Status::napi_ok
+                || sys::napi_get_typedarray_info(
+                    env.0,
+                    flags,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    &raw mut data,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                ) != sys::Status::napi_ok
+            {
+                return Err(Pending);
+            }
+        }
+        let engine = Rc::new(Self {
+            env,
+            uv,
+            event_loop: event_loop.cast(),
+            hooks: env.reference(hooks)?,
+            flags_reference: env.reference(flags)?,
+            flags: data.cast(),
+            async_context,
+            core: RefCell::new(None),
+            handles: RefCell::new(None),
+            open_handles: Cell::new(0),
+            functions: Cell::new(0),
+            dead: Cell::new(false),
+            cleanup: Cell::new(ptr::null_mut()),
+            stalled: Cell::new(0),
+            timer_due: Cell::new(0),
+            maps: RefCell::new(Vec::new()),
+            map_ids: RefCell::new(HashMap::new()),
+            entries: entries().collect(),
+            names: field_names().into_iter().chain(["id", "_id", "toHexString"]).collect(),
+            scratch: Cell::new(Vec::with_capacity(4_096)),
+            batch: Cell::new(None),
+        });
+        engine.hold_hooks(false);
+        let mut cleanup = ptr::null_mut();
+        // SAFETY: the hook owns a count of the engine until it has run or was removed.
+        unsafe {
+            let data = Rc::into_raw(Rc::clone(&engine)).cast_mut().cast();
+            sys::napi_add_async_cleanup_hook(env.0, Some(on_cleanup), data, &raw mut cleanup);
+        }
+        engine.cleanup.set(cleanup);
+        Ok(engine)
+    }
+
+    /// The time that deadlines are measured in: it stands still while JavaScript blocks the loop.
+    pub(super) fn now(&self) -> Nanos {
+        self.uv.now() - self.stalled.get()
+    }
+
+    /// Whether nothing may be done any more: the environment is going down, or the module is gone.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.get()
+    }
+
+    /// Says whether a flush is arranged, so that JavaScript need not arrange another.
+    pub(super) fn arranged(&self, arranged: bool) {
+        // SAFETY: `flags_reference` keeps the array alive; it has at least one element, and only this thread uses it.
+        unsafe { *self.flags = u32::from(arranged) };
+    }
+
+    /// One of the hooks, while the module is there.
+    pub(super) fn hook(&self, hook: Hook) -> Js<Value> {
+        let hooks = self.env.referenced(self.hooks)?;
+        if hooks.is_null() { Err(Pending) } else { self.env.element(hooks, hook as u32) }
+    }
+
+    fn hold_hooks(&self, strongly: bool) {
+        let mut count = 0;
+        // SAFETY: a reference of this environment, which is alive.
+        unsafe {
+            if strongly {
+                sys::napi_reference_ref(self.env.0, self.hooks, &raw mut count);
+            } else {
+                sys::napi_reference_unref(self.env.0, self.hooks, &raw mut count);
+            }
+        }
+    }
+
+    /// A map by its name and time to live; the same ones get the same number.
+    pub(super) fn map(&self, name: &[u8], ttl: Option<u64>) -> u32 {
+        let prefix: Box<[u8]> = [name, b":"].concat().into();
+        let mut maps = self.maps.borrow_mut();
+        *self.map_ids.borrow_mut().entry((prefix.clone(), ttl)).or_insert_with(|| {
+            maps.push(Rc::new(Map { prefix, ttl }));
+            u32::try_from(maps.len() - 1).expect("memory ends before the numbers")
+        })
+    }
+
+    /// Takes a configuration into use. Nothing may be open.
+    pub(super) fn configure(self: &Rc<Self>, config: Config) {
+        let mut slot = self.core.borrow_mut();
+        let (counters, flushes, connects) = slot.as_ref().map_or((Counters::default(), 0, 0), |core| {
+            (*core.store.lane.counters(), core.flushes, core.connects)
+        });
+        let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
+        store.lane.resume_counters(counters);
+        let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
+        *slot = Some(Core {
+            spin: Spin::new(config.spin_us),
+            store,
+            supervisor: Supervisor::new(seed),
+            connection: Connection::default(),
+            closing: None,
+            later: Vec::new(),
+            last_error: None,
+            since: epoch_millis(),
+            lookup: false,
+            flushes,
+            connects,
+            early: EARLY,
+            busy: false,
+            config,
+        });
+        drop(slot);
+        self.open_handles();
+    }
+
+    fn open_handles(self: &Rc<Self>) {
+        let mut handles = self.handles.borrow_mut();
+        if handles.is_some() || self.dead.get() {
+            return;
+        }
+        let owner = || Rc::into_raw(Rc::clone(self)).cast::<c_void>();
+        // SAFETY: the loop is this environment's. Each handle owns a count of the engine, which `released` drops.
+        unsafe {
+            let timer = self.uv.timer(self.event_loop, owner(), released).expect("libuv makes timers");
+            let prepare = self.uv.prepare(self.event_loop, owner(), released).expect("libuv makes prepare handles");
+            prepare.start_prepare(&self.uv, on_prepare);
+            *handles = Some(Handles { timer, prepare });
+        }
+        self.open_handles.set(self.open_handles.get() + 2);
+    }
+
+    /// Notes a handle on a socket; it owns a count of the engine until [`released`].
+    pub(super) fn poll_handle(self: &Rc<Self>, descriptor: i32) -> Option<RawHandle> {
+        let owner = Rc::into_raw(Rc::clone(self)).cast::<c_void>();
+        // SAFETY: the loop is this environment's; the connection closes the handle before the descriptor.
+        let handle = unsafe { self.uv.poll(self.event_loop, descriptor, owner, released) };
+        if handle.is_some() {
+            self.open_handles.set(self.open_handles.get() + 1);
+        } else {
+            // SAFETY: no handle took the count over.
+            drop(unsafe { Rc::from_raw(owner.cast::<Self>()) });
+        }
+        handle
+    }
+
+    /// Queues a call. The error is the caller's to throw.
+    pub(super) fn queue<T>(&self, push: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
+        let mut slot = self.core.borrow_mut();
+        let core = slot.as_mut().ok_or_else(|| Error::new(Code::InvalidConfig, "the engine is not configured"))?;
+        let queued = push(&mut core.store)?;
+        if core.store.lane.is_up() && core.store.lane.unflushed() >= core.early {
+            core.early *= 2;
+            self.write_out(core);
+        }
+        Ok(queued)
+    }
+
+    /// The end of a tick: deadlines start, a connection is made if there is none, everything queued is written.
+    pub(super) fn flush(self: &Rc<Self>) {
+        if self.dead.get() {
+            return;
+        }
+        self.finish_turn();
+    }
+
+    /// What each turn ends with, whoever began it.
+    pub(super) fn finish_turn(self: &Rc<Self>) {
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let now = self.now();
+            if core.store.lane.unflushed() > 0 {
+                core.store.lane.stamp(now);
+                core.flushes += 1;
+            }
+            core.early = EARLY;
+            if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
+                self.start_attempt(core);
+            }
+            self.write_out(core);
+            self.watch(core);
+            self.advance_close(core);
+            self.set_busy(core);
+            self.arm_timer(core, now);
+        }
+        self.arranged(false);
+        self.look_up();
+    }
+
+    fn set_busy(&self, core: &mut Core) {
+        let busy = core.waits();
+        if busy == core.busy {
+            return;
+        }
+        core.busy = busy;
+        if let Some(handles) = &*self.handles.borrow() {
+            // SAFETY: the handles are open while they stand in `handles`.
+            unsafe { handles.timer.keep_alive(&self.uv, busy) };
+        }
+        self.hold_hooks(busy);
+    }
+
+    /// The timer is due at the next deadline, the next attempt, the next heartbeat, or at once for what is settled.
+    fn arm_timer(&self, core: &Core, now: Nanos) {
+        let mut due = core.supervisor.next();
+        if core.waits() {
+            let heartbeat = now + HEARTBEAT;
+            let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
+            due = Some(due.map_or(soonest, |at| at.min(soonest)));
+        }
+        if !core.later.is_empty() {
+            due = Some(now);
+        }
+        let Some(due) = due else { return };
+        let armed = self.timer_due.get();
+        // An earlier alarm does no harm: it looks, and is set again.
+        if armed > 0 && armed <= due.max(now) + MILLI {
+            return;
+        }
+        let Some(handles) = &*self.handles.borrow() else { return };
+        let millis = due.saturating_sub(now).div_ceil(MILLI);
+        self.timer_due.set(now + millis * MILLI);
+        // SAFETY: the handle is open while it stands in `handles`; the loop is this environment's.
+        unsafe {
+            self.uv.update_time(self.event_loop);
+            handles.timer.start_timer(&self.uv, millis, on_timer);
+        }
+    }
+
+    fn alarm(self: &Rc<Self>) {
+        let late = self.now().saturating_sub(self.timer_due.replace(0));
+        if late > PUNCTUAL {
+            self.stalled.set(self.stalled.get() + late);
+        }
+        // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
+        let drained = self.turn();
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let now = self.now();
+            if core.supervisor.overdue(now) {
+                self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
+            }
+            if drained {
+                Self::expire(core, now);
+            }
+            if core.supervisor.due(now) {
+                self.start_attempt(core);
+            }
+        }
+        self.deliver_later();
+        self.finish_turn();
+    }
+
+    fn expire(core: &mut Core, now: Nanos) {
+        let mut tags = Vec::new();
+        let up = core.store.lane.is_up();
+        core.store.lane.expire(now, &mut tags);
+        let (address, waited) = (&core.config.address, core.config.timeout_ms);
+        for (op, command) in tags {
+            let error = if up {
+                Error::new(
+                    Code::RedisTimeout,
+                    format!("Redis at {address} did not answer within {waited} ms ({command})"),
+                )
+            } else {
+                let attempts = core.supervisor.attempts();
+                let cause = core.last_error.clone().unwrap_or_else(|| "still connecting".to_owned());
+                let message = format!(
+                    "Redis at {address} was not available within {waited} ms ({command}; failed attempts: {attempts}; \
+                     last: {cause})"
+                );
+                Error::new(Code::RedisUnavailable, message).because(cause)
+            };
+            core.store.fail(op, error, &mut core.later);
+        }
+    }
+
+    /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
+    pub(super) fn close(self: &Rc<Self>) -> bool {
+        let mut slot = self.core.borrow_mut();
+        let Some(core) = slot.as_mut() else { return true };
+        if core.supervisor.attempts() > 0 {
+            // Nobody can say whether the server comes back: what waits for it is not finished.
+            self.disconnect(core);
+            core.abandon(Code::Closed, "The connection was closed before an answer came");
+        }
+        let idle = !core.waits();
+        if idle {
+            self.disconnect(core);
+            self.closed(core);
+        } else {
+            let mark = core.store.lane.counters().commands;
+            core.closing = Some(Closing { call: core.store.reserve(), mark });
+        }
+        drop(slot);
+        self.finish_turn();
+        idle
+    }
+
+    fn advance_close(self: &Rc<Self>, core: &mut Core) {
+        let Some(Closing { call, mark }) = core.closing else { return };
+        let waiting = core.store.lane.waiting();
+        if core.store.lane.counters().commands - (waiting as u64) < mark {
+            return;
+        }
+        core.closing = None;
+        core.later.push((call, Outcome::Undefined));
+        self.disconnect(core);
+        self.closed(core);
+        // Calls made since then go out on a new connection.
+        if waiting > 0 && core.supervisor.wanted(self.now()) {
+            self.start_attempt(core);
+        }
+    }
+
+    fn closed(&self, core: &mut Core) {
+        core.store.lane.lost();
+        core.supervisor.closed();
+        core.last_error = None;
+        core.changed();
+    }
+
+    /// Whether configuration may not change: there is a connection, an attempt, or a call that waits.
+    pub(super) fn is_open(&self) -> bool {
+        self.core.borrow().as_ref().is_some_and(|core| {
+            core.waits() || core.supervisor.state() != crate::redis::supervise::State::Idle
+        })
+    }
+
+    /// Counts a function that JavaScript holds.
+    pub(super) fn function_made(&self) {
+        self.functions.set(self.functions.get() + 1);
+    }
+
+    /// JavaScript has let go of a function; with the last one the engine ends.
+    pub(super) fn function_gone(&self) {
+        self.functions.set(self.functions.get() - 1);
+        if self.functions.get() == 0 {
+            self.shut_down();
+        }
+    }
+
+    /// Ends everything without a word to JavaScript.
+    fn shut_down(&self) {
+        if self.dead.replace(true) {
+            return;
+        }
+        if let Ok(mut slot) = self.core.try_borrow_mut() {
+            if let Some(core) = slot.as_mut() {
+                self.disconnect(core);
+            }
+        }
+        if let Some(Handles { timer, prepare }) = self.handles.borrow_mut().take() {
+            // SAFETY: open until here, and closed once: they were taken out.
+            unsafe {
+                timer.close(&self.uv);
+                prepare.close(&self.uv);
+            }
+        }
+        // SAFETY: made by create() and deleted once, while the environment is alive.
+        unsafe {
+            sys::napi_delete_reference(self.env.0, self.hooks);
+            sys::napi_delete_reference(self.env.0, self.flags_reference);
+            sys::napi_async_destroy(self.env.0, self.async_context);
+        }
+        self.end_cleanup();
+    }
+
+    /// Lets the environment go on with its end once the last handle is closed.
+    fn end_cleanup(&self) {
+        if !self.dead.get() || self.open_handles.get() > 0 {
+            return;
+        }
+        let hook = self.cleanup.replace(ptr::null_mut());
+        if hook.is_null() {
+            return;
+        }
+        // SAFETY: the hook was added by create(), is removed once, and owned a count of the engine.
+        unsafe {
+            sys::napi_remove_async_cleanup_hook(hook);
+            Rc::decrement_strong_count(ptr::from_ref(self));
+        }
+    }
+}
+
+/// The engine of a callback.
+///
+/// # Safety
+/// `context` came from `Rc::into_raw`, and whoever holds it keeps that count until after the callback.
+pub(super) unsafe fn engine(context: *const c_void) -> Rc<Engine> {
+    let context = context.cast::<Engine>();
+    // SAFETY: passed on; the count is raised first, so that the callback's own Rc leaves the holder's alone.
+    unsafe {
+        Rc::increment_strong_count(context);
+        Rc::from_raw(context)
+    }
+}
+
+/// A libuv handle is closed: its count of the engine goes.
+unsafe fn released(context: *const c_void) {
+    // SAFETY: the count that the handle was made with.
+    let engine = unsafe { Rc::from_raw(context.cast::<Engine>()) };
+    engine.open_handles.set(engine.open_handles.get() - 1);
+    engine.end_cleanup();
+}
+
+unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
+    // SAFETY: the count that the hook was added with, which end_cleanup() drops.
+    let engine = unsafe { engine(data.cast_const()) };
+    engine.shut_down();
+    engine.end_cleanup();
+}
+
+unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
+    // SAFETY: a handle of ours, in its callback.
+    let engine = unsafe { engine(uv::context(handle)) };
+    if !engine.is_dead() {
+        engine.alarm();
+    }
+}
+
+unsafe extern "C" fn on_prepare(handle: *mut uv::Handle) {
+    // SAFETY: a handle of ours, in its callback.
+    let engine = unsafe { engine(uv::context(handle)) };
+    if !engine.is_dead() {
+        engine.before_sleep();
+    }
+}

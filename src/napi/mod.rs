@@ -1,0 +1,31 @@
+//! The boundary to JavaScript, and the driver that binds a socket to Node's event loop.
+//!
+//! All unsafe code of the crate is here. The boundary converts and calls; rules live in the layers below.
+//!
+//! * [`uv`]: the few libuv functions that we need, looked up in the running node binary.
+//! * [`socket`]: a non-blocking stream.
+//! * [`js`]: Node-API calls that return results instead of status codes.
+//! * [`engine`]: one engine for one copy of the JavaScript module: its life, deadlines, `close()`.
+//! * [`connection`]: its socket: connecting, reading, writing.
+//! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
+//! * [`calls`]: the functions that JavaScript calls.
+#![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
+
+mod calls;
+mod connection;
+mod engine;
+mod js;
+mod part;
+mod settle;
+mod socket;
+mod uv;
+
+use napi::bindgen_prelude::{Env, JsValue as _, Object};
+use napi_derive::napi;
+
+/// What the addon exports: `createEngine(hooks)` and `services()`.
+#[napi(module_exports)]
+pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
+    calls::export(env.raw(), exports.raw());
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Outcomes to JavaScript values, and to the promises that wait for them.
+
+use std::ops::Range;
+
+use super::engine::{Engine, Hook};
+use super::js::{Js, Pending, Value};
+use crate::error::{Class, Error};
+use crate::map::scan::Page;
+use crate::map::store::{Call, Op, Outcome};
+use crate::redis::decode::Token;
+use crate::redis::lane::Batch;
+
+/// The most values that one call of a hook carries: arguments live on the stack.
+const CHUNK: usize = 1_024;
+
+impl Engine {
+    /// Settles outcomes in one callback from the event loop: all their promises first, then what waits for them runs.
+    pub(super) fn deliver(&self, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+        if outcomes.is_empty() || self.is_dead() {
+            outcomes.clear();
+            return;
+        }
+        self.arranged(true);
+        let env = self.env;
+        env.scoped(|| {
+            env.as_callback(self.async_context, || {
+                // Nothing can be done about a failure here: JavaScript is ending.
+                let _ = self.settle_all(batch, outcomes);
+            })
+        });
+        outcomes.clear();
+    }
+
+    fn settle_all(&self, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) -> Js<()> {
+        let env = self.env;
+        let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
+        let mut args: Vec<Value> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
+        let mut expected = 0;
+        for (call, outcome) in outcomes.drain(..) {
+            // One call of the hook settles a run of consecutive numbers.
+            if call != expected || args.len() > CHUNK {
+                if !args.is_empty() {
+                    env.invoke(this, settle, &args)?;
+                    args.clear();
+                }
+                #[allow(clippy::cast_precision_loss, reason = "2^53 calls take centuries")]
+                args.push(env.number(call as f64)?);
+            }
+            expected = call + 1;
+            args.push(self.value(batch, outcome)?);
+        }
+        env.invoke(this, settle, &args)?;
+        Ok(())
+    }
+
+    /// The JavaScript value of an outcome. A rejection is an error object: no call resolves to one.
+    pub(super) fn value(&self, batch: &Batch<Op>, outcome: Outcome) -> Js<Value> {
+        let env = self.env;
+        match outcome {
+            Outcome::Undefined => env.undefined(),
+            Outcome::Null => env.null(),
+            Outcome::Boolean(value) => env.boolean(value),
+            #[allow(clippy::cast_precision_loss, reason = "a count of keys in memory")]
+            Outcome::Number(count) => env.number(count as f64),
+            Outcome::Text(range) => self.text_or_error(&batch.buffer[range]),
+            Outcome::Owned(bytes) => self.text_or_error(&bytes),
+            Outcome::Keys(page, prefix) => {
+                self.list(page.iter().map(|key| env.text(&key[prefix..])), page.len())
+            }
+            Outcome::Pairs(page, prefix, values) => self.pairs(batch, &page, prefix, values),
+            Outcome::Values(values) => {
+                let length = values.len();
+                let texts = batch.tokens[values].iter().filter_map(|token| match token {
+                    Token::Text(range) => Some(env.text(&batch.buffer[range.clone()])),
+                    _ => None,
+                });
+                self.list(texts, length)
+            }
+            Outcome::Failed(error) => self.error(&error, None),
+        }
+    }
+
+    /// Text; longer than a JavaScript string may be, an error.
+    fn text_or_error(&self, bytes: &[u8]) -> Js<Value> {
+        self.env.text(bytes).or_else(|Pending| {
+            self.env.take_exception();
+            let message = format!("The value of {} bytes is longer than a JavaScript string may be", bytes.len());
+            self.error(&Error::new(crate::error::Code::RedisReply, message), None)
+        })
+    }
+
+    /// Keys and values in turn. A key whose value is gone, or is not a string, is passed over.
+    fn pairs(&self, batch: &Batch<Op>, page: &Page, prefix: usize, values: Range<usize>) -> Js<Value> {
+        let length = page.len() * 2;
+        let flat = page.iter().zip(&batch.tokens[values]).filter_map(|(key, token)| match token {
+            Token::Text(range) => Some([&key[prefix..], &batch.buffer[range.clone()]]),
+            _ => None,
+        });
+        self.list(flat.flatten().map(|bytes| self.env.text(bytes)), length)
+    }
+
+    /// An array of JavaScript's realm.
+    fn list(&self, values: impl Iterator<Item = Js<Value>>, length: usize) -> Js<Value> {
+        let env = self.env;
+        if length <= 2 * CHUNK {
+            let values = values.collect::<Js<Vec<_>>>()?;
+            return env.invoke(env.undefined()?, self.hook(Hook::List)?, &values);
+        }
+        let array = env.invoke(env.undefined()?, self.hook(Hook::List)?, &[])?;
+        for (index, value) in values.enumerate() {
+            env.set_element(array, u32::try_from(index).map_err(|_| Pending)?, value?)?;
+        }
+        Ok(array)
+    }
+
+    /// An error object of JavaScript's realm. `cause`: what somebody else threw.
+    pub(super) fn error(&self, error: &Error, cause: Option<Value>) -> Js<Value> {
+        let env = self.env;
+        let class = match error.code.class() {
+            Class::Error => "Error",
+            Class::TypeError => "TypeError",
+            Class::RangeError => "RangeError",
+        };
+        let cause = match (cause, &error.cause) {
+            (Some(cause), _) => cause,
+            (None, Some(text)) => env.text(text.as_bytes())?,
+            (None, None) => env.undefined()?,
+        };
+        let (code, class) = (env.text(error.code.as_str().as_bytes())?, env.text(class.as_bytes())?);
+        let message = env.text(error.message.as_bytes())?;
+        env.invoke(env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause])
+    }
+}

@@ -1,0 +1,147 @@
+//! A non-blocking stream socket. It connects, reads and writes without ever waiting; waiting is the event loop's.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+/// Where to connect to, with names resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// An IP address and port.
+    Tcp(IpAddr, u16),
+    /// Path of a Unix socket.
+    Unix(String),
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(ip, port) => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Unix(path) => path.fmt(f),
+        }
+    }
+}
+
+/// A stream that is connecting or connected.
+pub(super) struct Stream(Socket);
+
+impl Stream {
+    /// Begins to connect. Whether that worked shows when the socket becomes writable.
+    pub(super) fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+        let (domain, protocol, address) = match endpoint {
+            Endpoint::Tcp(ip, port) => {
+                let address = SocketAddr::new(*ip, *port);
+                (Domain::for_address(address), Some(Protocol::TCP), SockAddr::from(address))
+            }
+            Endpoint::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
+        };
+        let socket = Socket::new(domain, Type::STREAM, protocol)?;
+        socket.set_nonblocking(true)?;
+        if protocol.is_some() {
+            // Commands are written in batches already; waiting for more to fill a packet only adds latency.
+            socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)))?;
+        }
+        match socket.connect(&address) {
+            Ok(()) => {}
+            // EINPROGRESS; a Unix socket whose backlog is full says EAGAIN and is tried again like any failure.
+            Err(error) if error.raw_os_error() == Some(in_progress()) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self(socket))
+    }
+
+    /// For the event loop.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// How connecting ended, once the socket is writable.
+    pub(super) fn connected(&self) -> io::Result<()> {
+        match self.0.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what is there; `WouldBlock` where there is nothing, 0 where the other side has closed.
+    pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        retry(|| self.0.read(space))
+    }
+
+    /// Writes what fits; `WouldBlock` where nothing does.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| self.0.write(bytes))
+    }
+}
+
+/// EINPROGRESS, which std has no kind for.
+const fn in_progress() -> i32 {
+    if cfg!(target_os = "linux") { 115 } else { 36 }
+}
+
+/// A signal in the middle of a call is no failure.
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// The name of a failure as Node programs know it: `ECONNREFUSED`, or the system's own words.
+pub(super) fn name(error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    let name = match error.kind() {
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::NotFound => "ENOENT",
+        Kind::PermissionDenied => "EACCES",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::BrokenPipe => "EPIPE",
+        _ => return error.to_string(),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn it_connects_reads_and_writes_without_waiting() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut stream = Stream::connect(&Endpoint::Tcp(Ipv4Addr::LOCALHOST.into(), port)).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        stream.connected().unwrap();
+        let mut space = [0; 8];
+        assert_eq!(stream.read(&mut space).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(stream.write(b"ping").unwrap(), 4);
+        peer.read_exact(&mut space[..4]).unwrap();
+        peer.write_all(b"pong").unwrap();
+        drop(peer);
+        let mut read = 0;
+        while read < 4 {
+            read += stream.read(&mut space[read..]).unwrap_or(0);
+        }
+        assert_eq!(&space[..4], b"pong");
+    }
+
+    #[test]
+    fn an_endpoint_reads_as_people_write_it() {
+        assert_eq!(Endpoint::Tcp("::1".parse().unwrap(), 1).to_string(), "[::1]:1");
+        assert_eq!(Endpoint::Unix("/run/r.sock".into()).to_string(), "/run/r.sock");
+    }
+}
