@@ -35,7 +35,7 @@ impl Engine {
         let env = self.env;
         let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
         let mut args: Vec<Value> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
-        let mut expected = 0;
+        let mut expected = Call::MAX;
         for (call, outcome) in outcomes.drain(..) {
             // One call of the hook settles a run of consecutive numbers.
             if call != expected || args.len() > CHUNK {
