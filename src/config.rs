@@ -124,11 +124,10 @@ fn find(name: &str) -> Result<&'static Variable> {
 pub fn check(name: &str, text: &str) -> Result<()> {
     let variable = find(name)?;
     match variable.kind {
-        Kind::Text => Ok(()),
         Kind::Secret if text == MASK => {
             Err(invalid(name, "this is the mask that getConfig() shows in place of the password"))
         }
-        Kind::Secret => Ok(()),
+        Kind::Text | Kind::Secret => Ok(()),
         Kind::Url if text.contains(MASK) => {
             Err(invalid(name, "this holds the mask that getConfig() shows in place of the password"))
         }
@@ -195,7 +194,8 @@ fn parse_url(name: &str, text: &str) -> Result<Target> {
 pub fn resolve(values: &Values) -> Result<Config> {
     let url = text(values, "CC_REDIS_URL");
     let (address, credentials, database) = if url.is_empty() {
-        let port = u16::try_from(number(values, "CC_REDIS_PORT")?).expect("the bound of CC_REDIS_PORT is 65535");
+        let port = u16::try_from(number(values, "CC_REDIS_PORT")?);
+        let port = port.map_err(|_| invalid("CC_REDIS_PORT", "above 65535"))?;
         let credentials = Credentials {
             user: Some(text(values, "CC_REDIS_USER").to_owned()),
             password: text(values, "CC_REDIS_PASSWORD").to_owned(),
@@ -204,7 +204,7 @@ pub fn resolve(values: &Values) -> Result<Config> {
     } else {
         parse_url("CC_REDIS_URL", url)?
     };
-    let count = |name| number(values, name).map(|n| u32::try_from(n).expect("bounded by 100000"));
+    let count = |name| u32::try_from(number(values, name)?).map_err(|_| invalid(name, "too large"));
     let (scan_count, scan_count_max) = (count("CC_REDIS_SCAN_COUNT")?, count("CC_REDIS_SCAN_COUNT_MAX")?);
     Ok(Config {
         address,
@@ -328,7 +328,9 @@ mod tests {
         for url in ["redis://u:hunter2@h:99999", "http://u:hunter2@h", "redis://u:hunter2@", "rediss://u:hunter2@h"] {
             assert!(!failing(&[("CC_REDIS_URL", url)]).to_string().contains("hunter2"));
         }
-        for url in ["redis://u:hunter2@h:1", "redis://:hunter2@h", "unix:/s?user=u&pass=hunter2", "redis://u:hunter2@x@h"] {
+        for url in
+            ["redis://u:hunter2@h:1", "redis://:hunter2@h", "unix:/s?user=u&pass=hunter2", "redis://u:hunter2@x@h"]
+        {
             let shown = show(&values(&[("CC_REDIS_URL", url), ("CC_REDIS_PASSWORD", "hunter2")])).to_string();
             assert!(!shown.contains("hunter2"), "{shown}");
             assert!(shown.contains(MASK));

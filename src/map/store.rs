@@ -266,12 +266,12 @@ impl Store {
     }
 
     /// Settles one call, or fails one scan, with an error.
-    pub fn fail(&mut self, op: Op, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
+    pub fn fail(&mut self, op: &Op, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
         match op {
             Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, _) | Op::First(call) => {
-                outcomes.push((call, Outcome::Failed(error)));
+                outcomes.push((*call, Outcome::Failed(error)));
             }
-            Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(id, error, outcomes),
+            Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }
     }
 
@@ -289,7 +289,7 @@ impl Store {
         if let Token::Error(range) = &tokens[0] {
             let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
             let error = self.reply_error(&words, item.context.as_deref().unwrap_or_default());
-            self.fail(item.tag, error, outcomes);
+            self.fail(&item.tag, error, outcomes);
             return;
         }
         let outcome = match (item.tag, tokens) {
@@ -328,7 +328,7 @@ impl Store {
                 let step = running.scan.deleted();
                 return self.carry_out(id, step, &(0..0), outcomes);
             }
-            (op, _) => return self.fail(op, self.unexpected("the command"), outcomes),
+            (op, _) => return self.fail(&op, self.unexpected("the command"), outcomes),
         };
         outcomes.push(outcome);
     }

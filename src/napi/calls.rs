@@ -163,7 +163,7 @@ fn bad_handle(what: &str) -> Error {
     Error::new(Code::InvalidContext, format!("not a {what}"))
 }
 
-/// Appends the id of a row: `id`, or else `_id`; text, or an ObjectId's hexadecimal text.
+/// Appends the id of a row: `id`, or else `_id`; text, or an `ObjectId`'s hexadecimal text.
 fn push_id(entry: Entry, row: &JsRow<'_>, out: &mut Vec<u8>) -> crate::error::Result<()> {
     let mut part = row.named("id")?;
     if matches!(part.shape(), Shape::Missing(_)) {
@@ -394,7 +394,7 @@ functions! {
 
     /// `ping()`
     ping as "ping" (engine, _call: 0) {
-        engine.queue(|store| store.ping())?;
+        engine.queue(crate::map::store::Store::ping)?;
         Ok(None)
     }
 

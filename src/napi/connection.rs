@@ -57,13 +57,13 @@ impl Engine {
         core.changed();
         match &core.config.address {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
-            Address::Tcp(host, port) => match host.parse::<IpAddr>() {
-                Ok(ip) => core.connection.endpoints = [Endpoint::Tcp(ip, *port)].into(),
-                Err(_) => {
+            Address::Tcp(host, port) => {
+                let Ok(ip) = host.parse::<IpAddr>() else {
                     core.lookup = true;
                     return;
-                }
-            },
+                };
+                core.connection.endpoints = [Endpoint::Tcp(ip, *port)].into();
+            }
         }
         self.connect_next(core, "no address");
     }
@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// Writes what the socket takes. A failed write is noticed by the next read.
-    pub(super) fn write_out(&self, core: &mut Core) {
+    pub(super) fn write_out(core: &mut Core) {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
         core.connection.blocked = false;
         loop {
@@ -235,7 +235,7 @@ impl Engine {
                 let mut slot = self.core.borrow_mut();
                 let Some(core) = slot.as_mut() else { break };
                 core.store.lane.stamp(self.now());
-                self.write_out(core);
+                Self::write_out(core);
                 core.connection.fresh = false;
                 match self.read_or_wait(core) {
                     Read::Nothing => {

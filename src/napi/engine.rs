@@ -23,19 +23,15 @@ use super::uv::{self, Loop, RawHandle, Uv};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::map::store::{Call, Op, Outcome, Store};
+use crate::redis::Nanos;
 use crate::redis::lane::{Batch, Counters};
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
-use crate::redis::{MILLI, Nanos};
 use crate::services::table::{Entry, entries, field_names};
 
-/// While calls wait, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
-const HEARTBEAT: Nanos = 100 * MILLI;
-/// Lateness beyond this is JavaScript's doing and does not count against deadlines.
-const PUNCTUAL: Nanos = 20 * MILLI;
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
 /// one of the same tick waits for twice as many.
-const EARLY: usize = 16;
+pub(super) const EARLY: usize = 16;
 
 /// Places in the array of hooks that JavaScript hands in.
 #[derive(Clone, Copy)]
@@ -60,6 +56,9 @@ pub(super) struct Map {
     pub(super) ttl: Option<u64>,
 }
 
+/// A map's prefix and time to live.
+type MapKey = (Box<[u8]>, Option<u64>);
+
 /// What an engine does with its configuration, from the first call on.
 pub(super) struct Core {
     pub(super) config: Config,
@@ -78,20 +77,24 @@ pub(super) struct Core {
     pub(super) lookup: bool,
     pub(super) flushes: u64,
     pub(super) connects: u64,
-    early: usize,
-    busy: bool,
+    /// How many unwritten commands of a tick are written early.
+    pub(super) early: usize,
+    /// Whether the process is kept alive.
+    pub(super) busy: bool,
 }
 
 /// A `close()` under way.
 #[derive(Clone, Copy)]
 pub(super) struct Closing {
-    call: Call,
+    /// Whose promise it is.
+    pub(super) call: Call,
     /// It is through when that many commands, counted from the beginning, are settled.
-    mark: u64,
+    pub(super) mark: u64,
 }
 
-struct Handles {
-    timer: RawHandle,
+/// Handles that live as long as the engine.
+pub(super) struct Handles {
+    pub(super) timer: RawHandle,
     prepare: RawHandle,
 }
 
@@ -107,16 +110,17 @@ pub(super) struct Engine {
     flags: *mut u32,
     pub(super) async_context: sys::napi_async_context,
     pub(super) core: RefCell<Option<Core>>,
-    handles: RefCell<Option<Handles>>,
+    pub(super) handles: RefCell<Option<Handles>>,
     open_handles: Cell<usize>,
     functions: Cell<usize>,
     dead: Cell<bool>,
     cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
     /// How long the loop was blocked so far. The lane's clock leaves it out.
-    stalled: Cell<Nanos>,
-    timer_due: Cell<Nanos>,
+    pub(super) stalled: Cell<Nanos>,
+    /// When the timer is due by the lane's clock; 0 when it is not set.
+    pub(super) timer_due: Cell<Nanos>,
     pub(super) maps: RefCell<Vec<Rc<Map>>>,
-    map_ids: RefCell<HashMap<(Box<[u8]>, Option<u64>), u32>>,
+    map_ids: RefCell<HashMap<MapKey, u32>>,
     pub(super) entries: Vec<Entry>,
     pub(super) names: Vec<&'static str>,
     /// Reused for keys and values, so that a call allocates nothing.
@@ -134,17 +138,13 @@ impl Core {
         self.since = epoch_millis();
     }
 
-    fn waits(&self) -> bool {
-        self.store.lane.waiting() > 0 || self.closing.is_some() || !self.later.is_empty()
-    }
-
     /// Rejects everything that waits.
     pub(super) fn abandon(&mut self, code: Code, why: &str) {
         let mut tags = Vec::new();
         self.store.lane.abandon(&mut tags);
         for (op, command) in tags {
             let error = Error::new(code, format!("{why} ({command} on {})", self.config.address));
-            self.store.fail(op, error, &mut self.later);
+            self.store.fail(&op, error, &mut self.later);
         }
     }
 }
@@ -236,7 +236,8 @@ impl Engine {
         if hooks.is_null() { Err(Pending) } else { self.env.element(hooks, hook as u32) }
     }
 
-    fn hold_hooks(&self, strongly: bool) {
+    /// A strong hold keeps the module alive, which calls that wait need; a weak one lets it be collected.
+    pub(super) fn hold_hooks(&self, strongly: bool) {
         let mut count = 0;
         // SAFETY: a reference of this environment, which is alive.
         unsafe {
@@ -261,9 +262,9 @@ impl Engine {
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
-        let (counters, flushes, connects) = slot.as_ref().map_or((Counters::default(), 0, 0), |core| {
-            (*core.store.lane.counters(), core.flushes, core.connects)
-        });
+        let (counters, flushes, connects) = slot
+            .as_ref()
+            .map_or((Counters::default(), 0, 0), |core| (*core.store.lane.counters(), core.flushes, core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
         store.lane.resume_counters(counters);
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
@@ -324,182 +325,17 @@ impl Engine {
         let queued = push(&mut core.store)?;
         if core.store.lane.is_up() && core.store.lane.unflushed() >= core.early {
             core.early *= 2;
-            self.write_out(core);
+            Self::write_out(core);
         }
         Ok(queued)
     }
 
-    /// The end of a tick: deadlines start, a connection is made if there is none, everything queued is written.
-    pub(super) fn flush(self: &Rc<Self>) {
-        if self.dead.get() {
-            return;
-        }
-        self.finish_turn();
-    }
-
-    /// What each turn ends with, whoever began it.
-    pub(super) fn finish_turn(self: &Rc<Self>) {
-        {
-            let mut slot = self.core.borrow_mut();
-            let Some(core) = slot.as_mut() else { return };
-            let now = self.now();
-            if core.store.lane.unflushed() > 0 {
-                core.store.lane.stamp(now);
-                core.flushes += 1;
-            }
-            core.early = EARLY;
-            if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
-                self.start_attempt(core);
-            }
-            self.write_out(core);
-            self.watch(core);
-            self.advance_close(core);
-            self.set_busy(core);
-            self.arm_timer(core, now);
-        }
-        self.arranged(false);
-        self.look_up();
-    }
-
-    fn set_busy(&self, core: &mut Core) {
-        let busy = core.waits();
-        if busy == core.busy {
-            return;
-        }
-        core.busy = busy;
-        if let Some(handles) = &*self.handles.borrow() {
-            // SAFETY: the handles are open while they stand in `handles`.
-            unsafe { handles.timer.keep_alive(&self.uv, busy) };
-        }
-        self.hold_hooks(busy);
-    }
-
-    /// The timer is due at the next deadline, the next attempt, the next heartbeat, or at once for what is settled.
-    fn arm_timer(&self, core: &Core, now: Nanos) {
-        let mut due = core.supervisor.next();
-        if core.waits() {
-            let heartbeat = now + HEARTBEAT;
-            let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
-            due = Some(due.map_or(soonest, |at| at.min(soonest)));
-        }
-        if !core.later.is_empty() {
-            due = Some(now);
-        }
-        let Some(due) = due else { return };
-        let armed = self.timer_due.get();
-        // An earlier alarm does no harm: it looks, and is set again.
-        if armed > 0 && armed <= due.max(now) + MILLI {
-            return;
-        }
-        let Some(handles) = &*self.handles.borrow() else { return };
-        let millis = due.saturating_sub(now).div_ceil(MILLI);
-        self.timer_due.set(now + millis * MILLI);
-        // SAFETY: the handle is open while it stands in `handles`; the loop is this environment's.
-        unsafe {
-            self.uv.update_time(self.event_loop);
-            handles.timer.start_timer(&self.uv, millis, on_timer);
-        }
-    }
-
-    fn alarm(self: &Rc<Self>) {
-        let late = self.now().saturating_sub(self.timer_due.replace(0));
-        if late > PUNCTUAL {
-            self.stalled.set(self.stalled.get() + late);
-        }
-        // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
-        let drained = self.turn();
-        {
-            let mut slot = self.core.borrow_mut();
-            let Some(core) = slot.as_mut() else { return };
-            let now = self.now();
-            if core.supervisor.overdue(now) {
-                self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
-            }
-            if drained {
-                Self::expire(core, now);
-            }
-            if core.supervisor.due(now) {
-                self.start_attempt(core);
-            }
-        }
-        self.deliver_later();
-        self.finish_turn();
-    }
-
-    fn expire(core: &mut Core, now: Nanos) {
-        let mut tags = Vec::new();
-        let up = core.store.lane.is_up();
-        core.store.lane.expire(now, &mut tags);
-        let (address, waited) = (&core.config.address, core.config.timeout_ms);
-        for (op, command) in tags {
-            let error = if up {
-                Error::new(
-                    Code::RedisTimeout,
-                    format!("Redis at {address} did not answer within {waited} ms ({command})"),
-                )
-            } else {
-                let attempts = core.supervisor.attempts();
-                let cause = core.last_error.clone().unwrap_or_else(|| "still connecting".to_owned());
-                let message = format!(
-                    "Redis at {address} was not available within {waited} ms ({command}; failed attempts: {attempts}; \
-                     last: {cause})"
-                );
-                Error::new(Code::RedisUnavailable, message).because(cause)
-            };
-            core.store.fail(op, error, &mut core.later);
-        }
-    }
-
-    /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
-    pub(super) fn close(self: &Rc<Self>) -> bool {
-        let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return true };
-        if core.supervisor.attempts() > 0 {
-            // Nobody can say whether the server comes back: what waits for it is not finished.
-            self.disconnect(core);
-            core.abandon(Code::Closed, "The connection was closed before an answer came");
-        }
-        let idle = !core.waits();
-        if idle {
-            self.disconnect(core);
-            self.closed(core);
-        } else {
-            let mark = core.store.lane.counters().commands;
-            core.closing = Some(Closing { call: core.store.reserve(), mark });
-        }
-        drop(slot);
-        self.finish_turn();
-        idle
-    }
-
-    fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let Some(Closing { call, mark }) = core.closing else { return };
-        let waiting = core.store.lane.waiting();
-        if core.store.lane.counters().commands - (waiting as u64) < mark {
-            return;
-        }
-        core.closing = None;
-        core.later.push((call, Outcome::Undefined));
-        self.disconnect(core);
-        self.closed(core);
-        // Calls made since then go out on a new connection.
-        if waiting > 0 && core.supervisor.wanted(self.now()) {
-            self.start_attempt(core);
-        }
-    }
-
-    fn closed(&self, core: &mut Core) {
-        core.store.lane.lost();
-        core.supervisor.closed();
-        core.last_error = None;
-        core.changed();
-    }
-
     /// Whether configuration may not change: there is a connection, an attempt, or a call that waits.
     pub(super) fn is_open(&self) -> bool {
-        self.core.borrow().as_ref().is_some_and(|core| {
-            core.waits() || core.supervisor.state() != crate::redis::supervise::State::Idle
-        })
+        self.core
+            .borrow()
+            .as_ref()
+            .is_some_and(|core| core.waits() || core.supervisor.state() != crate::redis::supervise::State::Idle)
     }
 
     /// Counts a function that JavaScript holds.
@@ -520,10 +356,10 @@ impl Engine {
         if self.dead.replace(true) {
             return;
         }
-        if let Ok(mut slot) = self.core.try_borrow_mut() {
-            if let Some(core) = slot.as_mut() {
-                self.disconnect(core);
-            }
+        if let Ok(mut slot) = self.core.try_borrow_mut()
+            && let Some(core) = slot.as_mut()
+        {
+            self.disconnect(core);
         }
         if let Some(Handles { timer, prepare }) = self.handles.borrow_mut().take() {
             // SAFETY: open until here, and closed once: they were taken out.
@@ -584,14 +420,6 @@ unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *m
     let engine = unsafe { engine(data.cast_const()) };
     engine.shut_down();
     engine.end_cleanup();
-}
-
-unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
-    // SAFETY: a handle of ours, in its callback.
-    let engine = unsafe { engine(uv::context(handle)) };
-    if !engine.is_dead() {
-        engine.alarm();
-    }
 }
 
 unsafe extern "C" fn on_prepare(handle: *mut uv::Handle) {

@@ -51,14 +51,7 @@ impl Env {
         let mut data = ptr::null_mut();
         // SAFETY: `info` belongs to the running call; `args` has room for `count` values.
         ok(unsafe {
-            sys::napi_get_cb_info(
-                self.0,
-                info,
-                &raw mut count,
-                args.as_mut_ptr(),
-                ptr::null_mut(),
-                &raw mut data,
-            )
+            sys::napi_get_cb_info(self.0, info, &raw mut count, args.as_mut_ptr(), ptr::null_mut(), &raw mut data)
         })?;
         Ok(Call { env: self, args, data })
     }

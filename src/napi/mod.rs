@@ -5,7 +5,8 @@
 //! * [`uv`]: the few libuv functions that we need, looked up in the running node binary.
 //! * [`socket`]: a non-blocking stream.
 //! * [`js`]: Node-API calls that return results instead of status codes.
-//! * [`engine`]: one engine for one copy of the JavaScript module: its life, deadlines, `close()`.
+//! * [`engine`]: one engine for one copy of the JavaScript module, and who keeps it alive.
+//! * [`life`]: what happens to it between turns: flushes, deadlines, alarms, `close()`.
 //! * [`connection`]: its socket: connecting, reading, writing.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`calls`]: the functions that JavaScript calls.
@@ -15,6 +16,7 @@ mod calls;
 mod connection;
 mod engine;
 mod js;
+mod life;
 mod part;
 mod settle;
 mod socket;

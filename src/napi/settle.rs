@@ -64,9 +64,7 @@ impl Engine {
             Outcome::Number(count) => env.number(count as f64),
             Outcome::Text(range) => self.text_or_error(&batch.buffer[range]),
             Outcome::Owned(bytes) => self.text_or_error(&bytes),
-            Outcome::Keys(page, prefix) => {
-                self.list(page.iter().map(|key| env.text(&key[prefix..])), page.len())
-            }
+            Outcome::Keys(page, prefix) => self.list(page.iter().map(|key| env.text(&key[prefix..])), page.len()),
             Outcome::Pairs(page, prefix, values) => self.pairs(batch, &page, prefix, values),
             Outcome::Values(values) => {
                 let length = values.len();

@@ -201,9 +201,7 @@ mod tests {
             Token::Boolean(b) => Theirs::Boolean(*b),
             Token::Null => Theirs::Nil,
             Token::Array(n) => Theirs::Array((0..*n).map(|_| rebuild(bytes, tokens)).collect()),
-            Token::Map(n) => {
-                Theirs::Map((0..*n).map(|_| (rebuild(bytes, tokens), rebuild(bytes, tokens))).collect())
-            }
+            Token::Map(n) => Theirs::Map((0..*n).map(|_| (rebuild(bytes, tokens), rebuild(bytes, tokens))).collect()),
             other => panic!("not generated: {other:?}"),
         }
     }
@@ -216,14 +214,16 @@ mod tests {
             Theirs::Nil => out.extend_from_slice(b"_\r\n"),
             Theirs::Array(items) => {
                 out.extend_from_slice(format!("*{}\r\n", items.len()).as_bytes());
-                items.iter().for_each(|item| write(item, out));
+                for item in items {
+                    write(item, out);
+                }
             }
             Theirs::Map(pairs) => {
                 out.extend_from_slice(format!("%{}\r\n", pairs.len()).as_bytes());
-                pairs.iter().for_each(|(k, v)| {
+                for (k, v) in pairs {
                     write(k, out);
                     write(v, out);
-                });
+                }
             }
             other => panic!("not generated: {other:?}"),
         }
@@ -258,7 +258,9 @@ mod tests {
         #[test]
         fn decoding_goes_on_at_any_byte(list in prop::collection::vec(values(), 1..5), cut in 1_usize..7) {
             let mut bytes = Vec::new();
-            list.iter().for_each(|value| write(value, &mut bytes));
+            for value in &list {
+                write(value, &mut bytes);
+            }
             let (mut decoder, mut tokens, mut ends) = (Decoder::default(), Vec::new(), Vec::new());
             let mut seen = 0;
             while seen < bytes.len() {

@@ -106,7 +106,11 @@ impl Handshake {
             (Step::Auth | Step::AuthPassword, Some(error)) if error.contains("no password") => self.after_auth(),
             (Step::Auth | Step::AuthPassword, Some(error)) => Progress::Refused(error),
             (Step::Select, Some(error)) => {
-                if error.starts_with("NOAUTH") { Progress::Refused(error) } else { Progress::Unfit(error) }
+                if error.starts_with("NOAUTH") {
+                    Progress::Refused(error)
+                } else {
+                    Progress::Unfit(error)
+                }
             }
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
             // Whatever the answer (no such client, no permission): the old connection is as gone as we can make it.
@@ -168,7 +172,9 @@ impl Handshake {
 }
 
 fn is_temporary(error: &str) -> bool {
-    ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "ERR max number of clients"].iter().any(|word| error.starts_with(word))
+    ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "ERR max number of clients"]
+        .iter()
+        .any(|word| error.starts_with(word))
 }
 
 fn text(buffer: &[u8], range: &Range<usize>) -> String {
@@ -188,8 +194,8 @@ mod tests {
     use super::*;
     use crate::redis::decode::Decoder;
 
-    fn credentials(user: &str) -> Option<Credentials> {
-        Some(Credentials { user: Some(user.to_owned()), password: "pw".to_owned() })
+    fn credentials(user: &str) -> Credentials {
+        Credentials { user: Some(user.to_owned()), password: "pw".to_owned() }
     }
 
     /// Sends what is to be sent and answers with `reply`.
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_modern_server_needs_one_round_trip() {
-        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
         let (sent, progress) = step(&mut handshake, "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$2\r\nid\r\n:42\r\n");
         assert_eq!(sent, "HELLO 3 AUTH u pw SETNAME backtest-kit-native");
         assert_eq!(progress, Progress::Ready);
@@ -223,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_server_before_version_6_gets_the_password_alone() {
-        let mut handshake = Handshake::new(credentials("default"), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("default")), 0, None);
         assert_eq!(step(&mut handshake, "-ERR unknown command `HELLO`\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR wrong number of arguments for 'auth' command\r\n");
         assert_eq!((sent.as_str(), progress), ("AUTH default pw", Progress::Next));
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_told_in_the_servers_words() {
-        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
         let words = "WRONGPASS invalid username-password pair or user is disabled.";
         assert_eq!(step(&mut handshake, &format!("-{words}\r\n")).1, Progress::Refused(words.to_owned()));
         let mut handshake = Handshake::new(None, 0, None);
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_loading_server_is_unfit_and_not_a_refusal() {
-        let mut handshake = Handshake::new(credentials("u"), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
         assert!(matches!(step(&mut handshake, "-LOADING Redis is loading\r\n").1, Progress::Unfit(_)));
     }
 }

@@ -183,23 +183,18 @@ impl<T> Lane<T> {
     pub fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.commands.len();
         if self.pending.len() >= self.queue_max {
-            return Err(self.full(format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.pending.len())));
+            return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.pending.len())));
         }
         write(&mut self.commands);
         if self.commands.len() - self.head > self.queue_max_bytes {
             let bytes = self.commands.len() - self.head;
             self.commands.truncate(start);
-            return Err(self.full(format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
+            return Err(queue_full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
         }
         self.pending.push_back(Pending { tag: Some(tag), bytes: self.commands.len() - start, deadline: 0 });
         self.unstamped += 1;
         self.counters.commands += 1;
         Ok(())
-    }
-
-    #[allow(clippy::unused_self, reason = "reads as a property of the lane")]
-    fn full(&self, what: String) -> Error {
-        Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}"))
     }
 
     /// Commands that were pushed and not yet offered to the socket.
@@ -462,6 +457,10 @@ impl<T> Lane<T> {
         self.unstamped = 0;
         self.compact();
     }
+}
+
+fn queue_full(what: &str) -> Error {
+    Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}"))
 }
 
 /// The token with its text `by` bytes further to the front.

@@ -78,13 +78,15 @@ fn numeric(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|t| t.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
+/// What a text slot takes, for messages.
+const TEXT: &str = "a string, number, boolean or bigint";
+/// What a number slot takes, for messages.
+const NUMBER: &str = "a finite number or a numeric string";
+
 /// Appends what a slot makes of a value, or says why it takes none. The error is the end of a sentence.
 fn push_slot<P: Part>(field: &Field, part: P, out: &mut Vec<u8>) -> std::result::Result<(), SlotError> {
-    let refuse = |what: &str, takes: &str| {
-        Err(SlotError::Refused(format!("{} is {what}; it must be {takes}", field.name)))
-    };
-    const TEXT: &str = "a string, number, boolean or bigint";
-    const NUMBER: &str = "a finite number or a numeric string";
+    let refuse =
+        |what: &str, takes: &str| Err(SlotError::Refused(format!("{} is {what}; it must be {takes}", field.name)));
     match (field.slot, part.shape()) {
         (Slot::Mode, _) => {
             out.extend_from_slice(if part.truthy() { b"backtest" } else { b"live" });
@@ -112,12 +114,7 @@ enum SlotError {
 }
 
 /// Appends `prefix:` and the parts of a form's key.
-fn push_key<P: Part>(
-    entry: Entry,
-    form: &Form,
-    parts: &[P],
-    out: &mut Vec<u8>,
-) -> std::result::Result<(), SlotError> {
+fn push_key<P: Part>(entry: Entry, form: &Form, parts: &[P], out: &mut Vec<u8>) -> std::result::Result<(), SlotError> {
     out.extend_from_slice(entry.service.prefix.as_bytes());
     for &index in form.key {
         out.push(b':');
@@ -205,17 +202,13 @@ pub fn match_row<R: Row>(entry: Entry, row: &mut R, out: &mut Vec<u8>) -> Result
         return match push_key(entry, form, &parts, out) {
             Ok(()) => Ok(index),
             Err(SlotError::Failed(error)) => Err(error),
-            Err(SlotError::Refused(why)) => Err(Error::new(
-                Code::InvalidRow,
-                format!("{}: in the row, {why}", method(entry, Verb::Set)),
-            )),
+            Err(SlotError::Refused(why)) => {
+                Err(Error::new(Code::InvalidRow, format!("{}: in the row, {why}", method(entry, Verb::Set))))
+            }
         };
     }
     let lacking: Vec<_> = lacking.iter().map(|(name, form)| format!("{name} for {}", form.signature())).collect();
-    Err(Error::new(
-        Code::InvalidRow,
-        format!("{}: the row lacks {}", method(entry, Verb::Set), lacking.join(", and ")),
-    ))
+    Err(Error::new(Code::InvalidRow, format!("{}: the row lacks {}", method(entry, Verb::Set), lacking.join(", and "))))
 }
 
 /// The error for a row without a usable id.

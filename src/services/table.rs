@@ -101,12 +101,7 @@ const fn noun(name: &'static str, forms: &'static [&'static Form]) -> Noun {
     Noun { name, forms, delete: false }
 }
 
-const fn service(
-    name: &'static str,
-    class: &'static str,
-    prefix: &'static str,
-    nouns: &'static [Noun],
-) -> Service {
+const fn service(name: &'static str, class: &'static str, prefix: &'static str, nouns: &'static [Noun]) -> Service {
     Service { name, class, prefix, nouns }
 }
 
@@ -132,7 +127,12 @@ pub const SERVICES: &[Service] = &[
         &[noun("Notification", &[MODE_NOTIFICATION, UNIFORM])],
     ),
     service("logCacheService", "LogCacheService", "log_cache", &[noun("Log", &[BY_ENTRY, UNIFORM])]),
-    service("measureCacheService", "MeasureCacheService", "measure_cache", &[noun("Measure", &[BUCKET_ENTRY, UNIFORM])]),
+    service(
+        "measureCacheService",
+        "MeasureCacheService",
+        "measure_cache",
+        &[noun("Measure", &[BUCKET_ENTRY, UNIFORM])],
+    ),
     service(
         "intervalCacheService",
         "IntervalCacheService",

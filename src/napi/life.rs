@@ -1,0 +1,196 @@
+//! The life of an engine between its turns: flushes, deadlines and alarms, `close()`.
+
+use std::rc::Rc;
+
+use super::engine::{Closing, Core, EARLY, Engine, engine};
+use super::uv;
+use crate::error::{Code, Error};
+use crate::map::store::Outcome;
+use crate::redis::{MILLI, Nanos};
+
+/// While calls wait, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
+const HEARTBEAT: Nanos = 100 * MILLI;
+/// Lateness beyond this is JavaScript's doing and does not count against deadlines.
+const PUNCTUAL: Nanos = 20 * MILLI;
+impl Core {
+    /// Whether anybody waits for anything.
+    pub(super) fn waits(&self) -> bool {
+        self.store.lane.waiting() > 0 || self.closing.is_some() || !self.later.is_empty()
+    }
+}
+
+impl Engine {
+    /// The end of a tick: deadlines start, a connection is made if there is none, everything queued is written.
+    pub(super) fn flush(self: &Rc<Self>) {
+        if self.is_dead() {
+            return;
+        }
+        self.finish_turn();
+    }
+
+    /// What each turn ends with, whoever began it.
+    pub(super) fn finish_turn(self: &Rc<Self>) {
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let now = self.now();
+            if core.store.lane.unflushed() > 0 {
+                core.store.lane.stamp(now);
+                core.flushes += 1;
+            }
+            core.early = EARLY;
+            if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
+                self.start_attempt(core);
+            }
+            Self::write_out(core);
+            self.watch(core);
+            self.advance_close(core);
+            self.set_busy(core);
+            self.arm_timer(core, now);
+        }
+        self.arranged(false);
+        self.look_up();
+    }
+
+    fn set_busy(&self, core: &mut Core) {
+        let busy = core.waits();
+        if busy == core.busy {
+            return;
+        }
+        core.busy = busy;
+        if let Some(handles) = &*self.handles.borrow() {
+            // SAFETY: the handles are open while they stand in `handles`.
+            unsafe { handles.timer.keep_alive(&self.uv, busy) };
+        }
+        self.hold_hooks(busy);
+    }
+
+    /// The timer is due at the next deadline, the next attempt, the next heartbeat, or at once for what is settled.
+    fn arm_timer(&self, core: &Core, now: Nanos) {
+        let mut due = core.supervisor.next();
+        if core.waits() {
+            let heartbeat = now + HEARTBEAT;
+            let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
+            due = Some(due.map_or(soonest, |at| at.min(soonest)));
+        }
+        if !core.later.is_empty() {
+            due = Some(now);
+        }
+        let Some(due) = due else { return };
+        let armed = self.timer_due.get();
+        // An earlier alarm does no harm: it looks, and is set again.
+        if armed > 0 && armed <= due.max(now) + MILLI {
+            return;
+        }
+        let Some(handles) = &*self.handles.borrow() else { return };
+        let millis = due.saturating_sub(now).div_ceil(MILLI);
+        self.timer_due.set(now + millis * MILLI);
+        // SAFETY: the handle is open while it stands in `handles`; the loop is this environment's.
+        unsafe {
+            self.uv.update_time(self.event_loop);
+            handles.timer.start_timer(&self.uv, millis, on_timer);
+        }
+    }
+
+    fn alarm(self: &Rc<Self>) {
+        let late = self.now().saturating_sub(self.timer_due.replace(0));
+        if late > PUNCTUAL {
+            self.stalled.set(self.stalled.get() + late);
+        }
+        // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
+        let drained = self.turn();
+        {
+            let mut slot = self.core.borrow_mut();
+            let Some(core) = slot.as_mut() else { return };
+            let now = self.now();
+            if core.supervisor.overdue(now) {
+                self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
+            }
+            if drained {
+                Self::expire(core, now);
+            }
+            if core.supervisor.due(now) {
+                self.start_attempt(core);
+            }
+        }
+        self.deliver_later();
+        self.finish_turn();
+    }
+
+    fn expire(core: &mut Core, now: Nanos) {
+        let mut tags = Vec::new();
+        let up = core.store.lane.is_up();
+        core.store.lane.expire(now, &mut tags);
+        let (address, waited) = (&core.config.address, core.config.timeout_ms);
+        for (op, command) in tags {
+            let error = if up {
+                Error::new(
+                    Code::RedisTimeout,
+                    format!("Redis at {address} did not answer within {waited} ms ({command})"),
+                )
+            } else {
+                let attempts = core.supervisor.attempts();
+                let cause = core.last_error.clone().unwrap_or_else(|| "still connecting".to_owned());
+                let message = format!(
+                    "Redis at {address} was not available within {waited} ms ({command}; failed attempts: {attempts}; \
+                     last: {cause})"
+                );
+                Error::new(Code::RedisUnavailable, message).because(cause)
+            };
+            core.store.fail(&op, error, &mut core.later);
+        }
+    }
+
+    /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
+    pub(super) fn close(self: &Rc<Self>) -> bool {
+        let mut slot = self.core.borrow_mut();
+        let Some(core) = slot.as_mut() else { return true };
+        if core.supervisor.attempts() > 0 {
+            // Nobody can say whether the server comes back: what waits for it is not finished.
+            self.disconnect(core);
+            core.abandon(Code::Closed, "The connection was closed before an answer came");
+        }
+        let idle = !core.waits();
+        if idle {
+            self.disconnect(core);
+            Self::closed(core);
+        } else {
+            let mark = core.store.lane.counters().commands;
+            core.closing = Some(Closing { call: core.store.reserve(), mark });
+        }
+        drop(slot);
+        self.finish_turn();
+        idle
+    }
+
+    fn advance_close(self: &Rc<Self>, core: &mut Core) {
+        let Some(Closing { call, mark }) = core.closing else { return };
+        let waiting = core.store.lane.waiting();
+        if core.store.lane.counters().commands - (waiting as u64) < mark {
+            return;
+        }
+        core.closing = None;
+        core.later.push((call, Outcome::Undefined));
+        self.disconnect(core);
+        Self::closed(core);
+        // Calls made since then go out on a new connection.
+        if waiting > 0 && core.supervisor.wanted(self.now()) {
+            self.start_attempt(core);
+        }
+    }
+
+    fn closed(core: &mut Core) {
+        core.store.lane.lost();
+        core.supervisor.closed();
+        core.last_error = None;
+        core.changed();
+    }
+}
+
+pub(super) unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
+    // SAFETY: a handle of ours, in its callback.
+    let engine = unsafe { engine(uv::context(handle)) };
+    if !engine.is_dead() {
+        engine.alarm();
+    }
+}
