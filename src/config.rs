@@ -348,4 +348,41 @@ mod tests {
     fn an_unknown_variable_is_refused_by_name() {
         assert!(check("CC_REDIS_PROT", "1").unwrap_err().message.starts_with("CC_REDIS_PROT: no such variable"));
     }
+
+    #[test]
+    fn golden_variables() {
+        let spec = crate::spec::load("config");
+        for case in crate::spec::cases(&spec, "cases") {
+            let name = case["name"].as_str().unwrap();
+            let variables = case["variables"].as_object().unwrap();
+            let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
+            let config = match resolve(&set) {
+                Ok(config) => config,
+                Err(error) => {
+                    assert_eq!(case["code"], error.code.as_str(), "{name}: {error}");
+                    assert!(error.message.starts_with(case["variable"].as_str().unwrap()), "{name}: {error}");
+                    continue;
+                }
+            };
+            assert!(case["code"].is_null(), "{name} was accepted");
+            let (host, port, unix) = match &config.address {
+                Address::Tcp(host, port) => (Some(host.as_str()), Some(*port), None),
+                Address::Unix(path) => (None, None, Some(path.as_str())),
+            };
+            let credentials = config.credentials.as_ref();
+            let all = serde_json::json!({
+                "host": host, "port": port, "unix": unix,
+                "user": credentials.and_then(|c| c.user.as_deref()), "password": credentials.map(|c| &c.password),
+                "database": config.database, "timeoutMs": config.timeout_ms, "scanCount": config.scan_count,
+                "scanCountMax": config.scan_count_max, "spinUs": config.spin_us, "queueMax": config.queue_max,
+                "queueMaxBytes": config.queue_max_bytes,
+            });
+            for (key, value) in case["config"].as_object().unwrap() {
+                assert_eq!(&all[key], value, "{name}: {key}");
+            }
+            for (key, value) in case["shown"].as_object().into_iter().flatten() {
+                assert_eq!(&show(&set)[key], value, "{name}: {key}");
+            }
+        }
+    }
 }

@@ -17,3 +17,6 @@ pub mod map;
 pub mod napi;
 pub mod redis;
 pub mod services;
+
+#[cfg(test)]
+mod spec;

@@ -46,4 +46,20 @@ mod tests {
             prop_assert_eq!(matches(&pattern, key.as_bytes()), key.starts_with(&format!("{prefix}:")));
         }
     }
+
+    #[test]
+    fn golden_names_have_their_patterns() {
+        let spec = crate::spec::load("glob");
+        for case in crate::spec::cases(&spec, "cases") {
+            let prefix = format!("{}:", case["connectionKey"].as_str().unwrap());
+            let pattern = all_under(prefix.as_bytes());
+            assert_eq!(case["match"], *String::from_utf8_lossy(&pattern), "{}", case["name"]);
+            for own in crate::spec::cases(case, "own") {
+                assert!(matches(&pattern, format!("{prefix}{}", own.as_str().unwrap()).as_bytes()), "{own}");
+            }
+            for foreign in case["foreign"].as_array().unwrap() {
+                assert!(!matches(&pattern, foreign.as_str().unwrap().as_bytes()), "{foreign}");
+            }
+        }
+    }
 }

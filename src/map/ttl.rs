@@ -48,4 +48,17 @@ mod tests {
             assert_eq!(check(bad).unwrap_err().code, Code::InvalidTtl, "{bad}");
         }
     }
+
+    #[test]
+    fn golden_times_to_live() {
+        let spec = crate::spec::load("ttl");
+        // Text and what JSON cannot hold is read by JavaScript before it comes here.
+        for case in crate::spec::cases(&spec, "cases").iter().filter(|case| case["ttl"].is_number()) {
+            let seconds = check(case["ttl"].as_f64().unwrap());
+            match seconds {
+                Ok(seconds) => assert_eq!(case["seconds"].as_u64(), seconds, "{}", case["name"]),
+                Err(error) => assert_eq!(case["code"], error.code.as_str(), "{}", case["name"]),
+            }
+        }
+    }
 }
