@@ -3,6 +3,7 @@
 
 const { BaseMap, emit, failed, listens } = require("./base-map.js");
 const { native } = require("./engine.js");
+const { withCode } = require("./errors.js");
 
 const { engine, enqueue, ready, table } = native;
 const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
@@ -18,6 +19,12 @@ function isPlain(service, prefix) {
   return !listens(service) && service.connectionKey === prefix && service.ttlExpireSeconds === -1;
 }
 
+/** The id of a row: `id`, or else `_id`; of an ObjectId its hexadecimal text. */
+function idOf(row) {
+  const id = row.id ?? row._id;
+  return typeof id === "object" && id !== null && typeof id.toHexString === "function" ? id.toHexString() : id;
+}
+
 /** The named arguments of a log entry: those of a form, read from a call's arguments or from a row. */
 function named(form, read) {
   return Object.fromEntries(form.args.map((field, i) => [field.name, read(field, i)]));
@@ -30,7 +37,8 @@ function named(form, read) {
  */
 function methodsOf(row, noun, number) {
   const { service: name, prefix } = row;
-  const { forms } = noun;
+  const { forms, fields } = noun;
+  const [f0, f1, f2, f3, f4] = fields;
   const names = { has: `has${noun.noun}Id`, get: `get${noun.noun}Id`, set: `set${noun.noun}Id`, delete: `delete${noun.noun}Id` };
 
   /** The long way: log entries, overridden methods, changed fields. */
@@ -92,24 +100,36 @@ function methodsOf(row, noun, number) {
       }
     },
 
-    [names.set](source) {
+    [names.set](row) {
       try {
         ready();
+        if (row === null || (typeof row !== "object" && typeof row !== "function")) {
+          engine.noRow(number, row == null ? String(row) : `a ${typeof row}`);
+        }
+        // Property reads are JavaScript's own trade, many times faster here than through Node-API; which form they fit,
+        // and whether, is decided in Rust. Each is read once, because a getter may be anybody's code.
+        const a = row[f0];
+        const b = row[f1];
+        const c = f2 === undefined ? undefined : row[f2];
+        const d = f3 === undefined ? undefined : row[f3];
+        const e = f4 === undefined ? undefined : row[f4];
+        const id = idOf(row);
         if (isPlain(this, prefix)) {
-          engine.idSet(number, source);
+          engine.idSet(number, a, b, c, d, e, id);
           return enqueue();
         }
-        const [form, key, id] = engine.rowKey(number, source);
+        const [form, key, text] = engine.rowKey(number, a, b, c, d, e, id);
         if (listens(this)) {
-          const entry = named(forms[form], (field) => source[field.name]);
+          const read = [a, b, c, d, e];
+          const entry = named(forms[form], (field) => read[fields.indexOf(field.name)]);
           if (form === 0) {
             delete entry[UNLOGGED[names.set]];
           }
           emit(this, "log", `${name} ${names.set}`, entry);
         }
-        return plainSet.call(this, key, id).then(() => id);
+        return plainSet.call(this, key, text).then(() => text);
       } catch (error) {
-        return failed(error);
+        return Promise.reject(withCode(error, "INVALID_ROW", `${name}.${names.set}: reading the row failed`));
       }
     },
   };

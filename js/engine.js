@@ -61,17 +61,10 @@ function lookup(host, generation) {
 }
 
 const table = services();
-const fieldNames = [];
-for (const field of table.flatMap((row) => row.nouns.flatMap((noun) => noun.forms.flatMap((form) => form.args)))) {
-  if (!fieldNames.includes(field.name)) {
-    fieldNames.push(field.name);
-  }
-}
-
 /** [0] is 1 while a flush is arranged; the engine clears it. */
 const flags = new Uint32Array(1);
 // The order is that of `Hook` in src/napi/engine.rs. The engine holds this array weakly while nothing waits.
-const hooks = [settle, makeError, (...values) => values, lookup, [...fieldNames, "id", "_id", "toHexString"]];
+const hooks = [settle, makeError, (...values) => values, lookup];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;
 const { flush } = engine;

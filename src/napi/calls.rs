@@ -3,7 +3,6 @@
 //! Each converts its arguments, calls the layer below, and returns `undefined` when a call was queued: JavaScript then
 //! makes the promise and counts the call. Anything else is the answer itself. Failures are thrown.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +14,7 @@ use serde_json::json;
 
 use super::engine::Engine;
 use super::js::{Call, Env, Js, Pending, Value};
-use super::part::{JsPart, JsRow};
+use super::part::JsPart;
 use crate::config;
 use crate::error::{Code, Error};
 use crate::map::scan::Kind;
@@ -28,15 +27,15 @@ use crate::services::table::{Entry, MAX_ARGS, to_json};
 
 /// Why a function does not return.
 enum Thrown {
-    /// Our own error, with what somebody else threw before it.
-    Error(Error, Option<Value>),
+    /// Our own error.
+    Error(Error),
     /// An exception is pending already.
     Pending,
 }
 
 impl From<Error> for Thrown {
     fn from(error: Error) -> Self {
-        Self::Error(error, None)
+        Self::Error(error)
     }
 }
 
@@ -68,8 +67,8 @@ fn enter<const N: usize>(
     match answer {
         Ok(value) => value.unwrap_or(ptr::null_mut()),
         Err(Thrown::Pending) => ptr::null_mut(),
-        Err(Thrown::Error(error, cause)) => {
-            if let Ok(error) = engine.error(&error, cause) {
+        Err(Thrown::Error(error)) => {
+            if let Ok(error) = engine.error(&error) {
                 env.throw(error);
             }
             ptr::null_mut()
@@ -115,9 +114,8 @@ impl Engine {
         Ok(map.ttl)
     }
 
-    fn entry(&self, env: Env, noun: Value) -> Result<Entry, Thrown> {
-        let entry = self.entries.get(env.u32(noun)? as usize).copied();
-        Ok(entry.ok_or_else(|| bad_handle("noun"))?)
+    fn entry(&self, env: Env, noun: Value) -> Result<&Entry, Thrown> {
+        Ok(self.entries.get(env.u32(noun)? as usize).ok_or_else(|| bad_handle("noun"))?)
     }
 
     /// The keys of a call with arguments `(noun, count, ...five places)`.
@@ -126,36 +124,36 @@ impl Engine {
         call: &Call<N>,
         verb: Verb,
         out: &mut Vec<u8>,
-    ) -> Result<(Entry, Matched), Thrown> {
-        let env = call.env;
-        let entry = self.entry(env, call.args[0])?;
-        let count = env.u32(call.args[1])? as usize;
-        let mut parts = [JsPart { env, value: ptr::null_mut() }; MAX_ARGS];
-        for (part, value) in parts.iter_mut().zip(&call.args[2..]) {
-            part.value = *value;
-        }
+    ) -> Result<(&Entry, Matched), Thrown> {
+        let entry = self.entry(call.env, call.args[0])?;
+        let count = call.env.u32(call.args[1])? as usize;
+        let parts = call.parts(2);
         Ok((entry, match_args(entry, verb, count, &parts, out)?))
     }
 
-    /// The key and then the id of a row; where the key ends, and the form's index.
-    fn push_row(&self, call: &Call<2>, out: &mut Vec<u8>) -> Result<(Entry, usize, usize), Thrown> {
+    /// The key and then the id of a row, from `(noun, ...five fields, id)`; the form's index, and where the key ends.
+    fn push_row(&self, call: &Call<7>, out: &mut Vec<u8>) -> Result<(&Entry, usize, usize), Thrown> {
         let env = call.env;
         let entry = self.entry(env, call.args[0])?;
-        let value = call.args[1];
-        match (JsPart { env, value }).shape() {
-            Shape::Missing(what) => return Err(context::no_row(entry, what).into()),
-            Shape::Other("an object" | "a function") => {}
-            _ => return Err(context::no_row(entry, "not an object").into()),
+        let form = match_row(entry, &call.parts(1), out)?;
+        let end = out.len();
+        let id = JsPart { env, value: call.args[6] };
+        match id.shape() {
+            Shape::Text | Shape::Number(_) | Shape::Scalar => id.push_text(out)?,
+            Shape::Missing(what) => return Err(context::no_id(entry, &format!("id and _id are {what}")).into()),
+            Shape::Other(what) => return Err(context::no_id(entry, &format!("it is {what}")).into()),
         }
-        let thrown = Cell::new(None);
-        let names = self.hook(super::engine::Hook::Names)?;
-        let mut row = JsRow { env, row: value, names, index: &self.names, thrown: &thrown };
-        let read = match_row(entry, &mut row, out).and_then(|form| {
-            let end = out.len();
-            push_id(entry, &row, out)?;
-            Ok((entry, form, end))
-        });
-        read.map_err(|error| Thrown::Error(error, thrown.take()))
+        if out.len() == end {
+            return Err(context::no_id(entry, "it is empty").into());
+        }
+        Ok((entry, form, end))
+    }
+}
+
+impl<const N: usize> Call<N> {
+    /// Five arguments from a place on.
+    fn parts(&self, from: usize) -> [JsPart; MAX_ARGS] {
+        std::array::from_fn(|i| JsPart { env: self.env, value: self.args[from + i] })
     }
 }
 
@@ -163,43 +161,8 @@ fn bad_handle(what: &str) -> Error {
     Error::new(Code::InvalidContext, format!("not a {what}"))
 }
 
-/// Appends the id of a row: `id`, or else `_id`; text, or an `ObjectId`'s hexadecimal text.
-fn push_id(entry: Entry, row: &JsRow<'_>, out: &mut Vec<u8>) -> crate::error::Result<()> {
-    let mut part = row.named("id")?;
-    if matches!(part.shape(), Shape::Missing(_)) {
-        part = row.named("_id")?;
-    }
-    let start = out.len();
-    match part.shape() {
-        Shape::Missing(what) => return Err(context::no_id(entry, &format!("id and _id are {what}"))),
-        Shape::Text | Shape::Number(_) | Shape::Scalar => part.push_text(out)?,
-        Shape::Other(what) => {
-            let holder = JsRow { row: part.value, ..*row };
-            let Some(to_hex) = (what == "an object").then(|| holder.named("toHexString")).transpose()? else {
-                return Err(context::no_id(entry, &format!("it is {what}")));
-            };
-            if to_hex.shape() != Shape::Other("a function") {
-                return Err(context::no_id(entry, "it is an object without toHexString()"));
-            }
-            let called = row.env.invoke(part.value, to_hex.value, &[]).and_then(|text| row.env.push_text(text, out));
-            match called {
-                Ok(true) => {}
-                Ok(false) => return Err(context::no_id(entry, "its toHexString() returns no string")),
-                Err(Pending) => {
-                    row.thrown.set(row.env.take_exception());
-                    return Err(context::no_id(entry, "its toHexString() failed"));
-                }
-            }
-        }
-    }
-    if out.len() == start {
-        return Err(context::no_id(entry, "it is empty"));
-    }
-    Ok(())
-}
-
 /// The key without its prefix.
-fn subkey(entry: Entry, key: &[u8]) -> &[u8] {
+fn subkey<'a>(entry: &Entry, key: &'a [u8]) -> &'a [u8] {
     &key[entry.service.prefix.len() + 1..]
 }
 
@@ -338,8 +301,8 @@ functions! {
         })
     }
 
-    /// `idSet(noun, row)`: stores the row's id; the outcome is the id.
-    id_set as "idSet" (engine, call: 2) {
+    /// `idSet(noun, ...five fields, id)`: stores a row's id; the outcome is the id.
+    id_set as "idSet" (engine, call: 7) {
         engine.with_scratch(|bytes| {
             let (entry, _, end) = engine.push_row(call, bytes)?;
             if subkey(entry, &bytes[..end]).is_empty() {
@@ -351,8 +314,13 @@ functions! {
         })
     }
 
-    /// `rowKey(noun, row)`: `[form, key, id]`, for log entries. It writes nothing.
-    row_key as "rowKey" (engine, call: 2) {
+    /// `noRow(noun, what)` throws the error for something that is no row.
+    no_row as "noRow" (engine, call: 2) {
+        Err(context::no_row(engine.entry(call.env, call.args[0])?, &text_of(call.env, call.args[1])?).into())
+    }
+
+    /// `rowKey(noun, ...five fields, id)`: `[form, key, id]`, for log entries. It writes nothing.
+    row_key as "rowKey" (engine, call: 7) {
         engine.with_scratch(|bytes| {
             let (entry, form, end) = engine.push_row(call, bytes)?;
             let env = call.env;

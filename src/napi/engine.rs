@@ -27,7 +27,7 @@ use crate::redis::Nanos;
 use crate::redis::lane::{Batch, Counters};
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
-use crate::services::table::{Entry, entries, field_names};
+use crate::services::table::{Entry, entries};
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
 /// one of the same tick waits for twice as many.
@@ -44,8 +44,6 @@ pub(super) enum Hook {
     List = 2,
     /// `lookup(host, generation)` resolves a name and calls `resolved`.
     Lookup = 3,
-    /// An array of the property names that rows are read by.
-    Names = 4,
 }
 
 /// A namespace of keys with its time to live.
@@ -122,7 +120,6 @@ pub(super) struct Engine {
     pub(super) maps: RefCell<Vec<Rc<Map>>>,
     map_ids: RefCell<HashMap<MapKey, u32>>,
     pub(super) entries: Vec<Entry>,
-    pub(super) names: Vec<&'static str>,
     /// Reused for keys and values, so that a call allocates nothing.
     pub(super) scratch: Cell<Vec<u8>>,
     pub(super) batch: Cell<Option<Box<Batch<Op>>>>,
@@ -198,8 +195,7 @@ impl Engine {
             timer_due: Cell::new(0),
             maps: RefCell::new(Vec::new()),
             map_ids: RefCell::new(HashMap::new()),
-            entries: entries().collect(),
-            names: field_names().into_iter().chain(["id", "_id", "toHexString"]).collect(),
+            entries: entries(),
             scratch: Cell::new(Vec::with_capacity(4_096)),
             batch: Cell::new(None),
         });

@@ -100,11 +100,6 @@ impl Env {
         out!(napi_get_element(self.0, array, index))
     }
 
-    /// A property by a name that is a JavaScript value; may run a getter.
-    pub(super) fn property(self, object: Value, name: Value) -> Js<Value> {
-        out!(napi_get_property(self.0, object, name))
-    }
-
     pub(super) fn set_named(self, object: Value, name: &std::ffi::CStr, value: Value) -> Js<()> {
         // SAFETY: values of the running call; the name ends with NUL.
         ok(unsafe { sys::napi_set_named_property(self.0, object, name.as_ptr(), value) })

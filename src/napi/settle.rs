@@ -74,7 +74,7 @@ impl Engine {
                 });
                 self.list(texts, length)
             }
-            Outcome::Failed(error) => self.error(&error, None),
+            Outcome::Failed(error) => self.error(&error),
         }
     }
 
@@ -83,7 +83,7 @@ impl Engine {
         self.env.text(bytes).or_else(|Pending| {
             self.env.take_exception();
             let message = format!("The value of {} bytes is longer than a JavaScript string may be", bytes.len());
-            self.error(&Error::new(crate::error::Code::RedisReply, message), None)
+            self.error(&Error::new(crate::error::Code::RedisReply, message))
         })
     }
 
@@ -111,18 +111,17 @@ impl Engine {
         Ok(array)
     }
 
-    /// An error object of JavaScript's realm. `cause`: what somebody else threw.
-    pub(super) fn error(&self, error: &Error, cause: Option<Value>) -> Js<Value> {
+    /// An error object of JavaScript's realm.
+    pub(super) fn error(&self, error: &Error) -> Js<Value> {
         let env = self.env;
         let class = match error.code.class() {
             Class::Error => "Error",
             Class::TypeError => "TypeError",
             Class::RangeError => "RangeError",
         };
-        let cause = match (cause, &error.cause) {
-            (Some(cause), _) => cause,
-            (None, Some(text)) => env.text(text.as_bytes())?,
-            (None, None) => env.undefined()?,
+        let cause = match &error.cause {
+            Some(text) => env.text(text.as_bytes())?,
+            None => env.undefined()?,
         };
         let (code, class) = (env.text(error.code.as_str().as_bytes())?, env.text(class.as_bytes())?);
         let message = env.text(error.message.as_bytes())?;

@@ -3,7 +3,7 @@
 //! JavaScript values come in through the trait [`Part`], so that the rules can be tested without an engine.
 
 use crate::error::{Code, Error, Result};
-use crate::services::table::{Entry, Field, Form, MAX_ARGS, Slot};
+use crate::services::table::{Entry, Field, Form, Slot};
 
 /// What a JavaScript value looks like to a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,11 +66,11 @@ pub struct Matched {
 }
 
 /// `service.method`, for messages.
-fn method(entry: Entry, verb: Verb) -> String {
+fn method(entry: &Entry, verb: Verb) -> String {
     format!("{}.{}{}Id", entry.service.name, verb.as_str(), entry.noun.name)
 }
 
-fn signatures(entry: Entry) -> String {
+fn signatures(entry: &Entry) -> String {
     entry.noun.forms.iter().map(|form| form.signature()).collect::<Vec<_>>().join(" or ")
 }
 
@@ -114,23 +114,28 @@ enum SlotError {
 }
 
 /// Appends `prefix:` and the parts of a form's key.
-fn push_key<P: Part>(entry: Entry, form: &Form, parts: &[P], out: &mut Vec<u8>) -> std::result::Result<(), SlotError> {
+fn push_key<P: Part>(
+    entry: &Entry,
+    form: &Form,
+    part: impl Fn(usize) -> P,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), SlotError> {
     out.extend_from_slice(entry.service.prefix.as_bytes());
     for &index in form.key {
         out.push(b':');
-        push_slot(form.args[index], parts[index], out)?;
+        push_slot(form.args[index], part(index), out)?;
     }
     Ok(())
 }
 
 /// Appends the full Redis key or keys that a call asks for. The number of arguments chooses the form.
-pub fn match_args<P: Part>(entry: Entry, verb: Verb, count: usize, parts: &[P], out: &mut Vec<u8>) -> Result<Matched> {
+pub fn match_args<P: Part>(entry: &Entry, verb: Verb, count: usize, parts: &[P], out: &mut Vec<u8>) -> Result<Matched> {
     let mut matched: Option<Matched> = None;
     for (index, form) in entry.noun.forms.iter().enumerate() {
         if form.args.len() != count {
             continue;
         }
-        push_key(entry, form, parts, out).map_err(|error| match error {
+        push_key(entry, form, |index| parts[index], out).map_err(|error| match error {
             SlotError::Failed(error) => error,
             SlotError::Refused(why) => Error::new(
                 Code::InvalidContext,
@@ -151,55 +156,16 @@ pub fn match_args<P: Part>(entry: Entry, verb: Verb, count: usize, parts: &[P], 
     })
 }
 
-/// A row as a source of fields.
-pub trait Row {
-    /// What its fields are.
-    type Part: Part;
-    /// Reads one field. A getter that throws is an error.
-    fn read(&mut self, field: &'static Field) -> Result<Self::Part>;
-}
-
-/// Fields that were read already: a getter of a row runs once per call, however many forms name the field.
-struct Fields<P> {
-    read: [Option<(&'static str, P)>; 2 * MAX_ARGS],
-}
-
-impl<P: Part> Fields<P> {
-    fn get<R: Row<Part = P>>(&mut self, row: &mut R, field: &'static Field) -> Result<P> {
-        for slot in &mut self.read {
-            match slot {
-                Some((name, part)) if *name == field.name => return Ok(*part),
-                Some(_) => {}
-                None => {
-                    let part = row.read(field)?;
-                    *slot = Some((field.name, part));
-                    return Ok(part);
-                }
-            }
-        }
-        row.read(field)
-    }
-}
-
 /// Appends the full Redis key under which a row is stored: of the first form whose fields are all there (neither null
-/// nor undefined; the empty string is a value). Returns the form's index.
-pub fn match_row<R: Row>(entry: Entry, row: &mut R, out: &mut Vec<u8>) -> Result<usize> {
-    let mut fields = Fields { read: [None; 2 * MAX_ARGS] };
-    let mut lacking = Vec::new();
-    'forms: for (index, form) in entry.noun.forms.iter().enumerate() {
-        let mut parts = [None; MAX_ARGS];
-        for (place, field) in form.args.iter().enumerate() {
-            let part = fields.get(row, field)?;
-            if matches!(part.shape(), Shape::Missing(_)) {
-                lacking.push((field.name, form));
-                continue 'forms;
-            }
-            parts[place] = Some(part);
+/// nor undefined; the empty string is a value). `fields` are the row's values for [`Entry::fields`], in that order.
+/// Returns the form's index.
+pub fn match_row<P: Part>(entry: &Entry, fields: &[P], out: &mut Vec<u8>) -> Result<usize> {
+    let missing = |&place: &usize| matches!(fields[place].shape(), Shape::Missing(_));
+    for (index, (form, places)) in entry.noun.forms.iter().zip(&entry.places).enumerate() {
+        if places.iter().any(missing) {
+            continue;
         }
-        // Places beyond the form's length are never read; any value fills them.
-        let Some(filler) = parts[0] else { continue };
-        let parts = parts.map(|part| part.unwrap_or(filler));
-        return match push_key(entry, form, &parts, out) {
+        return match push_key(entry, form, |arg| fields[places[arg]], out) {
             Ok(()) => Ok(index),
             Err(SlotError::Failed(error)) => Err(error),
             Err(SlotError::Refused(why)) => {
@@ -207,13 +173,17 @@ pub fn match_row<R: Row>(entry: Entry, row: &mut R, out: &mut Vec<u8>) -> Result
             }
         };
     }
-    let lacking: Vec<_> = lacking.iter().map(|(name, form)| format!("{name} for {}", form.signature())).collect();
+    let lacks = |(form, places): (&&Form, &Vec<usize>)| {
+        let first = places.iter().find(|place| missing(place)).copied().unwrap_or_default();
+        format!("{} for {}", entry.fields[first].name, form.signature())
+    };
+    let lacking: Vec<_> = entry.noun.forms.iter().zip(&entry.places).map(lacks).collect();
     Err(Error::new(Code::InvalidRow, format!("{}: the row lacks {}", method(entry, Verb::Set), lacking.join(", and "))))
 }
 
 /// The error for a row without a usable id.
 #[must_use]
-pub fn no_id(entry: Entry, what: &str) -> Error {
+pub fn no_id(entry: &Entry, what: &str) -> Error {
     Error::new(
         Code::InvalidRow,
         format!("{}: the row has no id: {what}; it needs a string `id`, or an `_id`", method(entry, Verb::Set)),
@@ -222,7 +192,7 @@ pub fn no_id(entry: Entry, what: &str) -> Error {
 
 /// The error for something that is no row at all.
 #[must_use]
-pub fn no_row(entry: Entry, what: &str) -> Error {
+pub fn no_row(entry: &Entry, what: &str) -> Error {
     Error::new(
         Code::InvalidRow,
         format!("{}: the row is {what}; it takes an object with {}", method(entry, Verb::Set), signatures(entry)),

@@ -161,33 +161,38 @@ pub const SERVICES: &[Service] = &[
     ),
 ];
 
-/// The most arguments that any form takes.
+/// The most arguments that any form takes, and the most fields that rows of any noun are read for.
 pub const MAX_ARGS: usize = 5;
 
-/// A noun with the service that it belongs to.
-#[derive(Debug, Clone, Copy)]
+/// A noun with the service that it belongs to, and what rows of it are read for.
+#[derive(Debug)]
 pub struct Entry {
     /// The service.
     pub service: &'static Service,
     /// The noun.
     pub noun: &'static Noun,
+    /// The fields of all forms, each once: a row is read for these, in this order.
+    pub fields: Vec<&'static Field>,
+    /// For each form, where its arguments stand in `fields`.
+    pub places: Vec<Vec<usize>>,
 }
 
 /// All nouns, in the order of the table. Their position is the number by which JavaScript names them.
-pub fn entries() -> impl Iterator<Item = Entry> {
-    SERVICES.iter().flat_map(|service| service.nouns.iter().map(move |noun| Entry { service, noun }))
+#[must_use]
+pub fn entries() -> Vec<Entry> {
+    SERVICES.iter().flat_map(|service| service.nouns.iter().map(move |noun| entry(service, noun))).collect()
 }
 
-/// The names of all fields of rows, each once: what reading a row may ask for.
-#[must_use]
-pub fn field_names() -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for field in entries().flat_map(|e| e.noun.forms).flat_map(|form| form.args) {
-        if !names.contains(&field.name) {
-            names.push(field.name);
-        }
-    }
-    names
+fn entry(service: &'static Service, noun: &'static Noun) -> Entry {
+    let mut fields: Vec<&'static Field> = Vec::new();
+    let mut place = |field: &'static Field| {
+        fields.iter().position(|known| known.name == field.name).unwrap_or_else(|| {
+            fields.push(field);
+            fields.len() - 1
+        })
+    };
+    let places = noun.forms.iter().map(|form| form.args.iter().map(|field| place(field)).collect()).collect();
+    Entry { service, noun, fields, places }
 }
 
 impl Form {
@@ -220,12 +225,13 @@ pub fn to_json() -> Value {
         let args: Vec<_> = form.args.iter().map(|f| json!({ "name": f.name, "type": slot(f.slot) })).collect();
         json!({ "args": args, "key": form.template() })
     };
-    let noun = |noun: &Noun| {
+    let noun = |service, noun: &'static Noun| {
         let forms: Vec<_> = noun.forms.iter().map(form).collect();
-        json!({ "noun": noun.name, "delete": noun.delete, "forms": forms })
+        let fields: Vec<_> = entry(service, noun).fields.iter().map(|field| field.name).collect();
+        json!({ "noun": noun.name, "delete": noun.delete, "fields": fields, "forms": forms })
     };
-    let service = |service: &Service| {
-        let nouns: Vec<_> = service.nouns.iter().map(noun).collect();
+    let service = |service: &'static Service| {
+        let nouns: Vec<_> = service.nouns.iter().map(|n| noun(service, n)).collect();
         json!({ "service": service.name, "class": service.class, "prefix": service.prefix, "nouns": nouns })
     };
     SERVICES.iter().map(service).collect()
@@ -268,6 +274,7 @@ mod tests {
                 assert_eq!(used, (0..form.args.len()).collect::<Vec<_>>(), "{}", entry.service.name);
                 assert!(form.args.len() <= MAX_ARGS);
             }
+            assert!(entry.fields.len() <= MAX_ARGS, "{}", entry.service.name);
         }
     }
 
