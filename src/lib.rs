@@ -15,6 +15,7 @@ pub mod config;
 pub mod error;
 pub mod map;
 pub mod napi;
+pub mod near;
 pub mod redis;
 pub mod services;
 

@@ -1,0 +1,249 @@
+//! The in-process cache of ids, kept right by Redis itself: coherence rules and storage. Pure: no socket, no clock.
+//!
+//! Redis tells this connection about every foreign change of a key under the tracked prefixes (`CLIENT TRACKING … BCAST
+//! NOLOOP`), in the same stream as the replies. From that, these rules make a cache that is never wrong for longer than
+//! the lease:
+//!
+//! 1. A read takes a *ticket* before its command is queued; its reply fills the entry only if that ticket still stands.
+//!    An invalidation takes entries in any state away, tickets included.
+//! 2. A write of our own, by whatever object, takes the key's entry away when it is queued (NOLOOP: nobody will tell
+//!    us). The reply to a SET without expiry stores what was written, if nothing else has touched the key since.
+//! 3. A lost connection, or an invalidation of everything, takes everything away.
+//! 4. The cache answers only within the *lease*: while the server has proven, less than [`LEASE`] ago, that it had told
+//!    us everything. The proof is a reply, and it counts from the moment when its command was written, not when the reply
+//!    was read: JavaScript may have been busy in between.
+//! 5. Redis pushes an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
+//!    answers for one lease only; a key that is still asked for after that is read together with its `PTTL`, and its
+//!    entry ends with the key. Keys that are read once cost no second command.
+
+mod entry;
+#[cfg(test)]
+mod simulation;
+
+use std::rc::Rc;
+
+use quick_cache::unsync::Cache;
+
+use crate::redis::{MILLI, Nanos};
+use entry::{Entry, Weight};
+
+/// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
+pub const LEASE: Nanos = 2_000 * MILLI;
+
+/// Stands for one read or write that is under way; a later one of the same key makes it void.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    key: Rc<[u8]>,
+    number: u64,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// There is no such key.
+    Absent,
+    /// It exists; a GET may still find that it holds no string.
+    Present,
+    /// It holds this text.
+    Text(Box<[u8]>),
+}
+
+/// Counters for `stats()`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Reads answered from memory.
+    pub hits: u64,
+    /// Reads that went to the server.
+    pub misses: u64,
+    /// Entries filled by a reply.
+    pub fills: u64,
+    /// Replies that filled nothing, because something had touched the key meanwhile.
+    pub dropped_fills: u64,
+    /// Keys that the server took away.
+    pub invalidations: u64,
+    /// Times that everything was taken away.
+    pub flushes: u64,
+    /// Writes that were not sent, because the key holds the value already.
+    pub skipped_writes: u64,
+}
+
+/// The cache of one connection.
+pub struct Near {
+    entries: Cache<Rc<[u8]>, Entry, Weight>,
+    next_ticket: u64,
+    /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
+    informed: bool,
+    /// When the command of the latest reply was written.
+    proven: Nanos,
+    counters: Counters,
+}
+
+impl Near {
+    /// An empty cache of at most so many bytes, keys and bookkeeping included.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        // An estimate of the number of entries, for the cache's own tables.
+        let items = usize::try_from(max_bytes / 256).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        Self {
+            entries: Cache::with_weighter(items, max_bytes, Weight),
+            next_ticket: 0,
+            informed: false,
+            proven: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Counters since the cache was made.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes over the counters of the cache before it.
+    pub const fn resume_counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    /// Entries, and the bytes that they take.
+    #[must_use]
+    pub fn size(&self) -> (usize, u64) {
+        (self.entries.len(), self.entries.weight())
+    }
+
+    /// The reply to CLIENT TRACKING, which was written at that moment: from here on the server tells us everything.
+    pub fn informed(&mut self, written: Nanos) {
+        self.forget_all();
+        self.informed = true;
+        self.proven = written;
+    }
+
+    /// The connection is lost.
+    pub fn lost(&mut self) {
+        self.informed = false;
+        self.forget_all();
+    }
+
+    /// A reply was read whose command was written at that moment.
+    pub fn proof(&mut self, written: Nanos) {
+        self.proven = self.proven.max(written);
+    }
+
+    /// Whether the server tells us of changes at all.
+    #[must_use]
+    pub const fn is_informed(&self) -> bool {
+        self.informed
+    }
+
+    /// Whether the cache may answer.
+    #[must_use]
+    pub const fn is_alive(&self, now: Nanos) -> bool {
+        self.informed && now < self.proven + LEASE
+    }
+
+    /// Whether a new proof should be asked for, so that the lease does not run out between hits.
+    #[must_use]
+    pub const fn wants_proof(&self, now: Nanos) -> bool {
+        self.informed && now >= self.proven + LEASE / 2
+    }
+
+    /// What is known of a key, if that may be told now. Counts a hit or a miss is up to the caller: see [`Near::hit`].
+    #[must_use]
+    pub fn known(&self, key: &[u8], now: Nanos) -> Option<&Value> {
+        if !self.is_alive(now) {
+            return None;
+        }
+        match self.entries.get(key)? {
+            Entry::Known { value, ends, .. } if now < *ends => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Counts reads that were answered from memory.
+    pub const fn hit(&mut self) {
+        self.counters.hits += 1;
+    }
+
+    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well: the key was
+    /// known, but its expiry was not.
+    pub fn reading(&mut self, key: &[u8]) -> (Ticket, bool) {
+        self.counters.misses += 1;
+        let ask_expiry = matches!(self.entries.peek(key), Some(Entry::Known { brief: true, .. }));
+        (self.ticket(key, Entry::Reading), ask_expiry)
+    }
+
+    fn ticket(&mut self, key: &[u8], entry: impl FnOnce(u64) -> Entry) -> Ticket {
+        let ticket = Ticket { key: key.into(), number: self.next_ticket };
+        self.next_ticket += 1;
+        self.entries.insert(Rc::clone(&ticket.key), entry(ticket.number));
+        ticket
+    }
+
+    /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
+    pub fn filled(&mut self, ticket: Ticket, value: Value, written: Nanos, ends: Option<Nanos>) {
+        if !matches!(self.entries.peek(&ticket.key), Some(Entry::Reading(number)) if *number == ticket.number) {
+            self.counters.dropped_fills += 1;
+            return;
+        }
+        // Absence has no expiry: whoever makes the key is announced.
+        let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
+        self.counters.fills += 1;
+        let known = Entry::Known { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+        self.entries.insert(ticket.key, known);
+    }
+
+    /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
+    pub fn writing(&mut self, key: &[u8]) -> Ticket {
+        self.ticket(key, Entry::Writing)
+    }
+
+    /// The server has taken a write: the key holds what was written, unless something has touched it since.
+    pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
+        if !matches!(self.entries.peek(&ticket.key), Some(Entry::Writing(number)) if *number == ticket.number) {
+            self.counters.dropped_fills += 1;
+            return;
+        }
+        self.counters.fills += 1;
+        let value = Value::Text(value.into());
+        self.entries.insert(ticket.key, Entry::Known { value, own: true, ends: Nanos::MAX, brief: false });
+    }
+
+    /// A write or deletion that nothing is stored of is about to be queued.
+    pub fn forget(&mut self, key: &[u8]) {
+        self.entries.remove(key);
+    }
+
+    /// The server says that somebody else has changed a key.
+    pub fn invalidated(&mut self, key: &[u8]) {
+        self.counters.invalidations += 1;
+        self.entries.remove(key);
+    }
+
+    /// The server says that everything has changed.
+    pub fn invalidated_all(&mut self) {
+        self.forget_all();
+    }
+
+    fn forget_all(&mut self) {
+        self.counters.flushes += 1;
+        self.entries.clear();
+    }
+
+    /// Whether a write can be left out: we wrote that very value to the key, and nothing has touched it since. The socket
+    /// must have been read in this very call. A value that only a read brought does not count: then the key may expire.
+    pub fn is_written(&mut self, key: &[u8], value: &[u8], now: Nanos) -> bool {
+        let same = self.is_alive(now)
+            && matches!(self.entries.get(key), Some(Entry::Known { value: Value::Text(text), own: true, .. }) if **text == *value);
+        self.counters.skipped_writes += u64::from(same);
+        same
+    }
+
+    /// Everything that is known now, for tests: the simulation compares it with the server.
+    #[cfg(test)]
+    fn all_known(&self, now: Nanos) -> Vec<(Vec<u8>, Value)> {
+        let known = |(key, entry): (&Rc<[u8]>, &Entry)| match entry {
+            Entry::Known { value, ends, .. } if now < *ends => Some((key.to_vec(), value.clone())),
+            _ => None,
+        };
+        if self.is_alive(now) { self.entries.iter().filter_map(known).collect() } else { Vec::new() }
+    }
+}
