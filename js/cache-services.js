@@ -5,7 +5,7 @@ const { BaseMap, emit, failed, listens } = require("./base-map.js");
 const { native } = require("./engine.js");
 const { withCode } = require("./errors.js");
 
-const { engine, enqueue, ready, table } = native;
+const { engine, promise, ready, table } = native;
 const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
 
 /** Verbs, in the order of `VERBS` in src/napi/calls.rs. */
@@ -14,9 +14,9 @@ const [HAS, GET, DELETE] = [0, 1, 2];
 /** The original leaves this field out of its log entry. */
 const UNLOGGED = { setCandleId: "exchangeName" };
 
-/** Whether nothing about the object asks for more than the plain command: no logger, no changed fields. */
+/** Whether the object's keys are those of its service: nobody has changed its fields. */
 function isPlain(service, prefix) {
-  return !listens(service) && service.connectionKey === prefix && service.ttlExpireSeconds === -1;
+  return service.connectionKey === prefix && service.ttlExpireSeconds === -1;
 }
 
 /** The id of a row: `id`, or else `_id`; of an ObjectId its hexadecimal text. */
@@ -41,7 +41,7 @@ function methodsOf(row, noun, number) {
   const [f0, f1, f2, f3, f4] = fields;
   const names = { has: `has${noun.noun}Id`, get: `get${noun.noun}Id`, set: `set${noun.noun}Id`, delete: `delete${noun.noun}Id` };
 
-  /** The long way: log entries, overridden methods, changed fields. */
+  /** The keys that a call asks for, after its log entry. */
   function find(service, verb, method, args) {
     const [a, b, c, d, e] = args;
     const [form, key, second] = engine.idKeys(number, args.length, a, b, c, d, e, verb);
@@ -51,16 +51,11 @@ function methodsOf(row, noun, number) {
     return [key, second];
   }
 
-  /** One command for both keys, where the fields are those of the service; else one call a key, the first wins. */
-  function either(service, verb, args, key, second, one) {
-    if (service.connectionKey === prefix) {
-      const topic = verb === HAS ? "has" : "get";
-      emit(service, "info", `BaseMap ${topic} key=${key}`);
-      const [a, b, c, d, e] = args;
-      engine[verb === HAS ? "idHas" : "idGet"](number, args.length, a, b, c, d, e);
-      return enqueue();
-    }
-    return one(key).then((found) => (found === null || found === false ? one(second) : found));
+  /** The answer of `one` to the first key, or where that is nothing to the second. */
+  async function either(keys, one) {
+    const [first, second] = keys;
+    const found = await one(first);
+    return second === undefined || (found !== null && found !== false) ? found : one(second);
   }
 
   const methods = {
@@ -68,18 +63,15 @@ function methodsOf(row, noun, number) {
       try {
         ready();
         const overridden = this.has !== plainHas;
-        if (!overridden && isPlain(this, prefix)) {
-          engine.idHas(number, arguments.length, a, b, c, d, e);
-          return enqueue();
+        const plain = isPlain(this, prefix) && !overridden;
+        if (!plain || listens(this)) {
+          const keys = find(this, HAS, names.has, arguments);
+          if (!plain) {
+            return either(keys, async (key) => this.has(key));
+          }
+          emit(this, "info", `BaseMap has key=${keys[0]}`);
         }
-        const [key, second] = find(this, HAS, names.has, arguments);
-        const one = async (subkey) => this.has(subkey);
-        if (second === undefined) {
-          return one(key);
-        }
-        return overridden
-          ? one(key).then((found) => found || one(second))
-          : either(this, HAS, arguments, key, second, one);
+        return promise(engine.idHas(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);
       }
@@ -88,13 +80,15 @@ function methodsOf(row, noun, number) {
     [names.get](a, b, c, d, e) {
       try {
         ready();
-        if (isPlain(this, prefix)) {
-          engine.idGet(number, arguments.length, a, b, c, d, e);
-          return enqueue();
+        const plain = isPlain(this, prefix);
+        if (!plain || listens(this)) {
+          const keys = find(this, GET, names.get, arguments);
+          if (!plain) {
+            return either(keys, (key) => plainGet.call(this, key));
+          }
+          emit(this, "info", `BaseMap get key=${keys[0]}`);
         }
-        const [key, second] = find(this, GET, names.get, arguments);
-        const one = (subkey) => plainGet.call(this, subkey);
-        return second === undefined ? one(key) : either(this, GET, arguments, key, second, one);
+        return promise(engine.idGet(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);
       }
@@ -114,20 +108,25 @@ function methodsOf(row, noun, number) {
         const d = f3 === undefined ? undefined : row[f3];
         const e = f4 === undefined ? undefined : row[f4];
         const id = idOf(row);
-        if (isPlain(this, prefix)) {
-          engine.idSet(number, a, b, c, d, e, id);
-          return enqueue();
-        }
-        const [form, key, text] = engine.rowKey(number, a, b, c, d, e, id);
-        if (listens(this)) {
-          const read = [a, b, c, d, e];
-          const entry = named(forms[form], (field) => read[fields.indexOf(field.name)]);
-          if (form === 0) {
-            delete entry[UNLOGGED[names.set]];
+        const plain = isPlain(this, prefix);
+        if (!plain || listens(this)) {
+          const [form, key, value] = engine.rowKey(number, a, b, c, d, e, id);
+          if (listens(this)) {
+            const read = [a, b, c, d, e];
+            const entry = named(forms[form], (field) => read[fields.indexOf(field.name)]);
+            if (form === 0) {
+              delete entry[UNLOGGED[names.set]];
+            }
+            emit(this, "log", `${name} ${names.set}`, entry);
           }
-          emit(this, "log", `${name} ${names.set}`, entry);
+          if (!plain) {
+            return plainSet.call(this, key, value).then(() => value);
+          }
+          if (key !== "") {
+            emit(this, "info", `BaseMap set key=${key}`, { key, value });
+          }
         }
-        return plainSet.call(this, key, text).then(() => text);
+        return promise(engine.idSet(number, a, b, c, d, e, id));
       } catch (error) {
         return Promise.reject(withCode(error, "INVALID_ROW", `${name}.${names.set}: reading the row failed`));
       }
@@ -137,12 +136,15 @@ function methodsOf(row, noun, number) {
     methods[names.delete] = function (a, b, c, d, e) {
       try {
         ready();
-        if (isPlain(this, prefix)) {
-          engine.idDelete(number, arguments.length, a, b, c, d, e);
-          return enqueue();
+        const plain = isPlain(this, prefix);
+        if (!plain || listens(this)) {
+          const [key] = find(this, DELETE, names.delete, arguments);
+          if (!plain) {
+            return plainDelete.call(this, key);
+          }
+          emit(this, "info", `BaseMap delete key=${key}`);
         }
-        const [key] = find(this, DELETE, names.delete, arguments);
-        return plainDelete.call(this, key);
+        return promise(engine.idDelete(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);
       }

@@ -10,6 +10,7 @@ const { lookup: dnsLookup } = require("node:dns");
 
 const { createEngine, services } = require("./binding.js");
 const { makeError } = require("./errors.js");
+const { loggerService } = require("./logger-service.js");
 
 let capacity = 1024;
 let mask = capacity - 1;
@@ -64,7 +65,13 @@ const table = services();
 /** [0] is 1 while a flush is arranged; the engine clears it. */
 const flags = new Uint32Array(1);
 // The order is that of `Hook` in src/napi/engine.rs. The engine holds this array weakly while nothing waits.
-const hooks = [settle, makeError, (...values) => values, lookup];
+const hooks = [
+  settle,
+  makeError,
+  (...values) => values,
+  lookup,
+  (why) => void loggerService.warn(`backtest-kit-native works without its near cache: the server says ${why}`),
+];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;
 const { flush } = engine;

@@ -22,6 +22,8 @@ pub enum Kind {
     Url,
     /// A whole number within bounds, both included.
     Whole(u64, u64),
+    /// `on` or `off`.
+    Switch,
 }
 
 /// One variable: the row that reading, checking, showing and documentation share.
@@ -53,6 +55,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_REDIS_SPIN_US", Kind::Whole(0, 1_000), "30"),
     variable("CC_REDIS_QUEUE_MAX", Kind::Whole(1, 100_000_000), "1000000"),
     variable("CC_REDIS_QUEUE_MAX_BYTES", Kind::Whole(1_024, 4_294_967_295), "268435456"),
+    variable("CC_NEAR_CACHE", Kind::Switch, "on"),
+    variable("CC_NEAR_CACHE_MAX_BYTES", Kind::Whole(4_096, 4_294_967_295), "67108864"),
 ];
 
 /// Where the server is.
@@ -104,6 +108,8 @@ pub struct Config {
     pub queue_max: usize,
     /// Bound of their bytes.
     pub queue_max_bytes: usize,
+    /// Bound of the near cache in bytes; `None` turns it off.
+    pub near_max_bytes: Option<u64>,
 }
 
 /// Variables by name; an absent or empty one has its default.
@@ -134,6 +140,15 @@ pub fn check(name: &str, text: &str) -> Result<()> {
         Kind::Url if text.is_empty() => Ok(()),
         Kind::Url => parse_url(name, text).map(drop),
         Kind::Whole(..) => whole(variable, text).map(drop),
+        Kind::Switch => switch(variable, text).map(drop),
+    }
+}
+
+fn switch(variable: &Variable, text: &str) -> Result<bool> {
+    match if text.is_empty() { variable.default } else { text } {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(invalid(variable.name, format!("{other:?} is neither \"on\" nor \"off\""))),
     }
 }
 
@@ -217,6 +232,8 @@ pub fn resolve(values: &Values) -> Result<Config> {
         spin_us: number(values, "CC_REDIS_SPIN_US")?,
         queue_max: size(values, "CC_REDIS_QUEUE_MAX")?,
         queue_max_bytes: size(values, "CC_REDIS_QUEUE_MAX_BYTES")?,
+        near_max_bytes: switch(find("CC_NEAR_CACHE")?, text(values, "CC_NEAR_CACHE"))?
+            .then_some(number(values, "CC_NEAR_CACHE_MAX_BYTES")?),
     })
 }
 
@@ -226,7 +243,7 @@ pub fn show(values: &Values) -> serde_json::Value {
     let shown = VARIABLES.iter().map(|variable| {
         let text = text(values, variable.name);
         let value = match variable.kind {
-            Kind::Text => text.into(),
+            Kind::Text | Kind::Switch => text.into(),
             Kind::Secret => MASK.into(),
             Kind::Url if text.is_empty() => serde_json::Value::Null,
             Kind::Url => mask_url(text).into(),

@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::map::ids::{Ids, Read};
 use crate::map::pattern::all_under;
 use crate::map::scan::{Answer, Command, Kind, Page, Scan, Step};
+use crate::near::Ticket;
 use crate::redis::decode::Token;
 use crate::redis::encode::{push_command, push_head, push_number, push_word};
 use crate::redis::lane::{Batch, Item, Lane};
@@ -28,8 +30,16 @@ pub enum Op {
     Has(Call),
     /// SET, DEL: nothing.
     Done(Call),
+    /// GET of an id, whose reply may fill the near cache.
+    GetId(Call, Read),
+    /// EXISTS of an id, likewise.
+    HasId(Call, Read),
+    /// The PTTL that travels with the GET before it.
+    Expiry,
+    /// A PING that proves that the server still tells us everything.
+    Proof,
     /// SET of an id: the id, as stored.
-    Stored(Call, Box<[u8]>),
+    Stored(Call, Box<[u8]>, Option<Ticket>),
     /// MGET: the first value that is there.
     First(Call),
     /// A SCAN.
@@ -68,6 +78,8 @@ pub enum Outcome {
 /// A scan and who waits for it.
 struct Running {
     scan: Scan,
+    /// Its keys may stand in the near cache.
+    tracked: bool,
     pattern: Vec<u8>,
     prefix: usize,
     caller: Option<Call>,
@@ -87,6 +99,8 @@ pub enum Demand {
 pub struct Store {
     /// The lane below.
     pub lane: Lane<Op>,
+    /// What is known of ids without asking.
+    pub ids: Ids,
     server: String,
     next_call: Call,
     scans: HashMap<ScanId, Running>,
@@ -103,6 +117,7 @@ impl Store {
         let (next_call, next_scan) = before.map_or((0, 0), |store| (store.next_call, store.next_scan));
         Self {
             lane: Lane::new(config),
+            ids: Ids::new(config.near_max_bytes),
             server: config.address.to_string(),
             next_call,
             scans: HashMap::new(),
@@ -151,18 +166,62 @@ impl Store {
         self.call(Op::Has, |out| push_command(out, &[b"EXISTS", first, second]))
     }
 
-    /// `SET key value [EX seconds]`
-    pub fn set(&mut self, key: &[u8], value: &[u8], ttl: Option<u64>) -> Result<()> {
+    /// `GET key` of an id.
+    pub fn get_id(&mut self, key: &[u8]) -> Result<()> {
+        let read = self.ids.reading(key);
+        let expiry = read.asks_expiry();
+        self.call(
+            |call| Op::GetId(call, read),
+            |out| {
+                out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+                push_word(out, key);
+            },
+        )?;
+        if expiry {
+            // Without an answer the entry just ends early; so it is with a full queue.
+            let _ = self.lane.push(Op::Expiry, |out| push_command(out, &[b"PTTL", key]));
+        }
+        Ok(())
+    }
+
+    /// `EXISTS key` of an id.
+    pub fn has_id(&mut self, key: &[u8]) -> Result<()> {
+        let read = self.ids.reading(key).without_expiry();
+        self.call(
+            |call| Op::HasId(call, read),
+            |out| {
+                out.extend_from_slice(b"*2\r\n$6\r\nEXISTS\r\n");
+                push_word(out, key);
+            },
+        )
+    }
+
+    /// `PING`, to renew the lease.
+    pub fn prove(&mut self) {
+        if self.ids.proof_sent() {
+            let _ = self.lane.push(Op::Proof, |out| push_command(out, &[b"PING"]));
+        }
+    }
+
+    /// `SET key value [EX seconds]`. `tracked`: the key may stand in the near cache.
+    pub fn set(&mut self, key: &[u8], value: &[u8], ttl: Option<u64>, tracked: bool) -> Result<()> {
+        if tracked {
+            self.ids.forget(key);
+        }
         self.call(Op::Done, |out| push_set(out, key, value, ttl))
     }
 
     /// `SET key id`; the outcome is the id.
     pub fn set_id(&mut self, key: &[u8], id: &[u8]) -> Result<()> {
-        self.call(|call| Op::Stored(call, id.into()), |out| push_set(out, key, id, None))
+        let ticket = self.ids.writing(key);
+        self.call(|call| Op::Stored(call, id.into(), ticket), |out| push_set(out, key, id, None))
     }
 
-    /// `DEL key`
-    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+    /// `DEL key`. `tracked`: the key may stand in the near cache.
+    pub fn delete(&mut self, key: &[u8], tracked: bool) -> Result<()> {
+        if tracked {
+            self.ids.forget(key);
+        }
         self.call(Op::Done, |out| {
             out.extend_from_slice(b"*2\r\n$3\r\nDEL\r\n");
             push_word(out, key);
@@ -175,12 +234,13 @@ impl Store {
     }
 
     /// A scan over the keys that begin with `prefix`. Nothing is sent before its first demand.
-    pub fn open_scan(&mut self, kind: Kind, prefix: &[u8]) -> ScanId {
+    /// `tracked`: its keys may stand in the near cache.
+    pub fn open_scan(&mut self, kind: Kind, prefix: &[u8], tracked: bool) -> ScanId {
         let id = self.next_scan;
         self.next_scan = self.next_scan.wrapping_add(1);
         let scan = Scan::new(kind, self.scan_count, self.scan_count_max);
         let pattern = all_under(prefix);
-        self.scans.insert(id, Running { scan, pattern, prefix: prefix.len(), caller: None, failed: None });
+        self.scans.insert(id, Running { scan, tracked, pattern, prefix: prefix.len(), caller: None, failed: None });
         id
     }
 
@@ -230,7 +290,12 @@ impl Store {
                 Command::Values => self.lane.push(Op::Values(id), |out| {
                     push_keys(out, b"MGET", running.scan.current().expect("values are of the current page"));
                 }),
-                Command::Delete(page) => self.lane.push(Op::Deleted(id), |out| push_keys(out, b"DEL", &page)),
+                Command::Delete(page) => {
+                    if running.tracked {
+                        page.iter().for_each(|key| self.ids.forget(key));
+                    }
+                    self.lane.push(Op::Deleted(id), |out| push_keys(out, b"DEL", &page))
+                }
             };
             if let Err(error) = pushed {
                 self.fail_scan(id, error, outcomes);
@@ -268,9 +333,17 @@ impl Store {
     /// Settles one call, or fails one scan, with an error.
     pub fn fail(&mut self, op: &Op, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
         match op {
-            Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, _) | Op::First(call) => {
+            Op::GetId(call, _) => {
+                self.ids.failed(op);
                 outcomes.push((*call, Outcome::Failed(error)));
             }
+            Op::Get(call)
+            | Op::Has(call)
+            | Op::HasId(call, _)
+            | Op::Done(call)
+            | Op::Stored(call, ..)
+            | Op::First(call) => outcomes.push((*call, Outcome::Failed(error))),
+            Op::Expiry | Op::Proof => self.ids.failed(op),
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }
     }
@@ -285,19 +358,41 @@ impl Store {
     }
 
     fn take(&mut self, item: Item<Op>, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
-        let tokens = &batch.tokens[item.tokens.clone()];
+        let (tag, range, written, context) = match item {
+            Item::Reply { tag, tokens, written, context } => (tag, tokens, written, context),
+            Item::Push { tokens } => return self.ids.pushed(&batch.tokens[tokens], &batch.buffer),
+        };
+        self.ids.proof(written);
+        let tokens = &batch.tokens[range.clone()];
         if let Token::Error(range) = &tokens[0] {
             let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
-            let error = self.reply_error(&words, item.context.as_deref().unwrap_or_default());
-            self.fail(&item.tag, error, outcomes);
+            let error = self.reply_error(&words, context.as_deref().unwrap_or_default());
+            self.fail(&tag, error, outcomes);
             return;
         }
-        let outcome = match (item.tag, tokens) {
+        let outcome = match (tag, tokens) {
             (Op::Get(call), [Token::Text(range)]) => (call, Outcome::Text(range.clone())),
             (Op::Get(call), [Token::Null]) => (call, Outcome::Null),
             (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
             (Op::Done(call), [_]) => (call, Outcome::Undefined),
-            (Op::Stored(call, id), [_]) => (call, Outcome::Owned(id)),
+            (Op::GetId(call, read), [Token::Text(range)]) => {
+                self.ids.got(read, Some(&batch.buffer[range.clone()]), written);
+                (call, Outcome::Text(range.clone()))
+            }
+            (Op::GetId(call, read), [Token::Null]) => {
+                self.ids.got(read, None, written);
+                (call, Outcome::Null)
+            }
+            (Op::HasId(call, read), [Token::Number(count)]) => {
+                self.ids.exists(read, *count > 0, written);
+                (call, Outcome::Boolean(*count > 0))
+            }
+            (Op::Expiry, [Token::Number(millis)]) => return self.ids.expiry(*millis),
+            (Op::Proof, [_]) => return self.ids.proven(),
+            (Op::Stored(call, id, ticket), [_]) => {
+                self.ids.written(ticket, &id);
+                (call, Outcome::Owned(id))
+            }
             (Op::First(call), [Token::Array(_), values @ ..]) => {
                 let first = values.iter().find_map(|token| match token {
                     Token::Text(range) => Some(Outcome::Text(range.clone())),
@@ -319,7 +414,7 @@ impl Store {
                 // A key's place in the page is its value's place in the reply, so the two must be of one length.
                 if running.scan.current().map(Page::len) == Some(values.len()) {
                     let step = running.scan.values_arrived();
-                    return self.carry_out(id, step, &(item.tokens.start + 1..item.tokens.end), outcomes);
+                    return self.carry_out(id, step, &(range.start + 1..range.end), outcomes);
                 }
                 return self.fail_scan(id, self.unexpected("MGET"), outcomes);
             }
@@ -376,16 +471,16 @@ mod tests {
     fn store() -> Store {
         let config = resolve(&Values::new()).unwrap();
         let mut store = Store::new(&config, None);
-        store.lane.connected(&config);
+        store.lane.connected(&config, Vec::new());
         let hello = store.lane.unsent().len();
-        store.lane.sent(hello);
+        store.lane.sent(hello, 0);
         assert!(answer(&mut store, "%0\r\n").is_empty());
         store
     }
 
     fn sent(store: &mut Store) -> String {
         let bytes = store.lane.unsent().to_vec();
-        store.lane.sent(bytes.len());
+        store.lane.sent(bytes.len(), 0);
         let text = String::from_utf8(bytes).unwrap();
         text.split("\r\n").filter(|w| !w.starts_with(['*', '$']) && !w.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -395,7 +490,7 @@ mod tests {
         store.lane.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
         store.lane.filled(bytes.len());
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-        assert!(matches!(store.lane.decode(&mut batch), News::None | News::Ready));
+        assert!(matches!(store.lane.decode(&mut batch), News::None | News::Ready(_)));
         store.absorb(&mut batch, &mut outcomes);
         let text = |outcome| match outcome {
             Outcome::Text(range) => String::from_utf8(batch.buffer[range].to_vec()).unwrap(),
@@ -411,7 +506,7 @@ mod tests {
     #[test]
     fn set_with_a_time_to_live_is_one_command() {
         let mut store = store();
-        store.set(b"m:k", b"v", Some(7)).unwrap();
+        store.set(b"m:k", b"v", Some(7), false).unwrap();
         assert_eq!(sent(&mut store), "SET m:k v EX 7");
     }
 
@@ -437,7 +532,7 @@ mod tests {
     #[test]
     fn a_scan_answers_its_pages_without_the_prefix_and_then_null() {
         let mut store = store();
-        let scan = store.open_scan(Kind::Keys, b"m:");
+        let scan = store.open_scan(Kind::Keys, b"m:", false);
         assert!(matches!(store.demand(scan).unwrap(), Demand::Queued));
         assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 100");
         let page = answer(&mut store, "*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n");
@@ -449,7 +544,7 @@ mod tests {
     #[test]
     fn an_error_ahead_of_demand_is_kept_for_the_next_one() {
         let mut store = store();
-        let scan = store.open_scan(Kind::Keys, b"m:");
+        let scan = store.open_scan(Kind::Keys, b"m:", false);
         store.demand(scan).unwrap();
         sent(&mut store);
         answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n");
@@ -461,7 +556,7 @@ mod tests {
     #[test]
     fn replies_to_a_closed_scan_are_dropped() {
         let mut store = store();
-        let scan = store.open_scan(Kind::Clear, b"m:");
+        let scan = store.open_scan(Kind::Clear, b"m:", false);
         store.demand(scan).unwrap();
         sent(&mut store);
         store.close_scan(scan);

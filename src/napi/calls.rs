@@ -12,14 +12,17 @@ use std::rc::Rc;
 use napi::sys;
 use serde_json::json;
 
-use super::engine::Engine;
+use super::engine::{Core, Engine, Map};
+use super::hits::Hit;
 use super::js::{Call, Env, Js, Pending, Value};
 use super::part::JsPart;
 use crate::config;
 use crate::error::{Code, Error};
+use crate::map::ids::Ids;
 use crate::map::scan::Kind;
-use crate::map::store::Demand;
+use crate::map::store::{Demand, Outcome, Store};
 use crate::map::ttl;
+use crate::redis::Nanos;
 use crate::redis::lane::Batch;
 use crate::services::context::{self, Matched, Shape, Verb};
 use crate::services::context::{Part as _, match_args, match_row};
@@ -102,7 +105,7 @@ impl Engine {
     }
 
     /// The full key of `get(map, key)` and its like.
-    fn push_item_key(&self, call_env: Env, map: Value, key: Value, out: &mut Vec<u8>) -> Result<Option<u64>, Thrown> {
+    fn push_item_key(&self, call_env: Env, map: Value, key: Value, out: &mut Vec<u8>) -> Result<Rc<Map>, Thrown> {
         let map = {
             let maps = self.maps.borrow();
             Rc::clone(maps.get(call_env.u32(map)? as usize).ok_or_else(|| bad_handle("map"))?)
@@ -111,7 +114,22 @@ impl Engine {
         if !call_env.push_text(key, out)? {
             return Err(bad_handle("key").into());
         }
-        Ok(map.ttl)
+        Ok(map)
+    }
+
+    /// Answers from the near cache, or queues the command.
+    fn unless_known(
+        self: &Rc<Self>,
+        key: &[u8],
+        ask: impl FnOnce(&mut Ids, Nanos) -> Option<Outcome>,
+        push: impl FnOnce(&mut Store) -> crate::error::Result<()>,
+    ) -> Answer {
+        match self.hit(key, ask) {
+            Hit::Now(answer) => return Ok(Some(self.value(&Batch::default(), answer)?)),
+            Hit::Queued => {}
+            Hit::Miss => self.queue(push)?,
+        }
+        Ok(None)
     }
 
     fn entry(&self, env: Env, noun: Value) -> Result<&Entry, Thrown> {
@@ -229,8 +247,8 @@ functions! {
     /// `delete(map, key)`
     delete as "delete" (engine, call: 2) {
         engine.with_scratch(|key| {
-            engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
-            engine.queue(|store| store.delete(key))?;
+            let map = engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            engine.queue(|store| store.delete(key, map.tracked))?;
             Ok(None)
         })
     }
@@ -238,13 +256,13 @@ functions! {
     /// `set(map, key, value)`: the value is a string or a Buffer.
     set as "set" (engine, call: 3) {
         engine.with_scratch(|bytes| {
-            let seconds = engine.push_item_key(call.env, call.args[0], call.args[1], bytes)?;
+            let map = engine.push_item_key(call.env, call.args[0], call.args[1], bytes)?;
             let end = bytes.len();
             if !call.env.push_text(call.args[2], bytes)? && !call.env.push_buffer(call.args[2], bytes)? {
                 return Err(bad_handle("value").into());
             }
             check_length(bytes.len() - end)?;
-            engine.queue(|store| store.set(&bytes[..end], &bytes[end..], seconds))?;
+            engine.queue(|store| store.set(&bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
             Ok(None)
         })
     }
@@ -254,11 +272,10 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.queue(|store| match matched.second_end {
-                None => store.get(first),
+            engine.unless_known(first, |ids, now| ids.text(first, second, now), |store| match matched.second_end {
+                None => store.get_id(first),
                 Some(_) => store.get_first(first, second),
-            })?;
-            Ok(None)
+            })
         })
     }
 
@@ -267,11 +284,10 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.queue(|store| match matched.second_end {
-                None => store.has(first),
+            engine.unless_known(first, |ids, now| ids.presence(first, second, now), |store| match matched.second_end {
+                None => store.has_id(first),
                 Some(_) => store.has_any(first, second),
-            })?;
-            Ok(None)
+            })
         })
     }
 
@@ -279,7 +295,7 @@ functions! {
     id_delete as "idDelete" (engine, call: 7) {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Delete, keys)?;
-            engine.queue(|store| store.delete(&keys[..matched.first_end]))?;
+            engine.queue(|store| store.delete(&keys[..matched.first_end], true))?;
             Ok(None)
         })
     }
@@ -309,8 +325,8 @@ functions! {
                 return Err(key_empty().into());
             }
             check_length(bytes.len() - end)?;
-            engine.queue(|store| store.set_id(&bytes[..end], &bytes[end..]))?;
-            Ok(None)
+            let (key, id) = bytes.split_at(end);
+            engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store| store.set_id(key, id))
         })
     }
 
@@ -337,7 +353,7 @@ functions! {
         let kind = *KINDS.get(call.env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("kind of scan"))?;
         let map = call.env.u32(call.args[0])? as usize;
         let map = Rc::clone(engine.maps.borrow().get(map).ok_or_else(|| bad_handle("map"))?);
-        let id = engine.queue(|store| Ok(store.open_scan(kind, &map.prefix)))?;
+        let id = engine.queue(|store| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?;
         Ok(Some(call.env.number(id.into())?))
     }
 
@@ -362,7 +378,7 @@ functions! {
 
     /// `ping()`
     ping as "ping" (engine, _call: 0) {
-        engine.queue(crate::map::store::Store::ping)?;
+        engine.queue(Store::ping)?;
         Ok(None)
     }
 
@@ -449,7 +465,7 @@ impl Engine {
             "bytesReceived": counters.bytes_received,
             "queued": queued,
             "inFlight": in_flight,
-        } })
+        }, "nearCache": core.as_ref().map(near_stats) })
     }
 
     fn health(&self) -> serde_json::Value {
@@ -458,7 +474,7 @@ impl Engine {
             return json!({ "redis": {
                 "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
                 "queued": 0, "inFlight": 0,
-            } });
+            }, "nearCache": null });
         };
         let (queued, in_flight) = core.store.lane.queued_and_in_flight();
         json!({ "redis": {
@@ -469,8 +485,38 @@ impl Engine {
             "lastError": core.last_error,
             "queued": queued,
             "inFlight": in_flight,
-        } })
+        }, "nearCache": near_health(core) })
     }
+}
+
+/// The state of the near cache, and why it is off where the server refused it.
+fn near_health(core: &Core) -> serde_json::Value {
+    let ids = &core.store.ids;
+    let Some(near) = ids.near() else { return json!({ "state": "off", "reason": null }) };
+    let state = match (ids.refusal(), near.is_informed(), near.is_alive(Engine::wall())) {
+        (Some(_), _, _) => "refused",
+        (None, false, _) => "disconnected",
+        (None, true, false) => "expired",
+        (None, true, true) => "alive",
+    };
+    json!({ "state": state, "reason": ids.refusal() })
+}
+
+fn near_stats(core: &Core) -> serde_json::Value {
+    let Some(near) = core.store.ids.near() else { return serde_json::Value::Null };
+    let counters = near.counters();
+    let (entries, bytes) = near.size();
+    json!({
+        "hits": counters.hits,
+        "misses": counters.misses,
+        "fills": counters.fills,
+        "droppedFills": counters.dropped_fills,
+        "invalidations": counters.invalidations,
+        "flushes": counters.flushes,
+        "skippedWrites": counters.skipped_writes,
+        "entries": entries,
+        "bytes": bytes,
+    })
 }
 
 /// JavaScript has let go of a function.

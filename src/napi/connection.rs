@@ -11,9 +11,11 @@ use super::socket::{Endpoint, Stream, name};
 use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
 use crate::config::Address;
 use crate::error::Code;
+use crate::map::store::{Call, Op, Outcome};
 use crate::redis::lane::{Batch, News};
 use crate::redis::supervise::State;
 use crate::redis::{MILLI, Nanos};
+use crate::services::table::tracked_prefixes;
 
 /// How long one turn may go on before the loop's other descriptors and timers have theirs.
 const TURN: Nanos = MILLI;
@@ -86,6 +88,21 @@ impl Engine {
         });
     }
 
+    /// Tells the logger why there is no near cache, once.
+    pub(super) fn tell(&self) {
+        let notice = match self.core.borrow_mut().as_mut() {
+            Some(core) => core.notice.take(),
+            None => None,
+        };
+        let Some(notice) = notice else { return };
+        let env = self.env;
+        env.scoped(|| {
+            env.as_callback(self.async_context, || {
+                env.invoke(env.undefined()?, self.hook(Hook::Notice)?, &[env.text(notice.as_bytes())?])
+            })
+        });
+    }
+
     /// JavaScript has resolved the name of an attempt, or could not.
     pub(super) fn resolved(self: &Rc<Self>, generation: u32, addresses: &[String], failure: &str) {
         {
@@ -130,6 +147,7 @@ impl Engine {
         core.connection.endpoints.clear();
         core.lookup = false;
         core.store.lane.lost();
+        core.store.ids.lost();
         core.last_error = Some(why.to_owned());
         core.changed();
         let now = self.now();
@@ -170,7 +188,7 @@ impl Engine {
     }
 
     /// Writes what the socket takes. A failed write is noticed by the next read.
-    pub(super) fn write_out(core: &mut Core) {
+    pub(super) fn write_out(&self, core: &mut Core) {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
         core.connection.blocked = false;
         loop {
@@ -178,9 +196,10 @@ impl Engine {
             if bytes.is_empty() {
                 return;
             }
+            let at = Self::wall();
             match link.stream.write(bytes) {
                 Ok(count) => {
-                    core.store.lane.sent(count);
+                    core.store.lane.sent(count, at);
                     core.connection.fresh = true;
                 }
                 Err(error) => {
@@ -223,6 +242,33 @@ impl Engine {
         read
     }
 
+    /// Reads what has arrived, in the middle of a call: invalidations are seen before the near cache answers. No user code
+    /// may run here, so replies are parked until the next turn.
+    pub(super) fn look(self: &Rc<Self>, core: &mut Core) {
+        match Self::read_in(core) {
+            Read::Nothing => {}
+            Read::Lost(why) => self.attempt_failed(core, &why),
+            Read::Bytes => {
+                let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
+                self.decode(core, &mut batch, &mut outcomes);
+                outcomes.append(&mut core.later);
+                if !outcomes.is_empty() {
+                    core.parked.push((batch, outcomes));
+                }
+            }
+        }
+    }
+
+    fn deliver_parked(&self) {
+        let parked = match self.core.borrow_mut().as_mut() {
+            Some(core) => std::mem::take(&mut core.parked),
+            None => return,
+        };
+        for (batch, mut outcomes) in parked {
+            self.deliver(&batch, &mut outcomes);
+        }
+    }
+
     /// Reads, settles, lets JavaScript run, writes what it asked for, and again, for about a millisecond.
     /// True when the socket was read to its end.
     pub(super) fn turn(self: &Rc<Self>) -> bool {
@@ -230,12 +276,13 @@ impl Engine {
         let mut batch = self.batch.take().unwrap_or_default();
         let mut outcomes = Vec::new();
         let mut drained = false;
+        self.deliver_parked();
         while !self.is_dead() {
             {
                 let mut slot = self.core.borrow_mut();
                 let Some(core) = slot.as_mut() else { break };
                 core.store.lane.stamp(self.now());
-                Self::write_out(core);
+                self.write_out(core);
                 core.connection.fresh = false;
                 match self.read_or_wait(core) {
                     Read::Nothing => {
@@ -256,17 +303,18 @@ impl Engine {
         drained
     }
 
-    fn decode(
-        self: &Rc<Self>,
-        core: &mut Core,
-        batch: &mut Batch<crate::map::store::Op>,
-        outcomes: &mut Vec<(u64, crate::map::store::Outcome)>,
-    ) {
+    fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
         let news = core.store.lane.decode(batch);
+        // Before what follows in the batch: it is the first that may fill the near cache.
+        if let News::Ready(tracking) = &news
+            && core.store.ids.ready(tracking.clone())
+        {
+            core.notice = core.store.ids.refusal().map(str::to_owned);
+        }
         core.store.absorb(batch, outcomes);
         match news {
             News::None => {}
-            News::Ready => {
+            News::Ready(_) => {
                 core.supervisor.ready();
                 core.last_error = None;
                 core.connects += 1;
@@ -293,6 +341,7 @@ impl Engine {
 
     /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
     pub(super) fn before_sleep(self: &Rc<Self>) {
+        self.hits_since.set(0);
         let (unwritten, fresh) = match &*self.core.borrow() {
             Some(core) => (core.store.lane.unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies()),
             None => return,
@@ -316,7 +365,9 @@ impl Engine {
                 match link.stream.connected() {
                     Ok(()) if status >= 0 => {
                         link.connected = true;
-                        core.store.lane.connected(&core.config);
+                        let tracks = core.config.near_max_bytes.is_some();
+                        let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
+                        core.store.lane.connected(&core.config, prefixes);
                     }
                     result => {
                         let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));

@@ -27,7 +27,7 @@ use crate::redis::Nanos;
 use crate::redis::lane::{Batch, Counters};
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
-use crate::services::table::{Entry, entries};
+use crate::services::table::{Entry, entries, is_tracked};
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
 /// one of the same tick waits for twice as many.
@@ -44,6 +44,8 @@ pub(super) enum Hook {
     List = 2,
     /// `lookup(host, generation)` resolves a name and calls `resolved`.
     Lookup = 3,
+    /// `notice(text)` tells the logger something that an operator should know.
+    Notice = 4,
 }
 
 /// A namespace of keys with its time to live.
@@ -52,6 +54,8 @@ pub(super) struct Map {
     pub(super) prefix: Box<[u8]>,
     /// Seconds; `None` keeps keys for ever.
     pub(super) ttl: Option<u64>,
+    /// Its keys may stand in the near cache.
+    pub(super) tracked: bool,
 }
 
 /// A map's prefix and time to live.
@@ -73,6 +77,10 @@ pub(super) struct Core {
     pub(super) since: u64,
     /// A name must be resolved by JavaScript before the attempt can go on.
     pub(super) lookup: bool,
+    /// Replies that were read in the middle of a call, to be settled in the next turn.
+    pub(super) parked: Vec<(Box<Batch<Op>>, Vec<(Call, Outcome)>)>,
+    /// Why the server cannot keep the near cache informed; told the logger once.
+    pub(super) notice: Option<String>,
     pub(super) flushes: u64,
     pub(super) connects: u64,
     /// How many unwritten commands of a tick are written early.
@@ -117,6 +125,8 @@ pub(super) struct Engine {
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
     pub(super) timer_due: Cell<Nanos>,
+    /// When the near cache first answered since the loop last turned; 0: it has not.
+    pub(super) hits_since: Cell<Nanos>,
     pub(super) maps: RefCell<Vec<Rc<Map>>>,
     map_ids: RefCell<HashMap<MapKey, u32>>,
     pub(super) entries: Vec<Entry>,
@@ -193,6 +203,7 @@ impl Engine {
             cleanup: Cell::new(ptr::null_mut()),
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
+            hits_since: Cell::new(0),
             maps: RefCell::new(Vec::new()),
             map_ids: RefCell::new(HashMap::new()),
             entries: entries(),
@@ -213,6 +224,19 @@ impl Engine {
     /// The time that deadlines are measured in: it stands still while JavaScript blocks the loop.
     pub(super) fn now(&self) -> Nanos {
         self.uv.now() - self.stalled.get()
+    }
+
+    /// The time that the near cache's lease is measured in: it goes on whatever happens, suspend included.
+    pub(super) fn wall() -> Nanos {
+        #[cfg(target_os = "linux")]
+        const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+        // On macOS this clock goes on in suspend.
+        #[cfg(not(target_os = "linux"))]
+        const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is writable, and these clocks exist on the systems that they are named for.
+        unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
     }
 
     /// Whether nothing may be done any more: the environment is going down, or the module is gone.
@@ -250,7 +274,8 @@ impl Engine {
         let prefix: Box<[u8]> = [name, b":"].concat().into();
         let mut maps = self.maps.borrow_mut();
         *self.map_ids.borrow_mut().entry((prefix.clone(), ttl)).or_insert_with(|| {
-            maps.push(Rc::new(Map { prefix, ttl }));
+            let tracked = is_tracked(&prefix);
+            maps.push(Rc::new(Map { prefix, ttl, tracked }));
             u32::try_from(maps.len() - 1).expect("memory ends before the numbers")
         })
     }
@@ -258,11 +283,15 @@ impl Engine {
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
+        let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(|near| *near.counters());
         let (counters, flushes, connects) = slot
             .as_ref()
             .map_or((Counters::default(), 0, 0), |core| (*core.store.lane.counters(), core.flushes, core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
         store.lane.resume_counters(counters);
+        if let (Some(counters), Some(near)) = (near, store.ids.near_mut()) {
+            near.resume_counters(counters);
+        }
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
             spin: Spin::new(config.spin_us),
@@ -274,6 +303,8 @@ impl Engine {
             last_error: None,
             since: epoch_millis(),
             lookup: false,
+            parked: Vec::new(),
+            notice: None,
             flushes,
             connects,
             early: EARLY,
@@ -321,7 +352,7 @@ impl Engine {
         let queued = push(&mut core.store)?;
         if core.store.lane.is_up() && core.store.lane.unflushed() >= core.early {
             core.early *= 2;
-            Self::write_out(core);
+            self.write_out(core);
         }
         Ok(queued)
     }

@@ -13,9 +13,14 @@ const HEARTBEAT: Nanos = 100 * MILLI;
 /// Lateness beyond this is JavaScript's doing and does not count against deadlines.
 const PUNCTUAL: Nanos = 20 * MILLI;
 impl Core {
+    /// Whether answers are there that nobody was told yet.
+    fn has_answers(&self) -> bool {
+        !self.later.is_empty() || !self.parked.is_empty()
+    }
+
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
-        self.store.lane.waiting() > 0 || self.closing.is_some() || !self.later.is_empty()
+        self.store.lane.waiting() > 0 || self.closing.is_some() || self.has_answers()
     }
 }
 
@@ -42,7 +47,7 @@ impl Engine {
             if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
                 self.start_attempt(core);
             }
-            Self::write_out(core);
+            self.write_out(core);
             self.watch(core);
             self.advance_close(core);
             self.set_busy(core);
@@ -50,6 +55,7 @@ impl Engine {
         }
         self.arranged(false);
         self.look_up();
+        self.tell();
     }
 
     fn set_busy(&self, core: &mut Core) {
@@ -73,7 +79,7 @@ impl Engine {
             let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
         }
-        if !core.later.is_empty() {
+        if core.has_answers() {
             due = Some(now);
         }
         let Some(due) = due else { return };
@@ -181,6 +187,7 @@ impl Engine {
 
     fn closed(core: &mut Core) {
         core.store.lane.lost();
+        core.store.ids.lost();
         core.supervisor.closed();
         core.last_error = None;
         core.changed();

@@ -8,6 +8,7 @@
 //! * [`engine`]: one engine for one copy of the JavaScript module, and who keeps it alive.
 //! * [`life`]: what happens to it between turns: flushes, deadlines, alarms, `close()`.
 //! * [`connection`]: its socket: connecting, reading, writing.
+//! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`calls`]: the functions that JavaScript calls.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
@@ -15,6 +16,7 @@
 mod calls;
 mod connection;
 mod engine;
+mod hits;
 mod js;
 mod life;
 mod part;

@@ -146,7 +146,7 @@ impl Near {
         self.informed && now >= self.proven + LEASE / 2
     }
 
-    /// What is known of a key, if that may be told now. Counts a hit or a miss is up to the caller: see [`Near::hit`].
+    /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<&Value> {
         if !self.is_alive(now) {
@@ -158,9 +158,14 @@ impl Near {
         }
     }
 
-    /// Counts reads that were answered from memory.
+    /// Counts a read that was answered from memory.
     pub const fn hit(&mut self) {
         self.counters.hits += 1;
+    }
+
+    /// Counts a write that was not sent.
+    pub const fn skipped(&mut self) {
+        self.counters.skipped_writes += 1;
     }
 
     /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well: the key was
@@ -230,11 +235,11 @@ impl Near {
 
     /// Whether a write can be left out: we wrote that very value to the key, and nothing has touched it since. The socket
     /// must have been read in this very call. A value that only a read brought does not count: then the key may expire.
-    pub fn is_written(&mut self, key: &[u8], value: &[u8], now: Nanos) -> bool {
-        let same = self.is_alive(now)
-            && matches!(self.entries.get(key), Some(Entry::Known { value: Value::Text(text), own: true, .. }) if **text == *value);
-        self.counters.skipped_writes += u64::from(same);
-        same
+    #[must_use]
+    pub fn is_written(&self, key: &[u8], value: &[u8], now: Nanos) -> bool {
+        self.is_alive(now)
+            && matches!(self.entries.get(key),
+                Some(Entry::Known { value: Value::Text(text), own: true, .. }) if **text == *value)
     }
 
     /// Everything that is known now, for tests: the simulation compares it with the server.

@@ -137,9 +137,8 @@ impl World {
         let acknowledged = self.acknowledged[key];
         let now_true = value == live && cell.version >= acknowledged;
         let expired_lately = cell.expires.is_some_and(|at| at > since && at <= self.now) && value == cell.text;
-        let was_true = cell.past.iter().any(|(past, version, end)| {
-            *past == value && *end > since && *version >= acknowledged
-        });
+        let was_true =
+            cell.past.iter().any(|(past, version, end)| *past == value && *end > since && *version >= acknowledged);
         now_true || (expired_lately && cell.version >= acknowledged) || was_true
     }
 

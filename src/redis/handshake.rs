@@ -2,8 +2,9 @@
 //!
 //! `HELLO 3` with credentials and a name; on a server that does not know it (older than 6.0, or an ACL that forbids it)
 //! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID` of the old one: commands that the server still holds for
-//! it (it may have been paused) must not run after the same commands have been sent again. Last, `SELECT` where the URL
-//! names a database. One request at a time; each answer decides about the next.
+//! it (it may have been paused) must not run after the same commands have been sent again. `SELECT` where the URL names a
+//! database. Last, for the near cache, `CLIENT TRACKING`; a server that refuses it is used without. One request at a time;
+//! each answer decides about the next.
 
 use std::ops::Range;
 
@@ -21,6 +22,7 @@ enum Step {
     AuthPassword,
     Kill,
     Select,
+    Track,
     Ready,
 }
 
@@ -46,15 +48,27 @@ pub struct Handshake {
     previous: Option<i64>,
     /// This connection's id, once the server has told it.
     id: Option<i64>,
+    /// Prefixes of the keys whose changes the server is to announce; emptied where it cannot (RESP2).
+    prefixes: Vec<String>,
+    /// Whether it does, or why not.
+    tracking: Result<(), String>,
     out: Vec<u8>,
 }
 
 impl Handshake {
     /// Begins; the first request is in the out-buffer.
     #[must_use]
-    pub fn new(credentials: Option<Credentials>, database: i64, previous: Option<i64>) -> Self {
-        let mut handshake =
-            Self { step: Step::Hello, credentials, database, previous, id: None, out: Vec::with_capacity(128) };
+    pub fn new(credentials: Option<Credentials>, database: i64, previous: Option<i64>, prefixes: Vec<String>) -> Self {
+        let mut handshake = Self {
+            step: Step::Hello,
+            credentials,
+            database,
+            previous,
+            id: None,
+            prefixes,
+            tracking: Err("off".to_owned()),
+            out: Vec::with_capacity(128),
+        };
         let mut words: Vec<&[u8]> = vec![b"HELLO", b"3"];
         if let Some(credentials) = &handshake.credentials {
             let user = credentials.user.as_deref().unwrap_or("default");
@@ -82,6 +96,11 @@ impl Handshake {
     #[must_use]
     pub const fn id(&self) -> Option<i64> {
         self.id
+    }
+
+    /// Whether the server announces changes on this connection, or why not.
+    pub const fn tracking(&self) -> &Result<(), String> {
+        &self.tracking
     }
 
     /// Takes the answer to the current step.
@@ -115,7 +134,12 @@ impl Handshake {
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
             // Whatever the answer (no such client, no permission): the old connection is as gone as we can make it.
             (Step::Kill, _) => self.select(),
-            (Step::Select | Step::Ready, _) => self.ready(),
+            (Step::Select, None) => self.track(),
+            (Step::Track, error) => {
+                self.tracking = error.map_or(Ok(()), Err);
+                self.ready()
+            }
+            (Step::Ready, _) => self.ready(),
         }
     }
 
@@ -126,7 +150,9 @@ impl Handshake {
         if is_temporary(&error) {
             return Progress::Unfit(error);
         }
-        // Unknown command, no such protocol, or not permitted: the old way.
+        // Unknown command, no such protocol, or not permitted: the old way, which has no push messages.
+        self.prefixes.clear();
+        self.tracking = Err(error.clone());
         if self.credentials.is_some() {
             let user = self.credentials.as_ref().and_then(|c| c.user.as_ref());
             self.auth(if user.is_some() { Step::Auth } else { Step::AuthPassword });
@@ -158,10 +184,24 @@ impl Handshake {
 
     fn select(&mut self) -> Progress {
         if self.database == 0 {
-            return self.ready();
+            return self.track();
         }
         self.step = Step::Select;
         push_command(&mut self.out, &[b"SELECT", self.database.to_string().as_bytes()]);
+        Progress::Next
+    }
+
+    /// BCAST, because in the default mode with NOLOOP the server forgets after our own write that we know a key.
+    fn track(&mut self) -> Progress {
+        if self.prefixes.is_empty() {
+            return self.ready();
+        }
+        self.step = Step::Track;
+        let mut words: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"NOLOOP"];
+        for prefix in &self.prefixes {
+            words.extend_from_slice(&[b"PREFIX", prefix.as_bytes()]);
+        }
+        push_command(&mut self.out, &words);
         Progress::Next
     }
 
@@ -210,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_modern_server_needs_one_round_trip() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
         let (sent, progress) = step(&mut handshake, "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$2\r\nid\r\n:42\r\n");
         assert_eq!(sent, "HELLO 3 AUTH u pw SETNAME backtest-kit-native");
         assert_eq!(progress, Progress::Ready);
@@ -219,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_previous_connection_is_killed_before_any_call() {
-        let mut handshake = Handshake::new(None, 2, Some(7));
+        let mut handshake = Handshake::new(None, 2, Some(7), Vec::new());
         assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR No such client\r\n");
         assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7", Progress::Next));
@@ -229,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_server_before_version_6_gets_the_password_alone() {
-        let mut handshake = Handshake::new(Some(credentials("default")), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("default")), 0, None, Vec::new());
         assert_eq!(step(&mut handshake, "-ERR unknown command `HELLO`\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR wrong number of arguments for 'auth' command\r\n");
         assert_eq!((sent.as_str(), progress), ("AUTH default pw", Progress::Next));
@@ -238,17 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_refuses_tracking_is_used_without() {
+        let mut handshake = Handshake::new(None, 0, None, vec!["a:".to_owned(), "b:".to_owned()]);
+        assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
+        let (sent, progress) = step(&mut handshake, "-NOPERM this user has no permissions\r\n");
+        assert_eq!(sent, "CLIENT TRACKING ON BCAST NOLOOP PREFIX a: PREFIX b:");
+        assert_eq!(progress, Progress::Ready);
+        assert_eq!(*handshake.tracking(), Err("NOPERM this user has no permissions".to_owned()));
+    }
+
+    #[test]
     fn a_wrong_password_is_told_in_the_servers_words() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
         let words = "WRONGPASS invalid username-password pair or user is disabled.";
         assert_eq!(step(&mut handshake, &format!("-{words}\r\n")).1, Progress::Refused(words.to_owned()));
-        let mut handshake = Handshake::new(None, 0, None);
+        let mut handshake = Handshake::new(None, 0, None, Vec::new());
         assert!(matches!(step(&mut handshake, "-NOAUTH HELLO must be called\r\n").1, Progress::Refused(_)));
     }
 
     #[test]
     fn a_loading_server_is_unfit_and_not_a_refusal() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None);
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
         assert!(matches!(step(&mut handshake, "-LOADING Redis is loading\r\n").1, Progress::Unfit(_)));
     }
 }

@@ -32,7 +32,7 @@ struct Pending<T> {
 /// The state of the wire below the calls.
 enum Link {
     Down,
-    Greeting(Box<Handshake>),
+    Greeting(Box<Handshake>, Nanos),
     Up,
 }
 
@@ -57,23 +57,33 @@ pub struct Counters {
     pub bytes_received: u64,
 }
 
-/// A reply and whose it is.
-pub struct Item<T> {
-    /// As given to [`Lane::push`].
-    pub tag: T,
-    /// Its tokens in the batch.
-    pub tokens: Range<usize>,
-    /// For an error: the command and its key.
-    pub context: Option<String>,
+/// One thing that the server said.
+pub enum Item<T> {
+    /// The reply to a command.
+    Reply {
+        /// As given to [`Lane::push`].
+        tag: T,
+        /// Its tokens in the batch.
+        tokens: Range<usize>,
+        /// When the last byte of its command was about to be written.
+        written: Nanos,
+        /// For an error: the command and its key.
+        context: Option<String>,
+    },
+    /// A message of its own accord.
+    Push {
+        /// Its tokens in the batch.
+        tokens: Range<usize>,
+    },
 }
 
-/// Replies that were read together. Reused from read to read, so that a single reply costs no allocation.
+/// What was read together, in the order of the stream. Reused from read to read, so that a single reply costs no allocation.
 pub struct Batch<T> {
     /// The bytes that texts are ranges of.
     pub buffer: Vec<u8>,
     /// The tokens of all replies.
     pub tokens: Vec<Token>,
-    /// The replies, in their order.
+    /// Replies and messages, in their order.
     pub items: Vec<Item<T>>,
 }
 
@@ -88,8 +98,9 @@ impl<T> Default for Batch<T> {
 pub enum News {
     /// Nothing.
     None,
-    /// The handshake is through: calls may be written.
-    Ready,
+    /// The handshake is through: calls may be written. Since when the server announces changes of tracked keys, or why
+    /// it does not.
+    Ready(std::result::Result<Nanos, String>),
     /// The server refuses the credentials.
     Refused(String),
     /// This connection is of no use; the text says why.
@@ -110,6 +121,11 @@ pub struct Lane<T> {
     /// How many at its back have no deadline yet.
     unstamped: usize,
     link: Link,
+    /// Which byte of this connection's commands was written when: the end of each write, and the moment before it.
+    writes: VecDeque<(u64, Nanos)>,
+    /// Bytes of this connection's commands that were written, and that were answered.
+    written: u64,
+    answered: u64,
     /// The server's name for the last connection that was ready.
     client_id: Option<i64>,
     input: Vec<u8>,
@@ -137,6 +153,9 @@ impl<T> Lane<T> {
             expired: 0,
             unstamped: 0,
             link: Link::Down,
+            writes: VecDeque::new(),
+            written: 0,
+            answered: 0,
             client_id: None,
             input: Vec::new(),
             filled: 0,
@@ -217,18 +236,25 @@ impl<T> Lane<T> {
     pub fn unsent(&self) -> &[u8] {
         match &self.link {
             Link::Down => &[],
-            Link::Greeting(handshake) => handshake.unsent(),
+            Link::Greeting(handshake, _) => handshake.unsent(),
             Link::Up => &self.commands[self.sent..],
         }
     }
 
-    /// The socket took that many bytes.
-    pub fn sent(&mut self, count: usize) {
+    /// The socket took that many bytes; `at`: the moment before.
+    pub fn sent(&mut self, count: usize, at: Nanos) {
         self.counters.bytes_sent += count as u64;
         match &mut self.link {
             Link::Down => {}
-            Link::Greeting(handshake) => handshake.sent(count),
-            Link::Up => self.sent += count,
+            Link::Greeting(handshake, written) => {
+                handshake.sent(count);
+                *written = at;
+            }
+            Link::Up => {
+                self.sent += count;
+                self.written += count as u64;
+                self.writes.push_back((self.written, at));
+            }
         }
     }
 
@@ -237,7 +263,7 @@ impl<T> Lane<T> {
     pub fn expects_replies(&self) -> bool {
         match self.link {
             Link::Down => false,
-            Link::Greeting(_) => true,
+            Link::Greeting(..) => true,
             Link::Up => self.sent > self.head,
         }
     }
@@ -249,9 +275,10 @@ impl<T> Lane<T> {
     }
 
     /// The socket is connected: the handshake begins.
-    pub fn connected(&mut self, config: &Config) {
-        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client_id);
-        self.link = Link::Greeting(Box::new(handshake));
+    /// `prefixes`: keys whose changes the server is to announce.
+    pub fn connected(&mut self, config: &Config, prefixes: Vec<String>) {
+        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client_id, prefixes);
+        self.link = Link::Greeting(Box::new(handshake), 0);
     }
 
     /// Space for the next read. Give the number of bytes read to [`Lane::filled`].
@@ -291,7 +318,7 @@ impl<T> Lane<T> {
             self.start = self.decoder.position();
             match found {
                 News::None => {}
-                News::Ready => news = News::Ready,
+                ready @ News::Ready(_) => news = ready,
                 failure => {
                     news = failure;
                     break;
@@ -324,18 +351,19 @@ impl<T> Lane<T> {
     /// Finds whose reply the tokens from `first` on are.
     fn place(&mut self, batch: &mut Batch<T>, first: usize) -> News {
         if matches!(batch.tokens[first], Token::Push(_)) {
-            batch.tokens.truncate(first);
+            batch.items.push(Item::Push { tokens: first..batch.tokens.len() });
             return News::None;
         }
-        if let Link::Greeting(handshake) = &mut self.link {
+        if let Link::Greeting(handshake, written) = &mut self.link {
             let progress = handshake.reply(&self.input, &batch.tokens[first..]);
             batch.tokens.truncate(first);
             return match progress {
                 Progress::Next => News::None,
                 Progress::Ready => {
                     self.client_id = handshake.id();
+                    let tracking = handshake.tracking().clone().map(|()| *written);
                     self.link = Link::Up;
-                    News::Ready
+                    News::Ready(tracking)
                 }
                 Progress::Refused(words) => News::Refused(words),
                 Progress::Unfit(words) => News::Broken(words),
@@ -358,17 +386,27 @@ impl<T> Lane<T> {
         let unfinished = end > self.sent;
         let tag = self.pending.pop_front().and_then(|pending| pending.tag);
         self.unstamped = self.unstamped.min(self.pending.len());
+        self.answered += (end - self.head) as u64;
         self.head = end;
         self.sent = self.sent.max(end);
         self.compact();
+        let written = self.written_at();
         if let Some(tag) = tag {
-            batch.items.push(Item { tag, tokens: first..batch.tokens.len(), context });
+            batch.items.push(Item::Reply { tag, tokens: first..batch.tokens.len(), written, context });
         } else {
             self.expired -= 1;
             batch.tokens.truncate(first);
         }
         // The rest of that command would be read as the next one.
         if unfinished { News::Broken("the server answered a command before its end".into()) } else { News::None }
+    }
+
+    /// When the last byte of the command that was just answered was about to be written.
+    fn written_at(&mut self) -> Nanos {
+        while self.writes.len() > 1 && self.writes[0].0 < self.answered {
+            self.writes.pop_front();
+        }
+        self.writes.front().map_or(0, |write| write.1)
     }
 
     fn compact(&mut self) {
@@ -404,6 +442,9 @@ impl<T> Lane<T> {
         let (_, in_flight) = self.queued_and_in_flight();
         self.counters.retried += in_flight as u64;
         self.link = Link::Down;
+        self.writes.clear();
+        self.written = 0;
+        self.answered = 0;
         self.reset_input();
         self.drop_expired();
         self.sent = self.head;

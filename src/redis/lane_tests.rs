@@ -26,26 +26,32 @@ fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
 
 /// Connects and answers HELLO.
 fn up(lane: &mut Lane<u64>, config: &Config) {
-    lane.connected(config);
+    lane.connected(config, Vec::new());
     let hello = lane.unsent().len();
     assert!(hello > 0);
-    lane.sent(hello);
+    lane.sent(hello, 0);
     feed(lane, b"%0\r\n");
-    assert_eq!(lane.decode(&mut Batch::default()), News::Ready);
+    assert_eq!(lane.decode(&mut Batch::default()), News::Ready(Err("off".into())));
 }
 
 fn send_all(lane: &mut Lane<u64>) -> Vec<u8> {
     let bytes = lane.unsent().to_vec();
-    lane.sent(bytes.len());
+    lane.sent(bytes.len(), 0);
     bytes
 }
 
 fn texts(batch: &Batch<u64>) -> Vec<(u64, String)> {
-    let text = |item: &Item<u64>| match &batch.tokens[item.tokens.start] {
-        Token::Text(range) | Token::Error(range) => String::from_utf8(batch.buffer[range.clone()].to_vec()).unwrap(),
-        other => format!("{other:?}"),
+    let text = |item: &Item<u64>| {
+        let Item::Reply { tag, tokens, .. } = item else { return None };
+        let text = match &batch.tokens[tokens.start] {
+            Token::Text(range) | Token::Error(range) => {
+                String::from_utf8(batch.buffer[range.clone()].to_vec()).unwrap()
+            }
+            other => format!("{other:?}"),
+        };
+        Some((*tag, text))
     };
-    batch.items.iter().map(|item| (item.tag, text(item))).collect()
+    batch.items.iter().filter_map(text).collect()
 }
 
 #[test]
@@ -54,11 +60,11 @@ fn nothing_is_written_before_the_handshake_is_through() {
     let mut lane = Lane::new(&config);
     get(&mut lane, 1);
     assert!(lane.unsent().is_empty());
-    lane.connected(&config);
+    lane.connected(&config, Vec::new());
     assert!(lane.unsent().starts_with(b"*7\r\n$5\r\nHELLO"));
     send_all(&mut lane);
     feed(&mut lane, b"%0\r\n");
-    assert_eq!(lane.decode(&mut Batch::default()), News::Ready);
+    assert_eq!(lane.decode(&mut Batch::default()), News::Ready(Err("off".into())));
     assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n");
 }
 
@@ -135,7 +141,8 @@ fn an_error_knows_the_command_that_it_answers() {
     feed(&mut lane, b"-WRONGTYPE Operation\r\n");
     let mut batch = Batch::default();
     lane.decode(&mut batch);
-    assert_eq!(batch.items[0].context.as_deref(), Some("GET 7"));
+    let Item::Reply { context, .. } = &batch.items[0] else { panic!("a reply") };
+    assert_eq!(context.as_deref(), Some("GET 7"));
 }
 
 #[test]
@@ -153,7 +160,7 @@ fn an_error_in_the_middle_of_a_command_is_delivered_and_ends_the_connection() {
     let mut lane = Lane::new(&config);
     up(&mut lane, &config);
     get(&mut lane, 1);
-    lane.sent(5);
+    lane.sent(5, 0);
     feed(&mut lane, b"-ERR Protocol error: invalid bulk length\r\n");
     let mut batch = Batch::default();
     assert!(matches!(lane.decode(&mut batch), News::Broken(_)));
@@ -171,6 +178,29 @@ fn push_messages_between_replies_are_not_answers() {
     let mut batch = Batch::default();
     assert_eq!(lane.decode(&mut batch), News::None);
     assert_eq!(texts(&batch), [(1, "v".to_owned())]);
+    assert!(matches!(batch.items[0], Item::Push { .. }), "in the order of the stream");
+}
+
+#[test]
+fn a_reply_knows_when_its_command_was_written_however_late_it_is_read() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    for tag in 0..3 {
+        get(&mut lane, tag);
+    }
+    let one = lane.unsent().len() / 3;
+    // The second command is written in two pieces, with the first and with the third.
+    lane.sent(one + 4, 100);
+    lane.sent(2 * one - 4, 200);
+    feed(&mut lane, b"$1\r\n0\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    let mut batch = Batch::default();
+    lane.decode(&mut batch);
+    let written = |item: &Item<u64>| match item {
+        Item::Reply { written, .. } => *written,
+        Item::Push { .. } => 0,
+    };
+    assert_eq!(batch.items.iter().map(written).collect::<Vec<_>>(), [100, 200, 200]);
 }
 
 #[derive(Debug, Clone)]
@@ -254,7 +284,7 @@ proptest! {
                 Step::Send(count) if connected => {
                     let bytes = lane.unsent();
                     let bytes = bytes[..bytes.len().min(count)].to_vec();
-                    lane.sent(bytes.len());
+                    lane.sent(bytes.len(), 0);
                     server.input.extend_from_slice(&bytes);
                 }
                 Step::Serve => server.serve(),
@@ -263,7 +293,7 @@ proptest! {
                     let bytes: Vec<u8> = server.output.drain(..count).collect();
                     feed(&mut lane, &bytes);
                     let news = lane.decode(&mut batch);
-                    prop_assert!(matches!(news, News::None | News::Ready), "{news:?}");
+                    prop_assert!(matches!(news, News::None | News::Ready(_)), "{news:?}");
                     for (tag, text) in texts(&batch) {
                         prop_assert_eq!(tag.to_string(), text);
                         *done.entry(tag).or_default() += 1;
@@ -275,7 +305,7 @@ proptest! {
                     server = Server { served: std::mem::take(&mut server.served), ..Server::default() };
                 }
                 Step::Connect if !connected => {
-                    lane.connected(&config);
+                    lane.connected(&config, Vec::new());
                     connected = true;
                 }
                 Step::Tick(millis) => {

@@ -164,6 +164,19 @@ pub const SERVICES: &[Service] = &[
 /// The most arguments that any form takes, and the most fields that rows of any noun are read for.
 pub const MAX_ARGS: usize = 5;
 
+/// Whether a map's keys, which begin with `prefix`, are keys of a service.
+#[must_use]
+pub fn is_tracked(prefix: &[u8]) -> bool {
+    let within = |service: &Service| prefix.strip_prefix(service.prefix.as_bytes()).is_some_and(|rest| rest[0] == b':');
+    SERVICES.iter().any(within)
+}
+
+/// The prefixes of all services' keys, as Redis is told them.
+#[must_use]
+pub fn tracked_prefixes() -> Vec<String> {
+    SERVICES.iter().map(|service| format!("{}:", service.prefix)).collect()
+}
+
 /// A noun with the service that it belongs to, and what rows of it are read for.
 #[derive(Debug)]
 pub struct Entry {
@@ -263,6 +276,12 @@ mod tests {
                 assert!(a.prefix == b.prefix || !format!("{}:", a.prefix).starts_with(&format!("{}:", b.prefix)));
             }
         }
+    }
+
+    #[test]
+    fn maps_over_a_services_keys_are_tracked() {
+        assert!(is_tracked(b"signal_cache:") && is_tracked(b"signal_cache:binance:"));
+        assert!(!is_tracked(b"signal_cache2:") && !is_tracked(b"signal:") && !is_tracked(b":"));
     }
 
     #[test]

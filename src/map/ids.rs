@@ -1,0 +1,241 @@
+//! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
+
+use crate::map::store::{Op, Outcome};
+use crate::near::{Near, Ticket, Value};
+use crate::redis::decode::Token;
+use crate::redis::{MILLI, Nanos};
+
+/// A read that is under way.
+#[derive(Debug)]
+pub struct Read {
+    ticket: Option<Ticket>,
+    expiry: bool,
+}
+
+impl Read {
+    /// Whether a PTTL travels with it.
+    #[must_use]
+    pub const fn asks_expiry(&self) -> bool {
+        self.expiry
+    }
+
+    /// The same read without one.
+    #[must_use]
+    pub fn without_expiry(self) -> Self {
+        Self { expiry: false, ..self }
+    }
+}
+
+/// What is known of ids without asking the server.
+pub struct Ids {
+    near: Option<Near>,
+    /// A GET was answered and its PTTL, which is the next reply, is not read yet.
+    awaiting: Option<(Ticket, Value, Nanos)>,
+    /// A PING is under way.
+    proving: bool,
+    /// Why the server does not announce changes.
+    refusal: Option<String>,
+}
+
+impl Ids {
+    /// `max_bytes`: the bound of the cache; `None` turns it off.
+    #[must_use]
+    pub fn new(max_bytes: Option<u64>) -> Self {
+        Self { near: max_bytes.map(Near::new), awaiting: None, proving: false, refusal: None }
+    }
+
+    /// The cache, if it is on.
+    #[must_use]
+    pub const fn near(&self) -> Option<&Near> {
+        self.near.as_ref()
+    }
+
+    /// The same, to count.
+    pub const fn near_mut(&mut self) -> Option<&mut Near> {
+        self.near.as_mut()
+    }
+
+    /// Why the server does not announce changes, if it refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// The connection is ready; since when the server announces changes, or why it does not. True: it has just refused.
+    pub fn ready(&mut self, tracking: Result<Nanos, String>) -> bool {
+        let Some(near) = &mut self.near else { return false };
+        match tracking {
+            Ok(written) => {
+                near.informed(written);
+                self.refusal = None;
+                false
+            }
+            Err(why) => {
+                let news = self.refusal.is_none();
+                self.refusal = Some(why);
+                news
+            }
+        }
+    }
+
+    /// The connection is lost.
+    pub fn lost(&mut self) {
+        self.awaiting = None;
+        self.proving = false;
+        if let Some(near) = &mut self.near {
+            near.lost();
+        }
+    }
+
+    /// Whether anything is known of a key: only then is a closer look worth its price.
+    #[must_use]
+    pub fn knows(&self, key: &[u8], now: Nanos) -> bool {
+        self.near.as_ref().is_some_and(|near| near.known(key, now).is_some())
+    }
+
+    /// What a GET of the first key, or else of the second one, would answer, if that is known.
+    pub fn text(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Outcome> {
+        let near = self.near.as_mut()?;
+        let of = |key| match near.known(key, now) {
+            Some(Value::Text(text)) => Some(Outcome::Owned(text.clone())),
+            Some(Value::Absent) => Some(Outcome::Null),
+            Some(Value::Present) | None => None,
+        };
+        let answer = match of(first)? {
+            Outcome::Null if !second.is_empty() => of(second)?,
+            answer => answer,
+        };
+        near.hit();
+        Some(answer)
+    }
+
+    /// What an EXISTS of both keys would answer, if that is known.
+    pub fn presence(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Outcome> {
+        let near = self.near.as_mut()?;
+        let of = |key| near.known(key, now).map(|value| *value != Value::Absent);
+        let there = of(first)? || (!second.is_empty() && of(second)?);
+        near.hit();
+        Some(Outcome::Boolean(there))
+    }
+
+    /// The id, if the key holds it by our own write and nothing has touched it since: it need not be written again.
+    pub fn unchanged(&mut self, key: &[u8], id: &[u8], now: Nanos) -> Option<Outcome> {
+        let near = self.near.as_mut()?;
+        if !near.is_written(key, id, now) {
+            return None;
+        }
+        near.skipped();
+        Some(Outcome::Owned(id.into()))
+    }
+
+    fn informed(&mut self) -> Option<&mut Near> {
+        self.near.as_mut().filter(|near| near.is_informed())
+    }
+
+    /// A read is about to be queued.
+    pub fn reading(&mut self, key: &[u8]) -> Read {
+        match self.informed() {
+            Some(near) => {
+                let (ticket, expiry) = near.reading(key);
+                Read { ticket: Some(ticket), expiry }
+            }
+            None => Read { ticket: None, expiry: false },
+        }
+    }
+
+    /// A write of an id is about to be queued.
+    pub fn writing(&mut self, key: &[u8]) -> Option<Ticket> {
+        self.informed().map(|near| near.writing(key))
+    }
+
+    /// Any other write, or a deletion, is about to be queued.
+    pub fn forget(&mut self, key: &[u8]) {
+        if let Some(near) = self.informed() {
+            near.forget(key);
+        }
+    }
+
+    /// A GET was answered.
+    pub fn got(&mut self, read: Read, text: Option<&[u8]>, written: Nanos) {
+        let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
+        let value = text.map_or(Value::Absent, |text| Value::Text(text.into()));
+        if read.expiry {
+            self.awaiting = Some((ticket, value, written));
+        } else {
+            near.filled(ticket, value, written, None);
+        }
+    }
+
+    /// An EXISTS was answered.
+    pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
+        let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
+        near.filled(ticket, if there { Value::Present } else { Value::Absent }, written, None);
+    }
+
+    /// The PTTL after a GET was answered: milliseconds, -1 without expiry, -2 without a key.
+    pub fn expiry(&mut self, millis: i64) {
+        let (Some((ticket, value, written)), Some(near)) = (self.awaiting.take(), &mut self.near) else { return };
+        let ends = match u64::try_from(millis) {
+            Ok(millis) => Some(written.saturating_add(millis.saturating_mul(MILLI))),
+            Err(_) if millis == -1 => Some(Nanos::MAX),
+            // The key went in between, which is pushed; until then the value is as good as any brief one.
+            Err(_) => None,
+        };
+        near.filled(ticket, value, written, ends);
+    }
+
+    /// A SET of an id was answered.
+    pub fn written(&mut self, ticket: Option<Ticket>, id: &[u8]) {
+        if let (Some(ticket), Some(near)) = (ticket, &mut self.near) {
+            near.written(ticket, id);
+        }
+    }
+
+    /// Any reply was read.
+    pub fn proof(&mut self, written: Nanos) {
+        if let Some(near) = &mut self.near {
+            near.proof(written);
+        }
+    }
+
+    /// Whether a PING should be sent now; none is under way.
+    pub const fn proof_sent(&mut self) -> bool {
+        let send = !self.proving;
+        self.proving = true;
+        send
+    }
+
+    /// The PING was answered.
+    pub const fn proven(&mut self) {
+        self.proving = false;
+    }
+
+    /// A command of the cache's own failed. The answer to a PING proves the same whatever it says; a GET whose PTTL is
+    /// forbidden fills nothing.
+    pub fn failed(&mut self, op: &Op) {
+        match op {
+            Op::Proof => self.proving = false,
+            _ => self.awaiting = None,
+        }
+    }
+
+    /// A push message: `invalidate` with keys, or with null for all of them.
+    pub fn pushed(&mut self, tokens: &[Token], buffer: &[u8]) {
+        let Some(near) = &mut self.near else { return };
+        let [Token::Push(_), Token::Text(name), rest @ ..] = tokens else { return };
+        if &buffer[name.clone()] != b"invalidate" {
+            return;
+        }
+        match rest {
+            [Token::Array(_), keys @ ..] => {
+                for key in keys {
+                    if let Token::Text(range) = key {
+                        near.invalidated(&buffer[range.clone()]);
+                    }
+                }
+            }
+            // Null, or anything that we do not understand: the safe reading is "everything".
+            _ => near.invalidated_all(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Answers from the near cache, and fairness.
+//!
+//! A promise that is settled already never lets the event loop turn, so a strategy that only hits would starve timers,
+//! servers and this very socket. When hits have gone on for [`FAIR`] since the loop last turned, further ones are settled
+//! by the loop.
+
+use std::rc::Rc;
+
+use super::engine::{Core, Engine};
+use crate::map::ids::Ids;
+use crate::map::store::Outcome;
+use crate::redis::{MILLI, Nanos};
+
+/// How long hits may be answered at once without a turn of the loop.
+const FAIR: Nanos = MILLI;
+
+/// Whether the near cache has answered.
+pub(super) enum Hit {
+    /// This is the answer.
+    Now(Outcome),
+    /// The answer comes with the next turn of the loop; the call counts as queued.
+    Queued,
+    /// The server must be asked.
+    Miss,
+}
+
+impl Engine {
+    /// Asks the near cache. `ask` says what it makes of what it knows of the key (and perhaps another) at a moment.
+    pub(super) fn hit(self: &Rc<Self>, key: &[u8], ask: impl FnOnce(&mut Ids, Nanos) -> Option<Outcome>) -> Hit {
+        let mut slot = self.core.borrow_mut();
+        let Some(core) = slot.as_mut() else { return Hit::Miss };
+        let now = Self::wall();
+        // Only what may be a hit is worth a look at the socket; what the look brings may take the answer away.
+        if !core.store.ids.knows(key, now) {
+            return Hit::Miss;
+        }
+        self.look(core);
+        let Some(answer) = ask(&mut core.store.ids, now) else { return Hit::Miss };
+        self.keep_lease(core, now);
+        let since = self.hits_since.get();
+        if since == 0 {
+            self.hits_since.set(now);
+        }
+        if since > 0 && now - since > FAIR {
+            let call = core.store.reserve();
+            core.later.push((call, answer));
+            return Hit::Queued;
+        }
+        Hit::Now(answer)
+    }
+
+    /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
+    fn keep_lease(&self, core: &mut Core, now: Nanos) {
+        if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
+            core.store.prove();
+            self.write_out(core);
+        }
+    }
+}
