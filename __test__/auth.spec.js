@@ -3,18 +3,11 @@
 // Credentials, permissions and the errors that the server answers with.
 
 const { serial: test } = require("ava");
-const { serverFor, loadFor, outcome, until } = require("./support/addon.js");
+const { serverFor, loadFor, killConnections, outcome, until } = require("./support/addon.js");
 
 async function acl(redis, ...rules) {
   const reply = await redis.command("ACL", "SETUSER", ...rules);
   if (reply instanceof Error) throw reply;
-}
-
-async function killOurs(redis) {
-  const list = String(await redis.command("CLIENT", "LIST"));
-  for (const line of list.split("\n").filter((one) => one.includes("name=backtest-kit-native"))) {
-    await redis.command("CLIENT", "KILL", "ID", /(?:^| )id=(\d+)/.exec(line)[1]);
-  }
 }
 
 test("the default credentials work on a server without a password", async (t) => {
@@ -67,7 +60,7 @@ test("a password that is changed under a live connection shows at the next conne
   const map = new lib.BaseMap("ns");
   await map.set("k", "v");
   await redis.command("CONFIG", "SET", "requirepass", "second");
-  await killOurs(redis);
+  await killConnections(redis);
   await until(async () => (await outcome(map.get("k"))).error?.code === "REDIS_AUTH", "the old password is refused");
   await redis.command("CONFIG", "SET", "requirepass", "first");
   await until(async () => (await outcome(map.get("k"))).value === "v", "a call succeeds");
@@ -99,7 +92,7 @@ test("an ACL user needs no more than the commands of the maps", async (t) => {
     await map.delete("k");
     await map.clear();
     // The second round goes over a new connection, whose handshake may want more than this user has.
-    await killOurs(redis);
+    await killConnections(redis);
   }
 });
 

@@ -5,11 +5,11 @@
 const { inspect } = require("node:util");
 const { serial: test } = require("ava");
 const { freePort } = require("./support/redis.js");
-const { serverFor, loadFor, outcome, until, collect } = require("./support/addon.js");
+const { serverFor, loadFor, connectionsOf, outcome, until, collect } = require("./support/addon.js");
 
 const near = (one, more) => ({ CC_REDIS_URL: one.url, ...more });
 const range = (from, to) => Array.from({ length: to - from }, (_, i) => from + i);
-const ours = async (redis) => String(await redis.command("CLIENT", "LIST")).split("name=backtest-kit-native").length - 1;
+const ours = async (redis) => (await connectionsOf(redis)).length;
 
 test("close resolves undefined and is idempotent, before any use too", async (t) => {
   const redis = await serverFor(t);
@@ -81,7 +81,9 @@ test("close with a server that hangs settles every call and resolves by the dead
   await redis.kill("SIGSTOP");
   const calls = range(0, 20).map(() => outcome(map.get("k")));
   await lib.close();
-  for (const { error } of await Promise.all(calls)) t.true(["CLOSED", "REDIS_TIMEOUT"].includes(error?.code), String(error));
+  for (const { error } of await Promise.all(calls)) {
+    t.true(["CLOSED", "REDIS_TIMEOUT"].includes(error?.code), String(error));
+  }
   await redis.kill("SIGCONT");
   t.is(await map.get("k"), "v");
 });
@@ -192,7 +194,8 @@ test("more waiting calls than the bound reject at once with QUEUE_FULL; the othe
   }
   await redis.kill("SIGCONT");
   for (const { value } of await Promise.all(calls.slice(0, 10))) t.is(value, "v");
-  t.deepEqual(await Promise.all(range(0, 10).map(() => map.get("k"))), Array(10).fill("v"), "the places are free again");
+  const again = await Promise.all(range(0, 10).map(() => map.get("k")));
+  t.deepEqual(again, Array(10).fill("v"), "the places are free again");
 });
 
 test("calls that are refused for a full queue do not shift the answers of the others", async (t) => {

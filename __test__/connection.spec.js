@@ -6,18 +6,11 @@
 const { inspect } = require("node:util");
 const { serial: test } = require("ava");
 const { freePort } = require("./support/redis.js");
-const { serverFor, loadFor, outcome, until, collect } = require("./support/addon.js");
+const { serverFor, loadFor, everyCall, connectionsOf, killConnections, outcome, until, collect } = require("./support/addon.js");
 
 const near = (one, more) => ({ CC_REDIS_URL: one.url, ...more });
 const range = (from, to) => Array.from({ length: to - from }, (_, i) => from + i);
 const codes = (results) => [...new Set(results.map(({ error }) => error && error.code))];
-
-/** The connections of the package that the server sees. */
-async function connections(redis) {
-  const list = String(await redis.command("CLIENT", "LIST"));
-  const ours = list.split("\n").filter((line) => line.includes("name=backtest-kit-native"));
-  return ours.map((line) => /(?:^| )id=(\d+)/.exec(line)[1]);
-}
 
 function block(ms) {
   const end = process.hrtime.bigint() + BigInt(ms) * 1_000_000n;
@@ -29,7 +22,7 @@ test("without a server every call rejects at its deadline with REDIS_UNAVAILABLE
   const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 200 });
   const map = new lib.BaseMap("ns", -1);
   const started = Date.now();
-  const calls = [map.get("the-key"), map.set("k", "v"), map.has("k"), map.delete("k"), map.size(), map.toArray(), map.clear(), map.keys().next()];
+  const calls = [map.get("the-key"), ...everyCall(map)];
   const results = await Promise.all(calls.map(outcome));
   t.true(Date.now() - started >= 190, "it was given the whole time");
   t.deepEqual(codes(results), ["REDIS_UNAVAILABLE"]);
@@ -217,12 +210,12 @@ test("a connection that the server kills is replaced without a failed call", asy
   const map = new lib.BaseMap("ns", -1);
   for (let round = 0; round < 20; round++) {
     const calls = range(0, 50).map((i) => map.set(`k${i}`, `${round} ${i}`).then(() => map.get(`k${i}`)));
-    for (const id of await connections(redis)) await redis.command("CLIENT", "KILL", "ID", id);
+    await killConnections(redis);
     t.deepEqual(await Promise.all(calls), range(0, 50).map((i) => `${round} ${i}`));
   }
   // The last kill may have come after the last call; the next call connects again.
   await map.get("k1");
-  t.is((await connections(redis)).length, 1);
+  t.is((await connectionsOf(redis)).length, 1);
 });
 
 test("a scan goes on over a connection that was killed", async (t) => {
@@ -233,7 +226,7 @@ test("a scan goes on over a connection that was killed", async (t) => {
   const seen = [];
   for await (const [key] of map.iterate()) {
     seen.push(key);
-    if (seen.length % 300 === 0) for (const id of await connections(redis)) await redis.command("CLIENT", "KILL", "ID", id);
+    if (seen.length % 300 === 0) await killConnections(redis);
   }
   t.is(new Set(seen).size, 2000);
   t.is(seen.length, 2000);
@@ -247,9 +240,9 @@ test("all calls share one connection, made on first use", async (t) => {
   lib.getConfig();
   const maps = range(0, 10).map((i) => new lib.BaseMap(`m${i}`));
   await new Promise((resolve) => setTimeout(resolve, 30));
-  t.deepEqual(await connections(redis), []);
+  t.deepEqual(await connectionsOf(redis), []);
   await Promise.all(maps.map((map) => map.get("k")));
-  t.is((await connections(redis)).length, 1);
+  t.is((await connectionsOf(redis)).length, 1);
 });
 
 for (const [name, prepare] of [
@@ -293,7 +286,8 @@ test("JavaScript that is blocked again and again is no timeout for a long scan",
   t.is(seen, 1000);
 });
 
-const STATS = "commands replies errors timeouts retried connects losses flushes bytesSent bytesReceived queued inFlight".split(" ");
+const COUNTERS = "commands replies errors timeouts retried connects losses flushes bytesSent bytesReceived";
+const STATS = `${COUNTERS} queued inFlight`.split(" ");
 const HEALTH = "state since server attempts lastError queued inFlight".split(" ");
 
 test("stats counts what happened, as a plain object", async (t) => {
@@ -317,7 +311,7 @@ test("stats counts what happened, as a plain object", async (t) => {
   t.true(after.bytesSent > 300 && after.bytesReceived > 50);
   t.deepEqual([after.queued, after.inFlight, after.retried], [0, 0, 0]);
   t.is(before.redis.commands, 0, "a snapshot does not change");
-  for (const id of await connections(redis)) await redis.command("CLIENT", "KILL", "ID", id);
+  await killConnections(redis);
   await until(async () => (await map.get("k")) && lib.stats().redis.connects === 2, "the reconnection is counted");
   t.is(lib.stats().redis.losses, 1);
 });

@@ -154,11 +154,12 @@ test("methods of the logger and waitForInit work detached", async (t) => {
 
 test("a map's method that lost its map is a rejection with a code, not a crash", async (t) => {
   const service = own.lib.ioc.signalCacheService;
-  const methods = ["get", "set", "has", "delete", "clear", "toArray", "size", "getSignalId", "hasSignalId", "setSignalId"];
+  const methods = "get set has delete clear toArray size getSignalId hasSignalId setSignalId".split(" ");
+  const row = { symbol: "B", strategyName: "s", exchangeName: "x", id: "1" };
   for (const method of methods) {
     const detached = service[method];
     for (const receiver of [undefined, null, {}, 5, "text", Object.create(null)]) {
-      const args = method === "setSignalId" ? [{ symbol: "B", strategyName: "s", exchangeName: "x", id: "1" }] : ["a", "b", "c"];
+      const args = method === "setSignalId" ? [row] : ["a", "b", "c"];
       let result;
       t.notThrows(() => (result = Reflect.apply(detached, receiver, args)), method);
       const { error } = await outcome(result);
@@ -185,7 +186,8 @@ test("two copies of the package work side by side, each with its own connection 
   t.is(second.calls.length, 2);
   await a.close();
   t.is(await b.ioc.signalCacheService.getSignalId("B", "s", "x"), "1", "closing one leaves the other alone");
-  const mixed = await Promise.all(Array.from({ length: 200 }, (_, i) => (i % 2 ? a : b).ioc.signalCacheService.get("x:s:B")));
+  const either = (_, i) => (i % 2 ? a : b).ioc.signalCacheService.get("x:s:B");
+  const mixed = await Promise.all(Array.from({ length: 200 }, either));
   t.true(mixed.every((value) => value === "1"));
   await a.close();
   await b.close();
@@ -214,7 +216,7 @@ test("require and import give one and the same package", async (t) => {
 });
 
 test("both ways of loading export the documented names", async (t) => {
-  const names = ["ioc", "default", "BaseMap", "setConfig", "getConfig", "setLogger", "waitForInit", "stats", "health", "close"];
+  const names = "ioc default BaseMap setConfig getConfig setLogger waitForInit stats health close".split(" ");
   names.push(...services().map((row) => row.class));
   const imported = await import("backtest-kit-native");
   for (const name of names) {

@@ -108,7 +108,9 @@ for (const [name, logger] of Object.entries(hostile)) {
     const row = { symbol: "B", strategyName: "s", exchangeName: "x", id: "1" };
     t.is(await own.lib.ioc.signalCacheService.setSignalId(row), "1");
     t.is(await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x"), "1");
-    for (const level of ["log", "debug", "info", "warn"]) t.is(await own.lib.ioc.loggerService[level]("topic"), undefined);
+    for (const level of ["log", "debug", "info", "warn"]) {
+      t.is(await own.lib.ioc.loggerService[level]("topic"), undefined);
+    }
     await map.delete("k");
     await map.clear();
     // An unhandled rejection is reported after the turn in which the promise was left alone.

@@ -4,7 +4,7 @@
 
 const net = require("node:net");
 const { serial: test } = require("ava");
-const { withRedis, until } = require("./support/addon.js");
+const { withRedis, connectionsOf, until } = require("./support/addon.js");
 const { freePort } = require("./support/redis.js");
 const { runChild } = require("./support/child.js");
 
@@ -77,11 +77,6 @@ for (const way of [
   });
 }
 
-/** Connections of the package to the server. */
-async function connections() {
-  return String(await own.server.command("CLIENT", "LIST")).split("name=backtest-kit-native").length - 1;
-}
-
 for (const how of ["terminate", "stop"]) {
   test(`twenty worker threads have a connection each, and all goes well when they ${how}`, async (t) => {
     await own.lib.close();
@@ -91,7 +86,7 @@ for (const how of ["terminate", "stop"]) {
       args: [how],
       async onLine(line, child) {
         if (!line.ready) return;
-        seen = await connections();
+        seen = (await connectionsOf(own.server)).length;
         child.stdin.write("go\n");
       },
     });
@@ -99,7 +94,7 @@ for (const how of ["terminate", "stop"]) {
     t.is(seen, 21);
     t.is(result.lines.at(-1).value, "v");
     t.deepEqual(new Set(result.lines.at(-1).codes), new Set([how === "terminate" ? 1 : 0]));
-    await until(async () => (await connections()) === 0, "every connection has ended");
+    await until(async () => (await connectionsOf(own.server)).length === 0, "every connection has ended");
   });
 }
 
@@ -144,13 +139,22 @@ test("importing sets no globals, opens no connection and keeps nothing alive; /g
   t.is(accepted, 0);
 });
 
-for (const [work, count] of [["gets", 300_000], ["sets", 300_000], ["failures", 60_000], ["iterators", 60_000], ["connections", 300_000], ["copies", 300_000], ["maps", 300_000]]) {
+for (const [work, count] of [
+  ["gets", 300_000],
+  ["sets", 300_000],
+  ["failures", 60_000],
+  ["iterators", 60_000],
+  ["connections", 300_000],
+  ["copies", 300_000],
+  ["maps", 300_000],
+]) {
   test(`memory and descriptors stay flat over many ${work}`, async (t) => {
     await own.server.command("HSET", "memory:hash", "f", "v");
     const words = [];
     for (let i = 0; i < 400; i++) words.push(`memory:k${i}`, "v");
     await own.server.command("MSET", ...words);
-    const result = await runChild("memory", { env: own.server.env, args: [work, String(count)], nodeArgs: ["--expose-gc"] });
+    const args = [work, String(count)];
+    const result = await runChild("memory", { env: own.server.env, args, nodeArgs: ["--expose-gc"] });
     endedWell(t, result);
     const { before, after } = result.lines.at(-1);
     const grown = Object.fromEntries(Object.keys(before).map((key) => [key, after[key] - before[key]]));

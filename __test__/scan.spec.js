@@ -114,7 +114,7 @@ test("pages without keys do not end a scan", async (t) => {
 });
 
 test("keys that are not UTF-8 are counted, shown with U+FFFD, and cleared", async (t) => {
-  const binary = [Buffer.from("ns:\xff\xfeA", "latin1"), Buffer.from("ns:\xc3", "latin1"), Buffer.from("ns:\x80\x81", "latin1")];
+  const binary = ["ns:\xff\xfeA", "ns:\xc3", "ns:\x80\x81"].map((text) => Buffer.from(text, "latin1"));
   for (const key of binary) await own.server.command("SET", key, "v");
   await own.server.command("SET", "ns:plain", "v");
   t.is(await map().size(), 4);

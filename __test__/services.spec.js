@@ -120,8 +120,9 @@ test("the cases cover every form of every service, for reading and for writing",
 });
 
 test("ioc has a logger, a redis service and the seventeen cache services, in this order", (t) => {
-  const stems = "candle signal schedule strategy risk partial breakeven storage notification log measure interval memory";
-  const names = `${stems} recent state dictionary session`.split(" ").map((stem) => `${stem}CacheService`);
+  const first = "candle signal schedule strategy risk partial breakeven storage notification";
+  const stems = `${first} log measure interval memory recent state dictionary session`.split(" ");
+  const names = stems.map((stem) => `${stem}CacheService`);
   t.deepEqual(Object.keys(own.lib.ioc), ["loggerService", "redisService", ...names]);
 });
 
@@ -233,7 +234,8 @@ test("code that runs while a row is read may call the services itself", async (t
       return { toHexString: () => call("65a1b2c3d4e5f60718293a4b") };
     },
   };
-  const results = await Promise.all([service.get("known"), service.setSignalId(row), service.getSignalId("B", "s", "x")]);
+  const calls = [service.get("known"), service.setSignalId(row), service.getSignalId("B", "s", "x")];
+  const results = await Promise.all(calls);
   t.deepEqual(results, ["value", "65a1b2c3d4e5f60718293a4b", "65a1b2c3d4e5f60718293a4b"]);
   t.deepEqual(await Promise.all(inner), Array(3).fill(["value", undefined, "1"]).flat());
 });
@@ -248,14 +250,23 @@ test("a row whose getter calls and then throws disturbs no other call", async (t
       throw new Error("boom");
     },
   };
-  const results = await Promise.all([service.get("known"), outcome(service.setSignalId(row)), service.get("absent"), service.get("known")]);
+  const calls = [service.get("known"), outcome(service.setSignalId(row)), service.get("absent"), service.get("known")];
+  const results = await Promise.all(calls);
   t.is(results[1].error?.code, "INVALID_ROW");
   t.deepEqual([results[0], results[2], results[3], await inner[0]], ["value", null, "value", "value"]);
 });
 
 test("a row whose getter closes the connection is still written", async (t) => {
   const closing = [];
-  const row = { strategyName: "s", exchangeName: "x", id: "1", get symbol() { return closing.push(own.lib.close()) && "B"; } };
+  const row = {
+    get symbol() {
+      closing.push(own.lib.close());
+      return "B";
+    },
+    strategyName: "s",
+    exchangeName: "x",
+    id: "1",
+  };
   t.is(await own.lib.ioc.signalCacheService.setSignalId(row), "1");
   await Promise.all(closing);
   t.is(await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x"), "1");
@@ -277,7 +288,7 @@ test("a service with another connectionKey keeps to it, the session's two keys t
 
 test("a row that is a function, a boxed value or a class instance is read like any object", async (t) => {
   const fields = { symbol: "B", strategyName: "s", exchangeName: "x", id: "1" };
-  for (const row of [Object.assign(() => 1, fields), Object.assign(new String("s"), fields), Object.assign(new Date(), fields)]) {
+  for (const row of [() => 1, new String("s"), new Date()].map((object) => Object.assign(object, fields))) {
     const { value, error } = await outcome(own.lib.ioc.signalCacheService.setSignalId(row));
     if (error) t.is(error.code, "INVALID_ROW");
     else t.is(value, "1");

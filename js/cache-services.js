@@ -3,7 +3,7 @@
 
 const { BaseMap, emit, failed, listens } = require("./base-map.js");
 const { native } = require("./engine.js");
-const { withCode } = require("./errors.js");
+const { makeError, withCode } = require("./errors.js");
 
 const { engine, enqueue, ready, table } = native;
 const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
@@ -68,6 +68,9 @@ function methodsOf(row, noun, number) {
       try {
         ready();
         const overridden = this.has !== plainHas;
+        if (overridden && typeof this.has !== "function") {
+          throw makeError("INVALID_CONTEXT", "TypeError", `${name}.${names.has} was called on something that is not a map`);
+        }
         if (!overridden && isPlain(this, prefix)) {
           engine.idHas(number, arguments.length, a, b, c, d, e);
           return enqueue();

@@ -63,6 +63,24 @@ function withRedis(test, { config, ...options } = {}) {
   return own;
 }
 
+/** One call of every kind that goes to the server. */
+function everyCall(map) {
+  const short = [map.get("k"), map.set("k", "v"), map.has("k"), map.delete("k")];
+  return [...short, map.size(), map.toArray(), map.clear(), map.keys().next()];
+}
+
+/** The ids of the package's connections, as the server sees them. */
+async function connectionsOf(server) {
+  const list = String(await server.command("CLIENT", "LIST"));
+  const ours = list.split("\n").filter((line) => line.includes("name=backtest-kit-native"));
+  return ours.map((line) => /(?:^| )id=(\d+)/.exec(line)[1]);
+}
+
+/** Cuts them, as an administrator would. */
+async function killConnections(server) {
+  for (const id of await connectionsOf(server)) await server.command("CLIENT", "KILL", "ID", id);
+}
+
 /** Waits until `check` is true (or resolves to it); fails by saying what never happened. */
 async function until(check, what, ms = 10_000) {
   const end = Date.now() + ms;
@@ -106,4 +124,19 @@ function label(value) {
   return String(value);
 }
 
-module.exports = { root, isOurs, loadFresh, loadFor, serverFor, withRedis, until, recorder, outcome, collect, label };
+module.exports = {
+  root,
+  isOurs,
+  loadFresh,
+  loadFor,
+  serverFor,
+  withRedis,
+  everyCall,
+  connectionsOf,
+  killConnections,
+  until,
+  recorder,
+  outcome,
+  collect,
+  label,
+};

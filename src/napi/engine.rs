@@ -9,7 +9,6 @@
 //! any more (jest evaluates modules anew for each test file) is collected, and its connection closed with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
@@ -53,9 +52,6 @@ pub(super) struct Map {
     /// Seconds; `None` keeps keys for ever.
     pub(super) ttl: Option<u64>,
 }
-
-/// A map's prefix and time to live.
-type MapKey = (Box<[u8]>, Option<u64>);
 
 /// What an engine does with its configuration, from the first call on.
 pub(super) struct Core {
@@ -117,8 +113,8 @@ pub(super) struct Engine {
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
     pub(super) timer_due: Cell<Nanos>,
-    pub(super) maps: RefCell<Vec<Rc<Map>>>,
-    map_ids: RefCell<HashMap<MapKey, u32>>,
+    maps: RefCell<Vec<Option<Rc<Map>>>>,
+    free_maps: RefCell<Vec<usize>>,
     pub(super) entries: Vec<Entry>,
     /// Reused for keys and values, so that a call allocates nothing.
     pub(super) scratch: Cell<Vec<u8>>,
@@ -194,7 +190,7 @@ impl Engine {
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
             maps: RefCell::new(Vec::new()),
-            map_ids: RefCell::new(HashMap::new()),
+            free_maps: RefCell::new(Vec::new()),
             entries: entries(),
             scratch: Cell::new(Vec::with_capacity(4_096)),
             batch: Cell::new(None),
@@ -245,14 +241,28 @@ impl Engine {
         }
     }
 
-    /// A map by its name and time to live; the same ones get the same number.
-    pub(super) fn map(&self, name: &[u8], ttl: Option<u64>) -> u32 {
-        let prefix: Box<[u8]> = [name, b":"].concat().into();
+    /// Notes a map; its number is good until [`Engine::drop_map`].
+    pub(super) fn add_map(&self, name: &[u8], ttl: Option<u64>) -> usize {
+        let map = Rc::new(Map { prefix: [name, b":"].concat().into(), ttl });
         let mut maps = self.maps.borrow_mut();
-        *self.map_ids.borrow_mut().entry((prefix.clone(), ttl)).or_insert_with(|| {
-            maps.push(Rc::new(Map { prefix, ttl }));
-            u32::try_from(maps.len() - 1).expect("memory ends before the numbers")
-        })
+        if let Some(free) = self.free_maps.borrow_mut().pop() {
+            maps[free] = Some(map);
+            return free;
+        }
+        maps.push(Some(map));
+        maps.len() - 1
+    }
+
+    /// A map by its number.
+    pub(super) fn map(&self, number: usize) -> Option<Rc<Map>> {
+        self.maps.borrow().get(number).cloned().flatten()
+    }
+
+    /// JavaScript has let go of a map; its number is given to the next one.
+    pub(super) fn drop_map(&self, number: usize) {
+        if self.maps.borrow_mut().get_mut(number).and_then(Option::take).is_some() {
+            self.free_maps.borrow_mut().push(number);
+        }
     }
 
     /// Takes a configuration into use. Nothing may be open.
@@ -414,6 +424,9 @@ unsafe fn released(context: *const c_void) {
 unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     // SAFETY: the count that the hook was added with, which end_cleanup() drops.
     let engine = unsafe { engine(data.cast_const()) };
+    // A worker that is terminated in the middle of a call of ours leaves an exception pending, which the napi crate's own
+    // hook, run after this one, cannot bear: it asks for it outside any handle scope (napi 3.16.1).
+    engine.env.scoped(|| engine.env.take_exception());
     engine.shut_down();
     engine.end_cleanup();
 }

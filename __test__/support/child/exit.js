@@ -5,7 +5,8 @@
 const lib = require(process.env.BKN_ROOT);
 
 const map = new lib.BaseMap("exit", -1);
-const flood = () => Array.from({ length: 500 }, (_, i) => map.set(`k${i}`, "v").then(() => map.get(`k${i}`)).catch(() => {}));
+const pair = (_, i) => map.set(`k${i}`, "v").then(() => map.get(`k${i}`)).catch(() => {});
+const flood = () => Array.from({ length: 500 }, pair);
 const quit = () => process.exit(7);
 
 const ways = {

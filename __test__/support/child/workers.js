@@ -27,7 +27,8 @@ async function work() {
 async function main() {
   await map.set("main", "v");
   const workers = Array.from({ length: 20 }, (_, i) => new Worker(__filename, { workerData: { name: `w${i}` } }));
-  const ends = workers.map((worker) => new Promise((resolve, reject) => worker.once("exit", resolve).once("error", reject)));
+  const end = (worker) => new Promise((resolve, reject) => worker.once("exit", resolve).once("error", reject));
+  const ends = workers.map(end);
   await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once("message", resolve))));
   console.log(JSON.stringify({ ready: true }));
   await new Promise((resolve) => process.stdin.once("data", resolve));
