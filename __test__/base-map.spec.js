@@ -241,7 +241,7 @@ test("a symbol as a key is a rejection with a code in every method", async (t) =
 });
 
 test("keys and values with NUL, newlines, spaces, quotes and emoji come back as they were", async (t) => {
-  const texts = ["a\0b", "line\r\nline", " spaces ", "\"quoted\" 'x'", "🚀 日本語 ñ", "*?[a]\\", "x".repeat(10_000)];
+  const texts = ["a\0b", "line\r\nline", " spaces ", "\"a\" 'b'", "🚀 日本語 ñ", "*?[a]\\", "x".repeat(10_000)];
   for (const text of texts) {
     await map("uni☃").set(text, text);
     t.is(await map("uni☃").get(text), text);

@@ -6,7 +6,8 @@
 const { inspect } = require("node:util");
 const { serial: test } = require("ava");
 const { freePort } = require("./support/redis.js");
-const { serverFor, loadFor, everyCall, connectionsOf, killConnections, outcome, until, collect } = require("./support/addon.js");
+const { serverFor, loadFor, everyCall, outcome, until, collect } = require("./support/addon.js");
+const { connectionsOf, killConnections } = require("./support/addon.js");
 
 const near = (one, more) => ({ CC_REDIS_URL: one.url, ...more });
 const range = (from, to) => Array.from({ length: to - from }, (_, i) => from + i);

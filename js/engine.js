@@ -78,11 +78,13 @@ function capture(resolve, reject) {
 
 /** The promise of the call that the engine has just queued. */
 function enqueue() {
-  // The number is taken first: promise hooks may run user code that makes further calls.
-  const call = tail++;
   if (tail - head >= capacity) {
     makeRoom();
   }
+  // The number is taken before the promise is made: promise hooks may run user code that makes further calls. `null`
+  // marks the place as taken; `undefined` is a settled one.
+  const call = tail++;
+  resolves[call & mask] = null;
   if (flags[0] === 0) {
     flags[0] = 1;
     nextTick(flush);

@@ -446,7 +446,7 @@ impl Engine {
             "retried": counters.retried,
             "connects": core.as_ref().map_or(0, |core| core.connects),
             "losses": counters.losses,
-            "flushes": core.as_ref().map_or(0, |core| core.flushes),
+            "flushes": counters.flushes,
             "bytesSent": counters.bytes_sent,
             "bytesReceived": counters.bytes_received,
             "queued": queued,

@@ -69,7 +69,6 @@ pub(super) struct Core {
     pub(super) since: u64,
     /// A name must be resolved by JavaScript before the attempt can go on.
     pub(super) lookup: bool,
-    pub(super) flushes: u64,
     pub(super) connects: u64,
     /// How many unwritten commands of a tick are written early.
     pub(super) early: usize,
@@ -268,9 +267,8 @@ impl Engine {
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
-        let (counters, flushes, connects) = slot
-            .as_ref()
-            .map_or((Counters::default(), 0, 0), |core| (*core.store.lane.counters(), core.flushes, core.connects));
+        let (counters, connects) =
+            slot.as_ref().map_or((Counters::default(), 0), |core| (*core.store.lane.counters(), core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
         store.lane.resume_counters(counters);
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
@@ -284,7 +282,6 @@ impl Engine {
             last_error: None,
             since: epoch_millis(),
             lookup: false,
-            flushes,
             connects,
             early: EARLY,
             busy: false,
