@@ -15,6 +15,10 @@ const [KEYS, PAIRS, VALUES, COUNT, CLEAR] = [0, 1, 2, 3, 4];
 
 /** Where a map keeps its number in the engine: `{ id, key, ttl }`. */
 const handle = Symbol("backtest-kit-native map");
+/** The same for maps that take no further property. */
+const handles = new WeakMap();
+/** The engine forgets a map when its handle is collected. */
+const collected = new FinalizationRegistry((id) => engine.dropMap(id));
 
 /** Whether log entries of this object would reach anybody. */
 function listens(map) {
@@ -38,7 +42,11 @@ function emit(map, level, ...args) {
   }
 }
 
+/** The log call of an operation without arguments. */
 function heard(map, topic) {
+  if (map === undefined || map === null) {
+    throw makeError("INVALID_CONTEXT", "TypeError", `${topic}: the method was called without its map`);
+  }
   if (listens(map)) {
     emit(map, "info", topic);
   }
@@ -57,7 +65,10 @@ function ttlNumber(ttl) {
 }
 
 function describe(value) {
-  return typeof value === "object" && value !== null ? "an object" : String(value);
+  if (typeof value === "function" || (typeof value === "object" && value !== null)) {
+    return typeof value === "function" ? "a function" : "an object";
+  }
+  return String(value);
 }
 
 function checkName(connectionKey) {
@@ -68,16 +79,20 @@ function checkName(connectionKey) {
 
 /** The number of a map in the engine, found again only when its fields have changed. */
 function idOf(map) {
-  const known = map[handle];
+  const known = map[handle] ?? handles.get(map);
   if (known !== undefined && known.key === map.connectionKey && known.ttl === map.ttlExpireSeconds) {
     return known.id;
   }
   const { connectionKey: key, ttlExpireSeconds: ttl } = map;
   checkName(key);
-  const id = engine.map(String(key), ttlNumber(ttl));
+  const id = engine.addMap(String(key), ttlNumber(ttl));
+  const value = { id, key, ttl };
+  collected.register(value, id);
   if (Object.isExtensible(map)) {
     // Not enumerable: who copies an object's fields copies the map, not our bookkeeping.
-    Object.defineProperty(map, handle, { value: { id, key, ttl }, writable: true, configurable: true });
+    Object.defineProperty(map, handle, { value, writable: true, configurable: true });
+  } else {
+    handles.set(map, value);
   }
   return id;
 }

@@ -3,7 +3,7 @@
 
 const { BaseMap, emit, failed, listens } = require("./base-map.js");
 const { native } = require("./engine.js");
-const { withCode } = require("./errors.js");
+const { makeError, withCode } = require("./errors.js");
 
 const { engine, promise, ready, table } = native;
 const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
@@ -63,6 +63,9 @@ function methodsOf(row, noun, number) {
       try {
         ready();
         const overridden = this.has !== plainHas;
+        if (overridden && typeof this.has !== "function") {
+          throw makeError("INVALID_CONTEXT", "TypeError", `${name}.${names.has} was called on something that is not a map`);
+        }
         const plain = isPlain(this, prefix) && !overridden;
         if (!plain || listens(this)) {
           const keys = find(this, HAS, names.has, arguments);

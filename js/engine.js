@@ -9,7 +9,7 @@ const { nextTick } = process;
 const { lookup: dnsLookup } = require("node:dns");
 
 const { createEngine, services } = require("./binding.js");
-const { makeError } = require("./errors.js");
+const { makeError, withCode } = require("./errors.js");
 const { loggerService } = require("./logger-service.js");
 
 let capacity = 1024;
@@ -85,11 +85,13 @@ function capture(resolve, reject) {
 
 /** The promise of the call that the engine has just queued. */
 function enqueue() {
-  // The number is taken first: promise hooks may run user code that makes further calls.
-  const call = tail++;
   if (tail - head >= capacity) {
     makeRoom();
   }
+  // The number is taken before the promise is made: promise hooks may run user code that makes further calls. `null`
+  // marks the place as taken; `undefined` is a settled one.
+  const call = tail++;
+  resolves[call & mask] = null;
   if (flags[0] === 0) {
     flags[0] = 1;
     nextTick(flush);
@@ -143,13 +145,25 @@ const native = {
   },
 };
 
+/** The variables of an object that are set. Its getters may be anybody's code. */
+function read(partial) {
+  try {
+    return Object.entries(partial).filter(([, value]) => value !== undefined);
+  } catch (error) {
+    throw withCode(error, "INVALID_CONFIG", "reading the object given to setConfig failed");
+  }
+}
+
 /** See index.d.ts. */
 function setConfig(partial) {
   if (partial === null || typeof partial !== "object") {
     throw makeError("INVALID_CONFIG", "TypeError", "setConfig takes an object with variables, like { CC_REDIS_PORT: 6380 }");
   }
-  const given = Object.entries(partial).filter(([, value]) => value !== undefined);
-  const texts = given.map(([name, value]) => {
+  const texts = read(partial).map(([name, value]) => {
+    if (value === null && name === "CC_REDIS_URL") {
+      // As getConfig() shows it: no URL.
+      return [name, ""];
+    }
     if (!["string", "number", "boolean"].includes(typeof value)) {
       const what = value === null ? "null" : `a ${typeof value}`;
       throw makeError("INVALID_CONFIG", "Error", `${name}: it is ${what}; it must be a string, number or boolean`);

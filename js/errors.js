@@ -1,5 +1,8 @@
 "use strict";
 
+/** Errors that were made here: a `code` alone proves nothing, a user's getter may throw an error with one. */
+const ours = new WeakSet();
+
 const CLASSES = { Error, TypeError, RangeError };
 
 /**
@@ -13,15 +16,16 @@ function makeError(code, className, message, cause) {
   const options = cause === undefined ? undefined : { cause: typeof cause === "string" ? new Error(cause) : cause };
   const error = new CLASSES[className](message, options);
   error.code = code;
+  ours.add(error);
   return error;
 }
 
 /**
- * An error with a code: the given one if it has a code already, else a TypeError with `code` whose cause it is.
+ * An error with a code: the given one if we made it, else a TypeError with `code` whose cause it is.
  * Whatever somebody's getter, proxy or toString throws goes through here.
  */
 function withCode(error, code, attempt) {
-  if (isOurs(error)) {
+  if (ours.has(error)) {
     return error;
   }
   let why = "";
@@ -31,14 +35,6 @@ function withCode(error, code, attempt) {
     // An object that cannot be shown is still the cause.
   }
   return makeError(code, "TypeError", why === "" ? attempt : `${why} (${attempt})`, error);
-}
-
-function isOurs(error) {
-  try {
-    return error instanceof Error && typeof error.code === "string";
-  } catch {
-    return false;
-  }
 }
 
 module.exports = { makeError, withCode };

@@ -81,7 +81,7 @@ struct Running {
     /// Its keys may stand in the near cache.
     tracked: bool,
     pattern: Vec<u8>,
-    prefix: usize,
+    prefix: Vec<u8>,
     caller: Option<Call>,
     /// Why it cannot go on, until the next demand asks.
     failed: Option<Error>,
@@ -240,7 +240,7 @@ impl Store {
         self.next_scan = self.next_scan.wrapping_add(1);
         let scan = Scan::new(kind, self.scan_count, self.scan_count_max);
         let pattern = all_under(prefix);
-        self.scans.insert(id, Running { scan, tracked, pattern, prefix: prefix.len(), caller: None, failed: None });
+        self.scans.insert(id, Running { scan, tracked, pattern, prefix: prefix.to_vec(), caller: None, failed: None });
         id
     }
 
@@ -303,7 +303,7 @@ impl Store {
             }
         }
         let Some(answer) = step.answer else { return };
-        let (kind, prefix) = (running.scan.kind(), running.prefix);
+        let (kind, prefix) = (running.scan.kind(), running.prefix.len());
         let Some(call) = running.caller.take() else { return };
         let outcome = match answer {
             Answer::Keys(page) => Outcome::Keys(page, prefix),
@@ -402,10 +402,12 @@ impl Store {
             }
             (Op::Scan(id), [Token::Array(2), Token::Text(cursor), Token::Array(_), keys @ ..]) => {
                 let Some(running) = self.scans.get_mut(&id) else { return };
+                // Whatever a server or a proxy in between answers: only keys of this map are listed, let alone deleted.
                 let keys = keys.iter().filter_map(|token| match token {
                     Token::Text(range) => Some(&batch.buffer[range.clone()]),
                     _ => None,
                 });
+                let keys = keys.filter(|key| key.starts_with(&running.prefix));
                 let step = running.scan.scanned(&batch.buffer[cursor.clone()], keys);
                 return self.carry_out(id, step, &(0..0), outcomes);
             }
@@ -551,6 +553,16 @@ mod tests {
         assert_eq!(sent(&mut store), "SCAN 9 MATCH m:* COUNT 200");
         assert!(answer(&mut store, "-ERR no\r\n").is_empty());
         assert_eq!(store.demand(scan).err().unwrap().code, Code::RedisReply);
+    }
+
+    #[test]
+    fn keys_of_others_are_passed_over_even_if_the_server_names_them() {
+        let mut store = store();
+        let scan = store.open_scan(Kind::Keys, b"map:", false);
+        store.demand(scan).unwrap();
+        sent(&mut store);
+        let page = answer(&mut store, "*2\r\n$1\r\n0\r\n*3\r\n$1\r\nm\r\n$5\r\nother\r\n$5\r\nmap:a\r\n");
+        assert_eq!(page, [(0, "a".to_owned())]);
     }
 
     #[test]

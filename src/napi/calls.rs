@@ -106,10 +106,7 @@ impl Engine {
 
     /// The full key of `get(map, key)` and its like.
     fn push_item_key(&self, call_env: Env, map: Value, key: Value, out: &mut Vec<u8>) -> Result<Rc<Map>, Thrown> {
-        let map = {
-            let maps = self.maps.borrow();
-            Rc::clone(maps.get(call_env.u32(map)? as usize).ok_or_else(|| bad_handle("map"))?)
-        };
+        let map = self.map(call_env.u32(map)? as usize).ok_or_else(|| bad_handle("map"))?;
         out.extend_from_slice(&map.prefix);
         if !call_env.push_text(key, out)? {
             return Err(bad_handle("key").into());
@@ -208,14 +205,20 @@ fn check_length(length: usize) -> Result<(), Error> {
 }
 
 functions! {
-    /// `map(name, ttl)`: the number of a map. -1 keeps keys for ever.
-    map as "map" (engine, call: 2) {
+    /// `addMap(name, ttl)`: the number of a map, good until `dropMap(number)`. -1 keeps keys for ever.
+    add_map as "addMap" (engine, call: 2) {
         let seconds = ttl::check(call.env.f64(call.args[1])?)?;
-        let id = engine.with_scratch(|name| -> Result<u32, Thrown> {
+        let number = engine.with_scratch(|name| -> Result<usize, Thrown> {
             call.env.push_text(call.args[0], name)?;
-            Ok(engine.map(name, seconds))
+            Ok(engine.add_map(name, seconds))
         })?;
-        Ok(Some(call.env.number(id.into())?))
+        Ok(Some(call.env.number(index_number(number))?))
+    }
+
+    /// `dropMap(number)`
+    drop_map as "dropMap" (engine, call: 1) {
+        engine.drop_map(call.env.u32(call.args[0])? as usize);
+        Ok(None)
     }
 
     /// `checkTtl(seconds, shown)` throws where Redis could not take it.
@@ -308,7 +311,7 @@ functions! {
             let (entry, matched) = engine.push_context(call, verb, keys)?;
             let env = call.env;
             let list = env.array(2)?;
-            env.set_element(list, 0, env.number(form_number(matched.form))?)?;
+            env.set_element(list, 0, env.number(index_number(matched.form))?)?;
             env.set_element(list, 1, env.text(subkey(entry, &keys[..matched.first_end]))?)?;
             if let Some(end) = matched.second_end {
                 env.set_element(list, 2, env.text(subkey(entry, &keys[matched.first_end..end]))?)?;
@@ -341,7 +344,7 @@ functions! {
             let (entry, form, end) = engine.push_row(call, bytes)?;
             let env = call.env;
             let list = env.array(3)?;
-            env.set_element(list, 0, env.number(form_number(form))?)?;
+            env.set_element(list, 0, env.number(index_number(form))?)?;
             env.set_element(list, 1, env.text(subkey(entry, &bytes[..end]))?)?;
             env.set_element(list, 2, env.text(&bytes[end..])?)?;
             Ok(Some(list))
@@ -351,8 +354,7 @@ functions! {
     /// `openScan(map, kind)`: the number of a scan that has not begun. Kinds are numbered as [`KINDS`].
     open_scan as "openScan" (engine, call: 2) {
         let kind = *KINDS.get(call.env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("kind of scan"))?;
-        let map = call.env.u32(call.args[0])? as usize;
-        let map = Rc::clone(engine.maps.borrow().get(map).ok_or_else(|| bad_handle("map"))?);
+        let map = engine.map(call.env.u32(call.args[0])? as usize).ok_or_else(|| bad_handle("map"))?;
         let id = engine.queue(|store| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?;
         Ok(Some(call.env.number(id.into())?))
     }
@@ -443,8 +445,8 @@ const KINDS: [Kind; 5] = [Kind::Keys, Kind::Pairs, Kind::Values, Kind::Count, Ki
 /// Verbs, by the number that JavaScript uses.
 const VERBS: [Verb; 3] = [Verb::Has, Verb::Get, Verb::Delete];
 
-fn form_number(form: usize) -> f64 {
-    f64::from(u32::try_from(form).unwrap_or_default())
+fn index_number(index: usize) -> f64 {
+    f64::from(u32::try_from(index).unwrap_or_default())
 }
 
 impl Engine {
@@ -460,7 +462,7 @@ impl Engine {
             "retried": counters.retried,
             "connects": core.as_ref().map_or(0, |core| core.connects),
             "losses": counters.losses,
-            "flushes": core.as_ref().map_or(0, |core| core.flushes),
+            "flushes": counters.flushes,
             "bytesSent": counters.bytes_sent,
             "bytesReceived": counters.bytes_received,
             "queued": queued,

@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// Writes what the socket takes. A failed write is noticed by the next read.
-    pub(super) fn write_out(&self, core: &mut Core) {
+    pub(super) fn write_out(core: &mut Core) {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
         core.connection.blocked = false;
         loop {
@@ -282,7 +282,7 @@ impl Engine {
                 let mut slot = self.core.borrow_mut();
                 let Some(core) = slot.as_mut() else { break };
                 core.store.lane.stamp(self.now());
-                self.write_out(core);
+                Self::write_out(core);
                 core.connection.fresh = false;
                 match self.read_or_wait(core) {
                     Read::Nothing => {

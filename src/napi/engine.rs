@@ -9,7 +9,6 @@
 //! any more (jest evaluates modules anew for each test file) is collected, and its connection closed with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
@@ -58,8 +57,8 @@ pub(super) struct Map {
     pub(super) tracked: bool,
 }
 
-/// A map's prefix and time to live.
-type MapKey = (Box<[u8]>, Option<u64>);
+/// A batch with the outcomes whose texts are ranges of it.
+type Parked = (Box<Batch<Op>>, Vec<(Call, Outcome)>);
 
 /// What an engine does with its configuration, from the first call on.
 pub(super) struct Core {
@@ -78,10 +77,9 @@ pub(super) struct Core {
     /// A name must be resolved by JavaScript before the attempt can go on.
     pub(super) lookup: bool,
     /// Replies that were read in the middle of a call, to be settled in the next turn.
-    pub(super) parked: Vec<(Box<Batch<Op>>, Vec<(Call, Outcome)>)>,
+    pub(super) parked: Vec<Parked>,
     /// Why the server cannot keep the near cache informed; told the logger once.
     pub(super) notice: Option<String>,
-    pub(super) flushes: u64,
     pub(super) connects: u64,
     /// How many unwritten commands of a tick are written early.
     pub(super) early: usize,
@@ -127,8 +125,8 @@ pub(super) struct Engine {
     pub(super) timer_due: Cell<Nanos>,
     /// When the near cache first answered since the loop last turned; 0: it has not.
     pub(super) hits_since: Cell<Nanos>,
-    pub(super) maps: RefCell<Vec<Rc<Map>>>,
-    map_ids: RefCell<HashMap<MapKey, u32>>,
+    maps: RefCell<Vec<Option<Rc<Map>>>>,
+    free_maps: RefCell<Vec<usize>>,
     pub(super) entries: Vec<Entry>,
     /// Reused for keys and values, so that a call allocates nothing.
     pub(super) scratch: Cell<Vec<u8>>,
@@ -205,7 +203,7 @@ impl Engine {
             timer_due: Cell::new(0),
             hits_since: Cell::new(0),
             maps: RefCell::new(Vec::new()),
-            map_ids: RefCell::new(HashMap::new()),
+            free_maps: RefCell::new(Vec::new()),
             entries: entries(),
             scratch: Cell::new(Vec::with_capacity(4_096)),
             batch: Cell::new(None),
@@ -269,24 +267,37 @@ impl Engine {
         }
     }
 
-    /// A map by its name and time to live; the same ones get the same number.
-    pub(super) fn map(&self, name: &[u8], ttl: Option<u64>) -> u32 {
+    /// Notes a map; its number is good until [`Engine::drop_map`].
+    pub(super) fn add_map(&self, name: &[u8], ttl: Option<u64>) -> usize {
         let prefix: Box<[u8]> = [name, b":"].concat().into();
+        let map = Rc::new(Map { tracked: is_tracked(&prefix), prefix, ttl });
         let mut maps = self.maps.borrow_mut();
-        *self.map_ids.borrow_mut().entry((prefix.clone(), ttl)).or_insert_with(|| {
-            let tracked = is_tracked(&prefix);
-            maps.push(Rc::new(Map { prefix, ttl, tracked }));
-            u32::try_from(maps.len() - 1).expect("memory ends before the numbers")
-        })
+        if let Some(free) = self.free_maps.borrow_mut().pop() {
+            maps[free] = Some(map);
+            return free;
+        }
+        maps.push(Some(map));
+        maps.len() - 1
+    }
+
+    /// A map by its number.
+    pub(super) fn map(&self, number: usize) -> Option<Rc<Map>> {
+        self.maps.borrow().get(number).cloned().flatten()
+    }
+
+    /// JavaScript has let go of a map; its number is given to the next one.
+    pub(super) fn drop_map(&self, number: usize) {
+        if self.maps.borrow_mut().get_mut(number).and_then(Option::take).is_some() {
+            self.free_maps.borrow_mut().push(number);
+        }
     }
 
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
         let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(|near| *near.counters());
-        let (counters, flushes, connects) = slot
-            .as_ref()
-            .map_or((Counters::default(), 0, 0), |core| (*core.store.lane.counters(), core.flushes, core.connects));
+        let (counters, connects) =
+            slot.as_ref().map_or((Counters::default(), 0), |core| (*core.store.lane.counters(), core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
         store.lane.resume_counters(counters);
         if let (Some(counters), Some(near)) = (near, store.ids.near_mut()) {
@@ -305,7 +316,6 @@ impl Engine {
             lookup: false,
             parked: Vec::new(),
             notice: None,
-            flushes,
             connects,
             early: EARLY,
             busy: false,
@@ -352,7 +362,7 @@ impl Engine {
         let queued = push(&mut core.store)?;
         if core.store.lane.is_up() && core.store.lane.unflushed() >= core.early {
             core.early *= 2;
-            self.write_out(core);
+            Self::write_out(core);
         }
         Ok(queued)
     }
@@ -445,6 +455,9 @@ unsafe fn released(context: *const c_void) {
 unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     // SAFETY: the count that the hook was added with, which end_cleanup() drops.
     let engine = unsafe { engine(data.cast_const()) };
+    // A worker that is terminated in the middle of a call of ours leaves an exception pending, which the napi crate's own
+    // hook, run after this one, cannot bear: it asks for it outside any handle scope (napi 3.16.1).
+    engine.env.scoped(|| engine.env.take_exception());
     engine.shut_down();
     engine.end_cleanup();
 }

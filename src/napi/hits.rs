@@ -36,7 +36,7 @@ impl Engine {
         }
         self.look(core);
         let Some(answer) = ask(&mut core.store.ids, now) else { return Hit::Miss };
-        self.keep_lease(core, now);
+        Self::keep_lease(core, now);
         let since = self.hits_since.get();
         if since == 0 {
             self.hits_since.set(now);
@@ -50,10 +50,10 @@ impl Engine {
     }
 
     /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
-    fn keep_lease(&self, core: &mut Core, now: Nanos) {
+    fn keep_lease(core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
             core.store.prove();
-            self.write_out(core);
+            Self::write_out(core);
         }
     }
 }

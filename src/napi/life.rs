@@ -39,15 +39,12 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
             let now = self.now();
-            if core.store.lane.unflushed() > 0 {
-                core.store.lane.stamp(now);
-                core.flushes += 1;
-            }
+            core.store.lane.stamp(now);
             core.early = EARLY;
             if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
                 self.start_attempt(core);
             }
-            self.write_out(core);
+            Self::write_out(core);
             self.watch(core);
             self.advance_close(core);
             self.set_busy(core);

@@ -24,8 +24,10 @@ impl Engine {
         let env = self.env;
         env.scoped(|| {
             env.as_callback(self.async_context, || {
-                // Nothing can be done about a failure here: JavaScript is ending.
-                let _ = self.settle_all(batch, outcomes);
+                if self.settle_all(batch, outcomes).is_err() {
+                    // Nothing can be done about it: JavaScript is ending.
+                    env.take_exception();
+                }
             })
         });
         outcomes.clear();

@@ -51,6 +51,8 @@ pub struct Counters {
     pub timeouts: u64,
     /// Connections lost or given up.
     pub losses: u64,
+    /// Times that queued commands were flushed together.
+    pub flushes: u64,
     /// Bytes written to the socket.
     pub bytes_sent: u64,
     /// Bytes read from it.
@@ -224,6 +226,10 @@ impl<T> Lane<T> {
 
     /// The flush at the end of a tick: deadlines of what was queued since the last one start here.
     pub fn stamp(&mut self, now: Nanos) {
+        if self.unstamped == 0 {
+            return;
+        }
+        self.counters.flushes += 1;
         let deadline = now + self.timeout;
         for pending in self.pending.iter_mut().rev().take(self.unstamped) {
             pending.deadline = deadline;

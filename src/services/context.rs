@@ -169,7 +169,8 @@ pub fn match_row<P: Part>(entry: &Entry, fields: &[P], out: &mut Vec<u8>) -> Res
             Ok(()) => Ok(index),
             Err(SlotError::Failed(error)) => Err(error),
             Err(SlotError::Refused(why)) => {
-                Err(Error::new(Code::InvalidRow, format!("{}: in the row, {why}", method(entry, Verb::Set))))
+                let message = format!("{}: in the row, {why} (forms: {})", method(entry, Verb::Set), signatures(entry));
+                Err(Error::new(Code::InvalidRow, message))
             }
         };
     }

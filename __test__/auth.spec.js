@@ -1,0 +1,154 @@
+"use strict";
+
+// Credentials, permissions and the errors that the server answers with.
+
+const { serial: test } = require("ava");
+const { serverFor, loadFor, killConnections, outcome, until } = require("./support/addon.js");
+
+async function acl(redis, ...rules) {
+  const reply = await redis.command("ACL", "SETUSER", ...rules);
+  if (reply instanceof Error) throw reply;
+}
+
+test("the default credentials work on a server without a password", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, { CC_REDIS_HOST: "127.0.0.1", CC_REDIS_PORT: redis.port, CC_REDIS_URL: "" });
+  await new lib.BaseMap("ns").set("k", "v");
+  t.is(await new lib.BaseMap("ns").get("k"), "v");
+});
+
+test("a password that the server requires works", async (t) => {
+  const redis = await serverFor(t, { password: "right" });
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_PASSWORD: "right" });
+  await new lib.BaseMap("ns").set("k", "v");
+  t.is(await new lib.BaseMap("ns").get("k"), "v");
+});
+
+test("a wrong password rejects with REDIS_AUTH and the server's words, long before the deadline", async (t) => {
+  const redis = await serverFor(t, { password: "right" });
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_PASSWORD: "wrong", CC_REDIS_TIMEOUT_MS: 600_000 });
+  const map = new lib.BaseMap("ns");
+  for (const call of [map.get("k"), map.set("k", "v"), map.size(), map.keys().next()]) {
+    const { error } = await outcome(call);
+    t.is(error?.code, "REDIS_AUTH");
+    t.true(error instanceof Error);
+    t.regex(error.message, /^WRONGPASS invalid username-password pair or user is disabled\./);
+    t.false(error.message.includes("wrong"), error.message);
+  }
+});
+
+test("a later call after a wrong password is answered quickly too", async (t) => {
+  const redis = await serverFor(t, { password: "right" });
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_PASSWORD: "wrong", CC_REDIS_TIMEOUT_MS: 600_000 });
+  const map = new lib.BaseMap("ns");
+  for (let i = 0; i < 3; i++) t.is((await outcome(map.get("k"))).error?.code, "REDIS_AUTH");
+});
+
+test("a password that is set right on the server heals without a restart", async (t) => {
+  const redis = await serverFor(t, { password: "right" });
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_PASSWORD: "rotated" });
+  const map = new lib.BaseMap("ns");
+  t.is((await outcome(map.get("k"))).error?.code, "REDIS_AUTH");
+  await redis.command("CONFIG", "SET", "requirepass", "rotated");
+  await until(async () => !(await outcome(map.set("k", "v"))).error, "a call succeeds");
+  t.is(await map.get("k"), "v");
+});
+
+test("a password that is changed under a live connection shows at the next connection, and heals", async (t) => {
+  const redis = await serverFor(t, { password: "first" });
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_PASSWORD: "first" });
+  const map = new lib.BaseMap("ns");
+  await map.set("k", "v");
+  await redis.command("CONFIG", "SET", "requirepass", "second");
+  await killConnections(redis);
+  await until(async () => (await outcome(map.get("k"))).error?.code === "REDIS_AUTH", "the old password is refused");
+  await redis.command("CONFIG", "SET", "requirepass", "first");
+  await until(async () => (await outcome(map.get("k"))).value === "v", "a call succeeds");
+  t.pass();
+});
+
+test("an unknown user and a user that is off are REDIS_AUTH", async (t) => {
+  const redis = await serverFor(t);
+  await acl(redis, "sleeper", "off", ">pw", "~*", "+@all");
+  for (const user of ["nobody", "sleeper"]) {
+    const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_USER: user, CC_REDIS_PASSWORD: "pw" });
+    t.is((await outcome(new lib.BaseMap("ns").get("k"))).error?.code, "REDIS_AUTH");
+  }
+});
+
+test("an ACL user needs no more than the commands of the maps", async (t) => {
+  const redis = await serverFor(t);
+  const allowed = ["+get", "+set", "+exists", "+del", "+mget", "+scan"];
+  await acl(redis, "bot", "on", ">pw", "~ns:*", "-@all", ...allowed);
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_USER: "bot", CC_REDIS_PASSWORD: "pw" });
+  const map = new lib.BaseMap("ns", 60);
+  for (let round = 0; round < 2; round++) {
+    await map.set("k", "v");
+    t.is(await map.get("k"), "v");
+    t.true(await map.has("k"));
+    t.deepEqual(await map.toArray(), [["k", "v"]]);
+    t.is(await map.size(), 1);
+    t.is((await map.keys().next()).value, "k");
+    await map.delete("k");
+    await map.clear();
+    // The second round goes over a new connection, whose handshake may want more than this user has.
+    await killConnections(redis);
+  }
+});
+
+test("what an ACL forbids rejects with REDIS_REPLY and the server's words, and the rest goes on", async (t) => {
+  const redis = await serverFor(t);
+  await acl(redis, "reader", "on", ">pw", "~ns:*", "-@all", "+get", "+scan");
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_USER: "reader", CC_REDIS_PASSWORD: "pw" });
+  const [own, foreign] = [new lib.BaseMap("ns", -1), new lib.BaseMap("other", -1)];
+  for (const call of [own.set("k", "v"), foreign.get("k"), own.delete("k")]) {
+    const { error } = await outcome(call);
+    t.is(error?.code, "REDIS_REPLY");
+    t.regex(error.message, /^NOPERM /);
+  }
+  t.is(await own.get("k"), null);
+  t.is(await own.size(), 0);
+});
+
+test("a full server rejects writes with REDIS_REPLY and its words, and reads go on", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, { CC_REDIS_URL: redis.url });
+  const map = new lib.BaseMap("ns", -1);
+  await map.set("k", "v");
+  await redis.command("CONFIG", "SET", "maxmemory", "1");
+  const { error } = await outcome(map.set("k2", "v2"));
+  t.is(error?.code, "REDIS_REPLY");
+  t.regex(error.message, /^OOM command not allowed when used memory > 'maxmemory'\./);
+  t.true(error.message.includes("ns:k2"), error.message);
+  t.is(await map.get("k"), "v");
+  await redis.command("CONFIG", "SET", "maxmemory", "0");
+  await map.set("k2", "v2");
+});
+
+test("an error reply belongs to its own call among a hundred others", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, { CC_REDIS_URL: redis.url });
+  const map = new lib.BaseMap("ns", -1);
+  for (let i = 0; i < 100; i++) {
+    if (i % 7 === 0) await redis.command("HSET", `ns:k${i}`, "f", "v");
+    else await map.set(`k${i}`, `v${i}`);
+  }
+  const results = await Promise.all(Array.from({ length: 100 }, (_, i) => outcome(map.get(`k${i}`))));
+  results.forEach(({ value, error }, i) => {
+    if (i % 7 !== 0) return t.is(value, `v${i}`);
+    t.is(error?.code, "REDIS_REPLY");
+    t.regex(error.message, /^WRONGTYPE Operation against a key holding the wrong kind of value/);
+    t.true(error.message.includes(`ns:k${i}`), error.message);
+  });
+});
+
+test("a read-only replica answers reads and rejects writes with its words", async (t) => {
+  const redis = await serverFor(t);
+  const replica = await serverFor(t, { args: ["--replicaof", "127.0.0.1", String(redis.port)] });
+  const lib = loadFor(t, { CC_REDIS_URL: replica.url, CC_REDIS_TIMEOUT_MS: 1000 });
+  const map = new lib.BaseMap("ns", -1);
+  await until(async () => !(await outcome(map.get("k"))).error, "the replica answers");
+  const { error } = await outcome(map.set("k", "v"));
+  t.is(error?.code, "REDIS_REPLY");
+  t.regex(error.message, /^READONLY /);
+});

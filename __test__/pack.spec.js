@@ -1,0 +1,129 @@
+"use strict";
+
+// The tarball: what is in it, and that an empty TypeScript project can install, compile and run it, both as CommonJS
+// and as ES module. Nothing of this checkout is within its reach but the TypeScript compiler.
+
+const { execFile } = require("node:child_process");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { promisify } = require("node:util");
+const { serial: test } = require("ava");
+const { startRedis } = require("./support/redis.js");
+
+const run = promisify(execFile);
+const root = path.resolve(__dirname, "..");
+const own = { dir: null, server: null, files: null, tarball: null };
+
+const STORY = `
+const row = { symbol: "TRXUSDT", strategyName: "jan_2026_strategy", exchangeName: "ccxt-exchange", id: "65a1b2c3d4e5f60718293a4b" };
+
+class PriceMap extends BaseMap("price", 60) {
+  async price(symbol: string): Promise<number> {
+    return Number(await super.get(symbol));
+  }
+}
+
+async function main(): Promise<void> {
+  await ioc.signalCacheService.setSignalId(row);
+  const id: string | null = await ioc.signalCacheService.getSignalId("TRXUSDT", "jan_2026_strategy", "ccxt-exchange");
+  const prices = new PriceMap();
+  await prices.set("TRXUSDT", 0.29);
+  const keys: string[] = [];
+  for await (const key of prices.keys()) keys.push(key);
+  console.log(JSON.stringify({ id, price: await prices.price("TRXUSDT"), keys, same: ioc === named, commands: stats().redis.commands > 0 }));
+}
+
+void main();
+`;
+
+// An empty project has no @types/node; TypeScript's own declarations of `console` are those of the DOM.
+const NO_NODE_TYPES = { types: [], lib: ["es2022", "dom"] };
+
+const PROJECT = {
+  "main.ts": `import ioc, { BaseMap, ioc as named, stats } from "backtest-kit-native";\n${STORY}`,
+  "main.mts": `import ioc, { BaseMap, ioc as named, stats } from "backtest-kit-native";\n${STORY}`,
+  "global.ts": `import "backtest-kit-native/global";\n\nioc.signalCacheService.size().then((size: number) => console.log(size));\n`,
+  "plain.js": `const { ioc } = require("backtest-kit-native");\nioc.signalCacheService.size().then((size) => console.log(size));\n`,
+  "plain.mjs": `import ioc from "backtest-kit-native";\nconsole.log(await ioc.signalCacheService.size());\n`,
+  "tsconfig.json": JSON.stringify({
+    compilerOptions: { module: "node16", target: "es2022", strict: true, esModuleInterop: true, ...NO_NODE_TYPES },
+    include: ["*.ts", "*.mts"],
+  }),
+};
+
+test.before(async () => {
+  own.dir = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-pack-"));
+  own.server = await startRedis();
+  // Without scripts: packing must not build anything.
+  const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", own.dir], { cwd: root });
+  const [packed] = JSON.parse(stdout);
+  own.files = packed.files.map((file) => file.path);
+  own.tarball = path.join(own.dir, packed.filename);
+
+  const project = path.join(own.dir, "project");
+  fs.mkdirSync(project);
+  fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "project", version: "1.0.0", private: true }));
+  // Offline: whatever it needs must be in the tarball. Its install script runs, as it does for users.
+  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", own.tarball], { cwd: project });
+  for (const [name, text] of Object.entries(PROJECT)) fs.writeFileSync(path.join(project, name), text);
+  own.project = project;
+  await run(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "."], { cwd: project }).catch(
+    (error) => {
+      throw new Error(`tsc refused the project:\n${error.stdout}`);
+    },
+  );
+});
+
+test.after.always(async () => {
+  if (own.server) await own.server.stop();
+  if (own.dir) fs.rmSync(own.dir, { recursive: true, force: true });
+});
+
+test.beforeEach(() => own.server.command("FLUSHALL"));
+
+/** Runs a file of the project against the server; resolves with what it printed, once it has ended by itself. */
+async function output(file) {
+  const env = { PATH: process.env.PATH, ...own.server.env };
+  const { stdout } = await run(process.execPath, [file], { cwd: own.project, env, timeout: 60_000 });
+  return stdout.trim();
+}
+
+const told = { id: "65a1b2c3d4e5f60718293a4b", price: 0.29, keys: ["TRXUSDT"], same: true, commands: true };
+
+test("the tarball holds what users need, prebuilt binary and sources, and nothing else", (t) => {
+  const binary = own.files.filter((file) => file.endsWith(".node"));
+  t.is(binary.length, 1, `binaries: ${binary.join(", ")}`);
+  for (const file of ["index.js", "index.mjs", "index.d.ts", "index.d.mts", "global.js", "global.d.ts", "js/binding.js"]) {
+    t.true(own.files.includes(file), `${file} is missing`);
+  }
+  for (const file of ["Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "scripts/build.js", "scripts/install.js"]) {
+    t.true(own.files.includes(file), `${file} is missing, so it cannot be built from source`);
+  }
+  t.deepEqual(own.files.filter((file) => /^(__test__|bench|demo|target|spec|node_modules|\.)/.test(file)), []);
+});
+
+test("an empty project gets one package and no further dependencies", (t) => {
+  const lock = JSON.parse(fs.readFileSync(path.join(own.project, "package-lock.json"), "utf8"));
+  t.deepEqual(Object.keys(lock.packages).sort(), ["", "node_modules/backtest-kit-native"]);
+  t.false(fs.lstatSync(path.join(own.project, "node_modules", "backtest-kit-native")).isSymbolicLink());
+});
+
+test("a TypeScript project compiles and runs it as CommonJS", async (t) => {
+  t.deepEqual(JSON.parse(await output("main.js")), told);
+});
+
+test("a TypeScript project compiles and runs it as an ES module", async (t) => {
+  t.deepEqual(JSON.parse(await output("main.mjs")), told);
+  t.is(String(await own.server.command("GET", "signal_cache:ccxt-exchange:jan_2026_strategy:TRXUSDT")), told.id);
+});
+
+test("plain JavaScript runs it, by require and by import", async (t) => {
+  await own.server.command("SET", "signal_cache:a", "1");
+  t.is(await output("plain.js"), "1");
+  t.is(await output("plain.mjs"), "1");
+});
+
+test("the global entry sets ioc", async (t) => {
+  t.is(await output("global.js"), "0");
+});

@@ -1,0 +1,73 @@
+"use strict";
+
+// The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
+// nothing until the bench asks: peers work in turns, never at the same time.
+
+const { PEERS } = require("./peers/index.js");
+const { KEYS, VALUE } = require("./peers/data.js");
+const { shapes } = require("./shapes.js");
+
+let peer = null;
+
+const answers = {
+  async open({ peer: id, server }) {
+    const { file, with: options } = PEERS.find((entry) => entry.id === id);
+    peer = await require(`./peers/${file}`).open(server, options);
+    return { version: peer.version };
+  },
+
+  /** One call of each kind, so that the bench can see on the server that the peer does the work it is timed for. */
+  async once() {
+    await peer.ops.set(0);
+    await peer.ops.setTtl(0);
+    await peer.ops.setSignalId(0);
+    return { get: await peer.ops.get(0), has: Boolean(await peer.ops.has(0)) };
+  },
+
+  /** Calls for about `ms`: `{ calls, us, cpu }`, times in microseconds. A few calls before the clock starts. */
+  async calls({ op, shape, atOnce, ms }) {
+    const call = peer.ops[op];
+    const run = shapes[shape];
+    global.gc({ type: "minor" });
+    await run(call, atOnce, 2);
+    const cpu = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    const calls = await run(call, atOnce, ms);
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    const used = process.cpuUsage(cpu);
+    if (op === "get" && (await call(KEYS - 1)) !== VALUE) throw new Error("get does not give what was written");
+    return { calls, us, cpu: used.user + used.system };
+  },
+
+  async scan({ op }) {
+    global.gc();
+    const cpu = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    const items = await peer.scans[op]();
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    const used = process.cpuUsage(cpu);
+    return { items, us, cpu: used.user + used.system };
+  },
+
+  memory() {
+    const before = process.memoryUsage().rss;
+    global.gc();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return { rssBeforeGc: before, rss, heapUsed, external };
+  },
+
+  async close() {
+    if (peer) await peer.close();
+    return {};
+  },
+};
+
+process.on("message", async ({ id, ask, ...args }) => {
+  try {
+    process.send({ id, answer: await answers[ask](args) });
+  } catch (error) {
+    process.send({ id, error: String((error && error.message) || error) });
+  }
+});
+// The bench is gone: there is nobody to work for.
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,57 @@
+"use strict";
+
+// Which floors the run reached, and by how much it missed the others. A statement, not a gate: the exit code stays 0.
+
+const { floors } = require("./floors.json");
+const { median, pairedRatio } = require("./stats.js");
+
+/** One verdict per floor and regime: `{ text, regime, against, min or maxCpu, cases: [{ name, got, met }], met }`. */
+function checkFloors(result) {
+  const verdicts = [];
+  for (const regime of result.regimes) {
+    for (const floor of floors) {
+      if (!(floor.regimes || ["quiet", "hot"]).includes(regime)) continue;
+      const cases = floor.cases.flatMap((name) => {
+        // What we could not do at all is missed, not left out.
+        const failed = result.failures.some((entry) => entry.peer === "ours" && entry.regime === regime && entry.name === name);
+        if (failed) return [{ name, got: null, met: false }];
+        const found = result.cases.find((entry) => entry.regime === regime && entry.name === name);
+        const got = found && measure(found, floor);
+        return got ? [{ name, got, met: floor.min ? got >= floor.min : got <= floor.maxCpu }] : [];
+      });
+      const met = cases.length === 0 ? null : cases.every((entry) => entry.met);
+      const wanted = floor.min ? { min: floor.min } : { maxCpu: floor.maxCpu };
+      verdicts.push({ text: floor.text, regime, against: floor.against, ...wanted, cases, met });
+    }
+  }
+  return verdicts;
+}
+
+/** The ratio of speeds, or the share of CPU; null where one of the two did not take part. */
+function measure({ peers }, { against, min }) {
+  const [ours, theirs] = [peers.ours, peers[against]];
+  if (!ours || !theirs) return null;
+  if (!min) return median(ours.cpu.filter(Number.isFinite)) / median(theirs.cpu.filter(Number.isFinite));
+  const ratio = pairedRatio(theirs.us, ours.us);
+  return ratio && ratio.median;
+}
+
+function formatFloor(verdict) {
+  const wanted = verdict.min ? `≥ ${verdict.min.toFixed(1)}×` : `≤ ${Math.round(verdict.maxCpu * 100)} %`;
+  const show = (got) => (got === null ? "failed" : verdict.min ? `${got.toFixed(2)}×` : `${Math.round(got * 100)} %`);
+  const worse = (a, b) => (verdict.min ? a.got - b.got : b.got - a.got);
+  const head = `${verdict.regime.padEnd(6)}  ${verdict.text}: ${wanted} of ${verdict.against}`;
+  if (verdict.met === null) return `  –    ${head}   not measured`;
+  const sorted = [...verdict.cases].sort(worse);
+  if (verdict.met) return `  met  ${head}   ${verdict.min ? "least" : "most"}: ${sorted[0].name} ${show(sorted[0].got)}`;
+  const missed = sorted.filter((entry) => !entry.met).map((entry) => `${entry.name} ${show(entry.got)}${gap(entry, verdict)}`);
+  return `  MISS ${head}   ${missed.join(", ")}`;
+}
+
+function gap({ got }, { min, maxCpu }) {
+  if (got === null) return "";
+  const missed = (min ? 1 - got / min : got / maxCpu - 1) * 100;
+  return ` (${missed < 1 ? missed.toFixed(1) : Math.round(missed)} % ${min ? "below" : "above"})`;
+}
+
+module.exports = { checkFloors, formatFloor };

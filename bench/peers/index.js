@@ -1,0 +1,21 @@
+"use strict";
+
+// Who takes part. `main` peers run in every round and over the large data sets; the others in every second round.
+
+const PEERS = [
+  { id: "ours", title: "ours", file: "ours.js", main: true },
+  { id: "ioredis", title: "ioredis 5", file: "ioredis.js", main: true },
+  // Auto-pipelining joins calls of one tick; a scan makes its calls one by one, so there it is plain ioredis.
+  { id: "auto", title: "auto-pipelining", file: "ioredis.js", with: { options: { enableAutoPipelining: true } }, main: true, scans: false },
+  { id: "original", title: "original", file: "original.js", main: true },
+  // What a user gains who only raises COUNT: the honest rival of a scan whose COUNT may grow.
+  { id: "count1000", title: "COUNT 1000", file: "ioredis.js", with: { count: 1000 }, main: true, calls: false },
+  { id: "ioredis6", title: "ioredis 6", file: "ioredis.js", with: { module: "ioredis6" } },
+  { id: "noderedis", title: "node-redis", file: "node-redis.js" },
+  { id: "glide", title: "valkey-glide", file: "glide.js" },
+];
+
+/** All ratios are against this one. */
+const BASE = "ioredis";
+
+module.exports = { PEERS, BASE };

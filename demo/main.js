@@ -1,0 +1,73 @@
+"use strict";
+
+// Plays the story on a redis-server of its own. Resolves with the exit code: 0 where everything was as it should be.
+
+const os = require("node:os");
+const { startRedis } = require("../__test__/support/redis.js");
+const { close, health, setConfig, stats } = require("../index.js");
+const { Books } = require("./books.js");
+const { chapters } = require("./chapters.js");
+const { check, done, sign } = require("./checks.js");
+const { race } = require("./race.js");
+const { count, paint, print, rule } = require("./screen.js");
+const { coloured } = require("./trading.js");
+
+// The password that the development setup has; the server of the demo asks for it.
+const PASSWORD = "mysecurepassword";
+
+async function play() {
+  const started = performance.now();
+  const server = await startRedis({ password: PASSWORD });
+  try {
+    await opening(server);
+    const stage = { server, books: new Books(), facts: {} };
+    setConfig(server.env);
+    for (const chapter of [...chapters, race]) await chapter(stage);
+    const { commands, errors } = stats().redis;
+    check("Redis answered nothing with an error", errors, 0);
+    await close();
+    check("close() leaves no connection", health().redis.state, "idle");
+    summary(stage, commands, (performance.now() - started) / 1000);
+  } finally {
+    await close();
+    await server.stop();
+  }
+  return done.failed.length === 0 ? 0 : 1;
+}
+
+async function opening(server) {
+  const info = String(await server.command("INFO", "server"));
+  const redis = /redis_version:(\S+)/.exec(info)[1];
+  print();
+  rule();
+  print(paint.bold("backtest-kit-native: a short trading story on a real Redis"));
+  print(`redis-server ${redis} on port ${server.port}, the demo's own · Node ${process.versions.node} · ${os.availableParallelism()} cores`);
+  rule();
+}
+
+function summary({ books, facts }, commands, seconds) {
+  const total = facts.traders.reduce((sum, { profit }) => sum + profit, 0) / facts.traders.length;
+  const lines = [
+    `${facts.traders.length} trades by 2 strategies on 2 exchanges, ${coloured(total)} on average`,
+    `${facts.services} services: ${count(books.calls.set)} rows stored, ${count(books.calls.has + books.calls.get)} questions, each answered correctly`,
+    `${facts.keys} keys in Redis, each with the original's name and value`,
+    `a price that was gone after ${facts.expired} s, as its map had promised`,
+    `${facts.cleared[0]} orders cleared, ${facts.cleared[1]} of a neighbour left alone; ${facts.mistakes} told`,
+    `against ioredis: ${facts.ratios.map(([what, ratio]) => `${ratio} ${what}`).join(", ")}`,
+    `${count(commands)} commands over one connection`,
+  ];
+  rule();
+  const fine = done.failed.length === 0;
+  for (const line of lines) print(`${fine ? sign(true) : "·"} ${line}`);
+  print();
+  if (fine) {
+    print(paint.bold(`All ${count(done.passed)} checks as they should be, in ${seconds.toFixed(1)} s.`));
+    print(paint.dim("Next: npm test · npm run bench · README.md"));
+  } else {
+    print(paint.red(paint.bold(`${done.failed.length} of ${count(done.passed + done.failed.length)} checks failed:`)));
+    for (const what of done.failed.slice(0, 20)) print(paint.red(`✘ ${what}`));
+  }
+  rule();
+}
+
+module.exports = { play };

@@ -1,0 +1,53 @@
+"use strict";
+
+// Counts of passed and failed tests, read from what each runner writes for machines.
+
+const fs = require("node:fs");
+const path = require("node:path");
+
+/** cargo test: one line `test name ... ok` for each test. */
+function cargo(lines) {
+  const report = { passed: 0, failed: 0, files: [] };
+  for (const line of lines) {
+    const target = /^\s*Running (?:unittests )?(\S+\.rs)/.exec(line);
+    if (target) report.files.push(target[1]);
+    const result = /^test .* \.\.\. (ok|FAILED)$/.exec(line);
+    if (result) report[result[1] === "ok" ? "passed" : "failed"] += 1;
+  }
+  return report;
+}
+
+/**
+ * TAP, as ava writes it: `ok 3 - services › a title`. Titles begin with the name of the file, without its extension,
+ * where there is more than one file.
+ */
+function tap(lines, folder) {
+  const report = { passed: 0, failed: 0, files: [] };
+  const files = new Set();
+  for (const line of lines) {
+    const result = /^(not )?ok \d+(?: - (.*))?$/.exec(line);
+    if (!result) continue;
+    const [, not, title = ""] = result;
+    // What is skipped or still to do was not executed.
+    if (/ # (SKIP|TODO)\b/i.test(title)) continue;
+    report[not ? "failed" : "passed"] += 1;
+    const name = title.split(" › ")[0];
+    if (title.includes(" › ")) files.add(path.join(folder, `${name}.spec.js`));
+  }
+  report.files = [...files];
+  return report;
+}
+
+/** jest --json --outputFile. A file that could not be loaded counts as one failure. */
+function jest(file, root) {
+  if (!fs.existsSync(file)) return { passed: 0, failed: 0, files: [] };
+  const json = JSON.parse(fs.readFileSync(file, "utf8"));
+  const broken = json.testResults.filter((one) => one.status === "failed" && one.assertionResults.length === 0);
+  return {
+    passed: json.numPassedTests,
+    failed: json.numFailedTests + broken.length,
+    files: json.testResults.map((one) => path.relative(root, one.name)),
+  };
+}
+
+module.exports = { cargo, tap, jest };

@@ -1,0 +1,167 @@
+"use strict";
+
+// npm test: builds, runs every suite, and ends with the line `N passed, N failed`.
+//
+//   node scripts/test.js                 everything
+//   node scripts/test.js ava jest        only these suites (see SUITES), after a build
+//   node scripts/test.js --no-build ava  without a build
+//
+// A suite that is a single check (formatting, lints, types) counts as one test. A failure does not stop the others.
+
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { root, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
+const { run, bin } = require("./lib/run.js");
+const reports = require("./lib/reports.js");
+const { specFiles, loadedSpecs } = require("./lib/coverage.js");
+
+const temp = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-test-"));
+process.on("exit", () => fs.rmSync(temp, { recursive: true, force: true }));
+
+const specLog = path.join(temp, "specs.log");
+const GENERATED = ["index.d.ts", "index.d.mts", "global.d.ts", "Cargo.lock", "package-lock.json"];
+
+/** A check that passes when the program ends with 0. */
+const check = (command, args) => async () => {
+  const { code } = await run(command, args);
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, files: [] };
+};
+
+/** A runner's counts; it must have run something, and its exit code must agree. */
+function judged(report, code) {
+  const failed = code !== 0 && report.failed === 0 ? 1 : report.failed;
+  if (failed > report.failed) console.log(`  the runner ended with code ${code} although no test failed`);
+  if (report.passed + report.failed > 0) return { ...report, failed };
+  console.log("  no test was executed");
+  return { ...report, failed: Math.max(failed, 1) };
+}
+
+async function cargoTest() {
+  const args = ["test", "--locked", "--no-fail-fast"];
+  // The many lines of passing tests only hide the others.
+  const show = (line) => !/^test .* \.\.\. ok$/.test(line) && line.trim() !== "";
+  const { code, lines } = await run("cargo", args, { show, env: { BKN_SPEC_LOG: specLog } });
+  return judged(reports.cargo(lines), code);
+}
+
+async function ava() {
+  let passed = 0;
+  // TAP gives a failing test's details as an indented block after its line.
+  const show = (line) => {
+    if (/^ok \d+/.test(line)) return ++passed % 100 === 0 && (console.log(`  ${passed} passed`), false);
+    return !/^(TAP version|\d+\.\.\d+|# |\s*$)/.test(line);
+  };
+  const { code, lines } = await run(bin("ava"), ["--tap"], { show, env: { BKN_SPEC_LOG: specLog } });
+  const report = reports.tap(lines, "__test__");
+  // The plan is TAP's last word. ava's reporter dies of a test that hangs, without naming it.
+  if (!lines.some((line) => /^1\.\.\d+$/.test(line))) {
+    console.log("  ava did not come to its end, perhaps for a test that hangs; `npx ava` names it");
+    report.failed += 1;
+  }
+  return judged(report, code);
+}
+
+async function jest() {
+  const output = path.join(temp, "jest.json");
+  const args = ["--config", "__test__/jest/jest.config.js", "--json", "--outputFile", output, "--silent"];
+  // The report itself goes to stdout as well, as one long line.
+  const show = (line) => !line.startsWith("{") && !line.startsWith("Test results written");
+  const { code } = await run(bin("jest"), args, { show, env: { BKN_SPEC_LOG: specLog } });
+  return judged(reports.jest(output, root), code);
+}
+
+async function types() {
+  const report = { passed: 0, failed: 0, files: [] };
+  const folder = "__test__/types";
+  for (const config of [
+    `${folder}/tsconfig.json`,
+    `${folder}/tsconfig.classic.json`,
+    `${folder}/tsconfig.bundler.json`,
+    "__test__/jest/tsconfig.json",
+  ]) {
+    console.log(`  ${config}`);
+    const { code, lines } = await run(bin("tsc"), ["-p", config, "--listFiles"], { show: (line) => /error TS/.test(line) });
+    report[code === 0 ? "passed" : "failed"] += 1;
+    report.files.push(...lines.filter((line) => path.isAbsolute(line)).map((line) => path.relative(root, line)));
+  }
+  return judged(report, report.failed ? 1 : 0);
+}
+
+/** In a checkout that must be complete, what is generated was also committed. */
+async function committed() {
+  const inside = await run("git", ["rev-parse", "--is-inside-work-tree"], { show: () => false });
+  if (inside.code !== 0) {
+    console.log("  no git checkout: nothing to compare with");
+    return { passed: 1, failed: 0, files: [] };
+  }
+  return check("git", ["diff", "--exit-code", "--stat", "--", ...GENERATED])();
+}
+
+const build = check(process.execPath, ["scripts/build.js"]);
+
+const SUITES = {
+  fmt: ["cargo fmt", check("cargo", ["fmt", "--check"])],
+  clippy: ["cargo clippy", check("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"])],
+  rust: ["cargo test", cargoTest],
+  generated: ["declarations in step with the table", check(process.execPath, ["scripts/generate.js", "--check"])],
+  committed: ["generated files are committed", committed],
+  lint: ["eslint", check(bin("eslint"), ["."])],
+  types: ["types", types],
+  ava: ["ava: the API", ava],
+  jest: ["jest: a drop-in project", jest],
+};
+
+/** Compares the spec files on disk with those that the runners report. */
+function coverage(files) {
+  const ran = new Set([...files, ...loadedSpecs(specLog)]);
+  const idle = specFiles().filter((file) => !ran.has(file));
+  for (const file of idle) console.log(`  ${file} was run by nobody`);
+  if (idle.length === 0) console.log(`  ${specFiles().length} spec files, each was run`);
+  return { passed: idle.length === 0 ? 1 : 0, failed: idle.length === 0 ? 0 : 1, files: [] };
+}
+
+async function main(args) {
+  const chosen = args.filter((arg) => !arg.startsWith("--"));
+  const unknown = chosen.filter((name) => !(name in SUITES));
+  if (unknown.length > 0) throw new Error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(SUITES).join(", ")}`);
+  ensureRedisServer();
+  ensureNodeModules();
+
+  const results = [];
+  const step = async (title, action) => {
+    console.log(`\n== ${title}`);
+    const started = Date.now();
+    let result;
+    try {
+      result = await action();
+    } catch (error) {
+      console.log(`  ${error.stack}`);
+      result = { passed: 0, failed: 1, files: [] };
+    }
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    console.log(`-- ${title}: ${result.passed} passed, ${result.failed} failed (${seconds} s)`);
+    results.push({ title, ...result });
+  };
+
+  if (!args.includes("--no-build")) await step("build", build);
+  for (const [name, [title, action]] of Object.entries(SUITES)) {
+    if (chosen.length === 0 || chosen.includes(name)) await step(title, action);
+  }
+  if (chosen.length === 0) await step("every spec file ran", () => coverage(results.flatMap((one) => one.files)));
+
+  const sum = (key) => results.reduce((total, one) => total + one[key], 0);
+  console.log("\n== summary");
+  for (const one of results) console.log(`  ${one.failed ? "✘" : "✔"} ${one.title}: ${one.passed} passed, ${one.failed} failed`);
+  console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
+  return sum("failed") === 0 ? 0 : 1;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error) => {
+    console.error(error.message);
+    console.log("\n0 passed, 1 failed");
+    process.exit(1);
+  },
+);
