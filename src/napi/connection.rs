@@ -259,7 +259,8 @@ impl Engine {
         }
     }
 
-    fn deliver_parked(&self) {
+    /// Settles what was read in the middle of a call.
+    pub(super) fn deliver_parked(&self) {
         let parked = match self.core.borrow_mut().as_mut() {
             Some(core) => std::mem::take(&mut core.parked),
             None => return,

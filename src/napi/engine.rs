@@ -100,6 +100,7 @@ pub(super) struct Closing {
 pub(super) struct Handles {
     pub(super) timer: RawHandle,
     prepare: RawHandle,
+    pub(super) idle: RawHandle,
 }
 
 /// See the module.
@@ -335,10 +336,11 @@ impl Engine {
         unsafe {
             let timer = self.uv.timer(self.event_loop, owner(), released).expect("libuv makes timers");
             let prepare = self.uv.prepare(self.event_loop, owner(), released).expect("libuv makes prepare handles");
+            let idle = self.uv.idle(self.event_loop, owner(), released).expect("libuv makes idle handles");
             prepare.start_prepare(&self.uv, on_prepare);
-            *handles = Some(Handles { timer, prepare });
+            *handles = Some(Handles { timer, prepare, idle });
         }
-        self.open_handles.set(self.open_handles.get() + 2);
+        self.open_handles.set(self.open_handles.get() + 3);
     }
 
     /// Notes a handle on a socket; it owns a count of the engine until [`released`].
@@ -398,11 +400,12 @@ impl Engine {
         {
             self.disconnect(core);
         }
-        if let Some(Handles { timer, prepare }) = self.handles.borrow_mut().take() {
+        if let Some(Handles { timer, prepare, idle }) = self.handles.borrow_mut().take() {
             // SAFETY: open until here, and closed once: they were taken out.
             unsafe {
                 timer.close(&self.uv);
                 prepare.close(&self.uv);
+                idle.close(&self.uv);
             }
         }
         // SAFETY: made by create() and deleted once, while the environment is alive.

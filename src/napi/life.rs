@@ -49,10 +49,31 @@ impl Engine {
             self.advance_close(core);
             self.set_busy(core);
             self.arm_timer(core, now);
+            if core.has_answers() {
+                self.answer_soon();
+            }
         }
         self.arranged(false);
         self.look_up();
         self.tell();
+    }
+
+    /// What is settled already is told in the loop's next turn.
+    fn answer_soon(&self) {
+        if let Some(handles) = &*self.handles.borrow() {
+            // SAFETY: the handles are open while they stand in `handles`.
+            unsafe { handles.idle.start_idle(&self.uv, on_idle) };
+        }
+    }
+
+    fn answer(self: &Rc<Self>) {
+        if let Some(handles) = &*self.handles.borrow() {
+            // SAFETY: as above.
+            unsafe { handles.idle.stop_idle(&self.uv) };
+        }
+        self.deliver_parked();
+        self.deliver_later();
+        self.finish_turn();
     }
 
     fn set_busy(&self, core: &mut Core) {
@@ -68,16 +89,13 @@ impl Engine {
         self.hold_hooks(busy);
     }
 
-    /// The timer is due at the next deadline, the next attempt, the next heartbeat, or at once for what is settled.
+    /// The timer is due at the next deadline, the next attempt, or the next heartbeat.
     fn arm_timer(&self, core: &Core, now: Nanos) {
         let mut due = core.supervisor.next();
         if core.waits() {
             let heartbeat = now + HEARTBEAT;
             let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
-        }
-        if core.has_answers() {
-            due = Some(now);
         }
         let Some(due) = due else { return };
         let armed = self.timer_due.get();
@@ -86,7 +104,8 @@ impl Engine {
             return;
         }
         let Some(handles) = &*self.handles.borrow() else { return };
-        let millis = due.saturating_sub(now).div_ceil(MILLI);
+        // Never 0: libuv would call it again before it looks at any descriptor.
+        let millis = due.saturating_sub(now).div_ceil(MILLI).max(1);
         self.timer_due.set(now + millis * MILLI);
         // SAFETY: the handle is open while it stands in `handles`; the loop is this environment's.
         unsafe {
@@ -196,5 +215,13 @@ pub(super) unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
     let engine = unsafe { engine(uv::context(handle)) };
     if !engine.is_dead() {
         engine.alarm();
+    }
+}
+
+unsafe extern "C" fn on_idle(handle: *mut uv::Handle) {
+    // SAFETY: a handle of ours, in its callback.
+    let engine = unsafe { engine(uv::context(handle)) };
+    if !engine.is_dead() {
+        engine.answer();
     }
 }

@@ -17,6 +17,7 @@ pub(super) const WRITABLE: c_int = 2;
 pub(super) const DISCONNECT: c_int = 4;
 
 // The order of uv_handle_type has not changed since libuv 1.0 (UV_HANDLE_TYPE_MAP in uv.h).
+const UV_IDLE: c_int = 6;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
@@ -61,6 +62,9 @@ functions! {
     uv_poll_start: fn(*mut Handle, c_int, PollCallback) -> c_int;
     uv_timer_init: fn(*mut Loop, *mut Handle) -> c_int;
     uv_timer_start: fn(*mut Handle, HandleCallback, u64, u64) -> c_int;
+    uv_idle_init: fn(*mut Loop, *mut Handle) -> c_int;
+    uv_idle_start: fn(*mut Handle, HandleCallback) -> c_int;
+    uv_idle_stop: fn(*mut Handle) -> c_int;
     uv_prepare_init: fn(*mut Loop, *mut Handle) -> c_int;
     uv_prepare_start: fn(*mut Handle, HandleCallback) -> c_int;
     uv_update_time: fn(*mut Loop);
@@ -172,6 +176,20 @@ impl Uv {
         self.allocate(UV_PREPARE, context, closed, |h| unsafe { (self.uv_prepare_init)(event_loop, h) })
     }
 
+    /// An idle handle: while it is started, it is called in each turn of the loop, and the loop does not sleep.
+    ///
+    /// # Safety
+    /// `event_loop` is alive and belongs to this thread.
+    pub(super) unsafe fn idle(
+        &self,
+        event_loop: *mut Loop,
+        context: *const c_void,
+        closed: unsafe fn(*const c_void),
+    ) -> Option<RawHandle> {
+        // SAFETY: passed on.
+        self.allocate(UV_IDLE, context, closed, |h| unsafe { (self.uv_idle_init)(event_loop, h) })
+    }
+
     /// Brings the loop's cached time up to date, so that timers started next count from now.
     ///
     /// # Safety
@@ -218,6 +236,24 @@ impl RawHandle {
     pub(super) unsafe fn start_prepare(self, uv: &Uv, callback: HandleCallback) {
         // SAFETY: passed on.
         unsafe { (uv.uv_prepare_start)(self.0.as_ptr(), callback) };
+    }
+
+    /// Starts an idle handle; again does nothing.
+    ///
+    /// # Safety
+    /// An idle handle that is not closed, on its own thread.
+    pub(super) unsafe fn start_idle(self, uv: &Uv, callback: HandleCallback) {
+        // SAFETY: passed on.
+        unsafe { (uv.uv_idle_start)(self.0.as_ptr(), callback) };
+    }
+
+    /// Stops an idle handle.
+    ///
+    /// # Safety
+    /// An idle handle that is not closed, on its own thread.
+    pub(super) unsafe fn stop_idle(self, uv: &Uv) {
+        // SAFETY: passed on.
+        unsafe { (uv.uv_idle_stop)(self.0.as_ptr()) };
     }
 
     /// Whether the handle keeps the loop alive.
