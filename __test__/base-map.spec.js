@@ -300,10 +300,18 @@ test("a call that waits long is not forgotten while thousands come and go", asyn
   for (const items of await Promise.all(scans)) t.is(items.length, 3000);
 });
 
-test("half a million calls at once are all answered", async (t) => {
+test("half a million calls at once are all answered, and timers and others run in between", async (t) => {
   await map().set("k", "v");
-  const values = await Promise.all(Array.from({ length: 500_000 }, () => map().get("k")));
+  const calls = Array.from({ length: 500_000 }, () => map().get("k"));
+  let turns = 0;
+  let timer = setImmediate(function turn() {
+    turns++;
+    timer = setImmediate(turn);
+  });
+  const values = await Promise.all(calls);
+  clearImmediate(timer);
   t.true(values.every((value) => value === "v"));
+  t.true(turns > 10, `${turns} turns of the loop`);
 });
 
 test("fields that a subclass sets for itself count, as in the original", async (t) => {
