@@ -343,6 +343,7 @@ impl Engine {
     /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
     pub(super) fn before_sleep(self: &Rc<Self>) {
         self.hits_since.set(0);
+        self.seen.set(self.now());
         let (unwritten, fresh) = match &*self.core.borrow() {
             Some(core) => (core.store.lane.unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies()),
             None => return,

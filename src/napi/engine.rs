@@ -124,6 +124,8 @@ pub(super) struct Engine {
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
     pub(super) timer_due: Cell<Nanos>,
+    /// When the loop was last about to look at its descriptors, by the lane's clock.
+    pub(super) seen: Cell<Nanos>,
     /// When the near cache first answered since the loop last turned; 0: it has not.
     pub(super) hits_since: Cell<Nanos>,
     maps: RefCell<Vec<Option<Rc<Map>>>>,
@@ -202,6 +204,7 @@ impl Engine {
             cleanup: Cell::new(ptr::null_mut()),
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
+            seen: Cell::new(0),
             hits_since: Cell::new(0),
             maps: RefCell::new(Vec::new()),
             free_maps: RefCell::new(Vec::new()),
@@ -323,6 +326,7 @@ impl Engine {
             config,
         });
         drop(slot);
+        self.seen.set(self.now());
         self.open_handles();
     }
 

@@ -115,9 +115,12 @@ impl Engine {
     }
 
     fn alarm(self: &Rc<Self>) {
-        let late = self.now().saturating_sub(self.timer_due.replace(0));
+        let now = self.now();
+        let late = now.saturating_sub(self.timer_due.replace(0));
         if late > PUNCTUAL {
-            self.stalled.set(self.stalled.get() + late);
+            // All the time since the loop was last seen, not only what the timer is late by: the shortest deadlines are
+            // shorter than the timer's period.
+            self.stalled.set(self.stalled.get() + late.max(now - self.seen.get().min(now)));
         }
         // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
         let drained = self.turn();

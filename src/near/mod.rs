@@ -18,6 +18,8 @@
 
 mod entry;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod simulation;
 
 use std::rc::Rc;

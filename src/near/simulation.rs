@@ -28,9 +28,17 @@ enum Command {
     Del(usize),
 }
 
+/// What a PTTL that may have travelled along answered.
+#[derive(Debug, Clone, Copy)]
+enum Ttl {
+    NotAsked,
+    Never,
+    Left(Nanos),
+}
+
 #[derive(Debug)]
 enum Event {
-    Get { ticket: Option<Ticket>, text: Option<u64>, ttl: Option<Option<Nanos>>, written: Nanos },
+    Get { ticket: Option<Ticket>, text: Option<u64>, ttl: Ttl, written: Nanos },
     Exists { ticket: Option<Ticket>, there: bool, written: Nanos },
     Set { key: usize, value: u64, ticket: Option<Ticket>, written: Nanos, version: u64 },
     Done { written: Nanos },
@@ -171,13 +179,14 @@ impl World {
                     self.queue.push_back(Command::Get(key, Some(ticket), expiry));
                 }
             },
-            Step::Has(key) => match self.near.known(KEYS[key], self.now).cloned() {
-                Some(value) => self.check(key, &value)?,
-                None => {
+            Step::Has(key) => {
+                if let Some(value) = self.near.known(KEYS[key], self.now).cloned() {
+                    self.check(key, &value)?;
+                } else {
                     let (ticket, _) = self.near.reading(KEYS[key]);
                     self.queue.push_back(Command::Exists(key, Some(ticket)));
                 }
-            },
+            }
             Step::Write(key) => {
                 let value = self.fresh();
                 let ticket = self.near.writing(KEYS[key]);
@@ -303,7 +312,11 @@ impl World {
     fn execute(&mut self, command: Command, written: Nanos, touched: &mut BTreeMap<usize, bool>) -> Event {
         match command {
             Command::Get(key, ticket, expiry) => {
-                let ttl = expiry.then(|| self.cells[key].expires.map(|at| at.saturating_sub(self.now)));
+                let ttl = match self.cells[key].expires {
+                    _ if !expiry => Ttl::NotAsked,
+                    None => Ttl::Never,
+                    Some(at) => Ttl::Left(at.saturating_sub(self.now)),
+                };
                 Event::Get { ticket, text: self.current(key), ttl, written }
             }
             Command::Exists(key, ticket) => Event::Exists { ticket, there: self.current(key).is_some(), written },
@@ -334,7 +347,11 @@ impl World {
                 self.near.proof(written);
                 let Some(ticket) = ticket else { return };
                 let value = found.map_or(Value::Absent, |value| Value::Text(text(value)));
-                let ends = ttl.map(|left| left.map_or(Nanos::MAX, |left| written + left));
+                let ends = match ttl {
+                    Ttl::NotAsked => None,
+                    Ttl::Never => Some(Nanos::MAX),
+                    Ttl::Left(left) => Some(written + left),
+                };
                 self.near.filled(ticket, value, written, ends);
             }
             Event::Exists { ticket, there, written } => {

@@ -1,0 +1,198 @@
+//! The races that other clients' caches lose, each by name. Every test fails when its rule is taken out.
+
+use super::*;
+
+const KEY: &[u8] = b"signal_cache:x:s:B";
+
+fn near() -> Near {
+    let mut near = Near::new(1 << 20);
+    near.informed(0);
+    near
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.as_bytes().into())
+}
+
+/// A write of our own that was answered.
+fn write(near: &mut Near, value: &str) {
+    let ticket = near.writing(KEY);
+    near.written(ticket, value.as_bytes());
+}
+
+#[test]
+fn an_invalidation_overtakes_the_reply_to_a_read() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    near.invalidated(KEY);
+    near.filled(ticket, text("old"), 0, None);
+    assert_eq!(near.known(KEY, 1), None);
+    assert_eq!(near.counters().dropped_fills, 1);
+}
+
+#[test]
+fn a_read_from_before_tracking_began_fills_nothing() {
+    let mut near = Near::new(1 << 20);
+    let (ticket, _) = near.reading(KEY);
+    near.informed(0);
+    near.filled(ticket, text("unwatched"), 0, None);
+    assert_eq!(near.known(KEY, 1), None);
+}
+
+#[test]
+fn a_write_of_our_own_between_a_read_and_its_reply() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    let write = near.writing(KEY);
+    near.filled(ticket, text("old"), 0, None);
+    assert_eq!(near.known(KEY, 1), None);
+    near.written(write, b"new");
+    assert_eq!(near.known(KEY, 1), Some(&text("new")));
+}
+
+#[test]
+fn a_value_is_not_served_while_our_write_of_the_key_is_under_way() {
+    let mut near = near();
+    write(&mut near, "old");
+    let _ticket = near.writing(KEY);
+    assert_eq!(near.known(KEY, 1), None);
+}
+
+#[test]
+fn of_two_writes_under_way_only_the_last_is_stored() {
+    let mut near = near();
+    let (first, second) = (near.writing(KEY), near.writing(KEY));
+    near.written(first, b"first");
+    assert_eq!(near.known(KEY, 1), None);
+    near.written(second, b"second");
+    assert_eq!(near.known(KEY, 1), Some(&text("second")));
+}
+
+#[test]
+fn somebody_else_writes_between_our_write_and_its_reply() {
+    let mut near = near();
+    let ticket = near.writing(KEY);
+    near.invalidated(KEY);
+    near.written(ticket, b"ours");
+    assert_eq!(near.known(KEY, 1), None);
+}
+
+#[test]
+fn a_deletion_or_clear_makes_earlier_reads_void() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    near.forget(KEY);
+    near.filled(ticket, text("deleted"), 0, None);
+    assert_eq!(near.known(KEY, 1), None);
+}
+
+#[test]
+fn a_lost_connection_takes_entries_and_tickets() {
+    let mut near = near();
+    write(&mut near, "v");
+    let other: &[u8] = b"signal_cache:other";
+    let (ticket, _) = near.reading(other);
+    near.lost();
+    assert_eq!(near.known(KEY, 1), None);
+    near.informed(5);
+    assert_eq!(near.known(KEY, 6), None);
+    near.filled(ticket, text("from before"), 6, None);
+    assert_eq!(near.known(other, 6), None);
+}
+
+#[test]
+fn an_invalidation_of_everything_takes_entries_and_tickets() {
+    let mut near = near();
+    write(&mut near, "v");
+    let other: &[u8] = b"signal_cache:other";
+    let (ticket, _) = near.reading(other);
+    near.invalidated_all();
+    near.filled(ticket, text("flushed"), 0, None);
+    assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
+}
+
+#[test]
+fn the_lease_ends_and_a_new_proof_brings_the_entries_back() {
+    let mut near = near();
+    write(&mut near, "v");
+    assert!(near.known(KEY, LEASE - 1).is_some());
+    assert!(near.known(KEY, LEASE).is_none());
+    near.proof(LEASE);
+    assert!(near.known(KEY, LEASE).is_some());
+}
+
+#[test]
+fn a_reply_that_was_read_late_does_not_renew_the_lease_on_old_news() {
+    let mut near = near();
+    write(&mut near, "v");
+    // JavaScript was blocked for three leases: the reply to a command of back then lay in the socket all the time.
+    near.proof(10);
+    assert!(near.known(KEY, 3 * LEASE).is_none());
+}
+
+#[test]
+fn proofs_do_not_go_back() {
+    let mut near = near();
+    write(&mut near, "v");
+    near.proof(LEASE);
+    near.proof(10);
+    assert!(near.known(KEY, LEASE + 1).is_some());
+}
+
+#[test]
+fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
+    let mut near = near();
+    let (ticket, expiry) = near.reading(KEY);
+    assert!(!expiry, "a key that is read once costs no second command");
+    near.filled(ticket, text("v"), 10, None);
+    near.proof(LEASE);
+    assert!(near.known(KEY, LEASE + 9).is_some());
+    assert!(near.known(KEY, LEASE + 10).is_none());
+    assert!(near.reading(KEY).1, "and is then read with its expiry");
+}
+
+#[test]
+fn an_entry_ends_with_its_key() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    near.filled(ticket, text("v"), 0, Some(500));
+    assert!(near.known(KEY, 499).is_some());
+    assert!(near.known(KEY, 500).is_none());
+}
+
+#[test]
+fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
+    assert!(!near.is_written(KEY, b"v", 1), "what a read brought does not count");
+    write(&mut near, "v");
+    assert!(near.is_written(KEY, b"v", 1));
+    assert!(!near.is_written(KEY, b"w", 1), "another value");
+    assert!(!near.is_written(KEY, b"v", LEASE), "the lease is over");
+    near.invalidated(KEY);
+    assert!(!near.is_written(KEY, b"v", 1), "somebody has touched it");
+    let _ticket = near.writing(KEY);
+    assert!(!near.is_written(KEY, b"v", 1), "a write is under way");
+}
+
+#[test]
+fn existence_is_not_a_value() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY);
+    near.filled(ticket, Value::Present, 0, None);
+    assert_eq!(near.known(KEY, 1), Some(&Value::Present));
+}
+
+#[test]
+fn memory_is_bounded_in_bytes() {
+    let mut near = Near::new(10_000);
+    near.informed(0);
+    for number in 0..1_000 {
+        let key = format!("signal_cache:{number}");
+        let ticket = near.writing(key.as_bytes());
+        near.written(ticket, &[b'x'; 100]);
+    }
+    let (entries, bytes) = near.size();
+    assert!(bytes <= 10_000 && entries > 10, "{entries} entries, {bytes} bytes");
+}
