@@ -918,6 +918,10 @@ export interface Config {
   CC_REDIS_QUEUE_MAX: number;
   /** Most bytes of waiting calls, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
   CC_REDIS_QUEUE_MAX_BYTES: number;
+  /** Whether ids are answered from memory where Redis announces changes: `on` or `off`. Default `on`. */
+  CC_NEAR_CACHE: "on" | "off";
+  /** Bound of the memory that the near cache takes, in bytes. Default 67108864, bounds 4096 to 4294967295. */
+  CC_NEAR_CACHE_MAX_BYTES: number;
 }
 
 /** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null for the URL, mean the default. */
@@ -971,6 +975,30 @@ export interface RedisStats {
 /** What stats() returns. */
 export interface Stats {
   readonly redis: RedisStats;
+  /** Null before the first call, and where the near cache is off. */
+  readonly nearCache: NearCacheStats | null;
+}
+
+/** Counters of the in-process cache of ids, since the module was loaded. */
+export interface NearCacheStats {
+  /** Reads answered from memory. */
+  readonly hits: number;
+  /** Reads that went to Redis. */
+  readonly misses: number;
+  /** Entries that a reply filled. */
+  readonly fills: number;
+  /** Replies that filled nothing, because something had touched the key meanwhile. */
+  readonly droppedFills: number;
+  /** Keys that Redis said somebody else has changed. */
+  readonly invalidations: number;
+  /** Times that everything was forgotten: a new connection, FLUSHALL. */
+  readonly flushes: number;
+  /** Writes that were not sent, because the key holds the id already. */
+  readonly skippedWrites: number;
+  /** Entries now. */
+  readonly entries: number;
+  /** Bytes that they take. */
+  readonly bytes: number;
 }
 
 /** State of the connection to Redis. */
@@ -997,6 +1025,19 @@ export interface RedisHealth {
 /** What health() returns. */
 export interface Health {
   readonly redis: RedisHealth;
+  /** Null before the first call. */
+  readonly nearCache: NearCacheHealth | null;
+}
+
+/** State of the in-process cache of ids. */
+export interface NearCacheHealth {
+  /**
+   * `alive`: it answers; `expired`: nothing has been heard of Redis for two seconds, so the next read asks; `disconnected`;
+   * `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE.
+   */
+  readonly state: "alive" | "expired" | "disconnected" | "refused" | "off";
+  /** The server's words where it refused. */
+  readonly reason: string | null;
 }
 
 /** Counters; a snapshot, no I/O. */

@@ -392,7 +392,7 @@ mod tests {
                 "user": credentials.and_then(|c| c.user.as_deref()), "password": credentials.map(|c| &c.password),
                 "database": config.database, "timeoutMs": config.timeout_ms, "scanCount": config.scan_count,
                 "scanCountMax": config.scan_count_max, "spinUs": config.spin_us, "queueMax": config.queue_max,
-                "queueMaxBytes": config.queue_max_bytes,
+                "queueMaxBytes": config.queue_max_bytes, "nearMaxBytes": config.near_max_bytes,
             });
             for (key, value) in case["config"].as_object().unwrap() {
                 assert_eq!(&all[key], value, "{name}: {key}");

@@ -134,6 +134,7 @@ const CONFIG: Record<keyof lib.Config, true> = {
   CC_REDIS_HOST: true, CC_REDIS_PORT: true, CC_REDIS_USER: true, CC_REDIS_PASSWORD: true, CC_REDIS_URL: true,
   CC_REDIS_TIMEOUT_MS: true, CC_REDIS_SCAN_COUNT: true, CC_REDIS_SCAN_COUNT_MAX: true, CC_REDIS_SPIN_US: true,
   CC_REDIS_QUEUE_MAX: true, CC_REDIS_QUEUE_MAX_BYTES: true,
+  CC_NEAR_CACHE: true, CC_NEAR_CACHE_MAX_BYTES: true,
 };
 const names = (object: object): string[] => Object.keys(object).sort();
 
