@@ -390,7 +390,5 @@ impl Engine {
 unsafe extern "C" fn on_poll(handle: *mut uv::Handle, status: c_int, _events: c_int) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    if !engine.is_dead() {
-        engine.polled(status);
-    }
+    engine.guarded(|engine| engine.polled(status));
 }

@@ -8,8 +8,10 @@
 //! closed yet. The engine refers to JavaScript's hooks weakly while it is idle, so that a module that nobody can reach
 //! any more (jest evaluates modules anew for each test file) is collected, and its connection closed with it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -394,6 +396,24 @@ impl Engine {
         }
     }
 
+    /// Runs a callback of the event loop. A panic must not unwind into libuv, nor end a process that others depend on: what
+    /// waits is rejected, and the next call begins with a new connection.
+    pub(super) fn guarded(self: &Rc<Self>, body: impl FnOnce(&Rc<Self>)) {
+        if self.dead.get() {
+            return;
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(self))) {
+            let why = format!("backtest-kit-native has a bug: {}", panic_text(panic.as_ref()));
+            if let Ok(mut slot) = self.core.try_borrow_mut()
+                && let Some(core) = slot.as_mut()
+            {
+                self.attempt_failed(core, &why);
+                core.abandon(Code::Closed, &why);
+            }
+            self.finish_turn();
+        }
+    }
+
     /// Ends everything without a word to JavaScript.
     fn shut_down(&self) {
         if self.dead.replace(true) {
@@ -438,6 +458,12 @@ impl Engine {
     }
 }
 
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
 /// The engine of a callback.
 ///
 /// # Safety
@@ -472,7 +498,5 @@ unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *m
 unsafe extern "C" fn on_prepare(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    if !engine.is_dead() {
-        engine.before_sleep();
-    }
+    engine.guarded(Engine::before_sleep);
 }

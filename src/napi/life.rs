@@ -27,14 +27,14 @@ impl Core {
 impl Engine {
     /// The end of a tick: deadlines start, a connection is made if there is none, everything queued is written.
     pub(super) fn flush(self: &Rc<Self>) {
-        if self.is_dead() {
-            return;
-        }
         self.finish_turn();
     }
 
     /// What each turn ends with, whoever began it.
     pub(super) fn finish_turn(self: &Rc<Self>) {
+        if self.is_dead() {
+            return;
+        }
         {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
@@ -216,15 +216,11 @@ impl Engine {
 pub(super) unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    if !engine.is_dead() {
-        engine.alarm();
-    }
+    engine.guarded(Engine::alarm);
 }
 
 unsafe extern "C" fn on_idle(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    if !engine.is_dead() {
-        engine.answer();
-    }
+    engine.guarded(Engine::answer);
 }

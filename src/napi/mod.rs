@@ -10,6 +10,7 @@
 //! * [`connection`]: its socket: connecting, reading, writing.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
+//! * [`report`]: `stats()` and `health()`.
 //! * [`calls`]: the functions that JavaScript calls.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
 
@@ -20,6 +21,7 @@ mod hits;
 mod js;
 mod life;
 mod part;
+mod report;
 mod settle;
 mod socket;
 mod uv;
