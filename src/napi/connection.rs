@@ -254,6 +254,7 @@ impl Engine {
                 outcomes.append(&mut core.later);
                 if !outcomes.is_empty() {
                     core.parked.push((batch, outcomes));
+                    self.answer_soon();
                 }
             }
         }

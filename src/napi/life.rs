@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// What is settled already is told in the loop's next turn.
-    fn answer_soon(&self) {
+    pub(super) fn answer_soon(&self) {
         if let Some(handles) = &*self.handles.borrow() {
             // SAFETY: the handles are open while they stand in `handles`.
             unsafe { handles.idle.start_idle(&self.uv, on_idle) };
