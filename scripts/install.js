@@ -16,6 +16,8 @@ function isCheckout() {
 if (!fs.existsSync(path.join(root, binaryName())) && !isCheckout()) {
   try {
     require("./build.js").build();
+    // What the build leaves behind is many times larger than the package.
+    fs.rmSync(path.join(root, "target"), { recursive: true, force: true });
   } catch (error) {
     console.error(`backtest-kit-native brings no binary for ${binaryName()} and could not build one.\n${error.message}`);
     process.exitCode = 1;
