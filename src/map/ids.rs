@@ -1,9 +1,20 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
-use crate::map::store::{Op, Outcome};
+use crate::map::store::Op;
 use crate::near::{Near, Ticket, Value};
 use crate::redis::decode::Token;
 use crate::redis::{MILLI, Nanos};
+
+/// What the cache answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// This text.
+    Text(&'a [u8]),
+    /// There is no such key.
+    Absent,
+    /// Whether there is such a key.
+    Exists(bool),
+}
 
 /// A read that is under way.
 #[derive(Debug)]
@@ -94,38 +105,45 @@ impl Ids {
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
-    pub fn text(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Outcome> {
+    pub fn text(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
+        fn of<'a>(near: &'a Near, key: &[u8], now: Nanos) -> Option<Known<'a>> {
+            match near.known(key, now)? {
+                Value::Text(text) => Some(Known::Text(text)),
+                Value::Absent => Some(Known::Absent),
+                Value::Present => None,
+            }
+        }
         let near = self.near.as_mut()?;
-        let of = |key| match near.known(key, now) {
-            Some(Value::Text(text)) => Some(Outcome::Owned(text.clone())),
-            Some(Value::Absent) => Some(Outcome::Null),
-            Some(Value::Present) | None => None,
+        let key = match of(near, first, now)? {
+            Known::Absent if !second.is_empty() => second,
+            _ => first,
         };
-        let answer = match of(first)? {
-            Outcome::Null if !second.is_empty() => of(second)?,
-            answer => answer,
-        };
-        near.hit();
-        Some(answer)
+        if of(near, key, now).is_some() {
+            near.hit();
+        }
+        of(near, key, now)
     }
 
     /// What an EXISTS of both keys would answer, if that is known.
-    pub fn presence(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Outcome> {
+    pub fn presence(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_mut()?;
         let of = |key| near.known(key, now).map(|value| *value != Value::Absent);
         let there = of(first)? || (!second.is_empty() && of(second)?);
         near.hit();
-        Some(Outcome::Boolean(there))
+        Some(Known::Exists(there))
     }
 
     /// The id, if the key holds it by our own write and nothing has touched it since: it need not be written again.
-    pub fn unchanged(&mut self, key: &[u8], id: &[u8], now: Nanos) -> Option<Outcome> {
+    pub fn unchanged(&mut self, key: &[u8], id: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_mut()?;
         if !near.is_written(key, id, now) {
             return None;
         }
         near.skipped();
-        Some(Outcome::Owned(id.into()))
+        match near.known(key, now)? {
+            Value::Text(text) => Some(Known::Text(text)),
+            Value::Absent | Value::Present => None,
+        }
     }
 
     fn informed(&mut self) -> Option<&mut Near> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Values, resolve};
+use crate::map::ids::Known;
 use crate::redis::lane::News;
 
 /// A store whose server announces changes.
@@ -133,9 +134,9 @@ const KEY: &[u8] = b"signal_cache:x:s:B";
 
 fn known(store: &mut Store) -> Option<String> {
     match store.ids.text(KEY, b"", 1)? {
-        Outcome::Owned(text) => Some(String::from_utf8(text.into()).unwrap()),
-        Outcome::Null => Some("absent".to_owned()),
-        other => panic!("{other:?}"),
+        Known::Text(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
+        Known::Absent => Some("absent".to_owned()),
+        Known::Exists(_) => panic!("no text"),
     }
 }
 
@@ -242,7 +243,7 @@ fn existence_answers_has_and_not_get() {
     store.has_id(KEY).unwrap();
     sent(&mut store);
     answer(&mut store, ":1\r\n");
-    assert!(matches!(store.ids.presence(KEY, b"", 1), Some(Outcome::Boolean(true))));
+    assert_eq!(store.ids.presence(KEY, b"", 1), Some(Known::Exists(true)));
     assert_eq!(known(&mut store), None);
 }
 

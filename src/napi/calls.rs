@@ -17,9 +17,9 @@ use super::js::{Call, Env, Js, Pending, Value};
 use super::part::JsPart;
 use crate::config;
 use crate::error::{Code, Error};
-use crate::map::ids::Ids;
+use crate::map::ids::{Ids, Known};
 use crate::map::scan::Kind;
-use crate::map::store::{Demand, Outcome, Store};
+use crate::map::store::{Demand, Store};
 use crate::map::ttl;
 use crate::redis::Nanos;
 use crate::redis::lane::Batch;
@@ -116,11 +116,11 @@ impl Engine {
     fn unless_known(
         self: &Rc<Self>,
         key: &[u8],
-        ask: impl FnOnce(&mut Ids, Nanos) -> Option<Outcome>,
+        ask: impl for<'a> FnOnce(&'a mut Ids, Nanos) -> Option<Known<'a>>,
         push: impl FnOnce(&mut Store) -> crate::error::Result<()>,
     ) -> Answer {
-        match self.hit(key, ask) {
-            Hit::Now(answer) => return Ok(Some(self.value(&Batch::default(), answer)?)),
+        match self.hit(key, ask)? {
+            Hit::Now(answer) => return Ok(Some(answer)),
             Hit::Queued => {}
             Hit::Miss => self.queue(push)?,
         }

@@ -7,7 +7,8 @@
 use std::rc::Rc;
 
 use super::engine::{Core, Engine};
-use crate::map::ids::Ids;
+use super::js::{Js, Value};
+use crate::map::ids::{Ids, Known};
 use crate::map::store::Outcome;
 use crate::redis::{MILLI, Nanos};
 
@@ -17,7 +18,7 @@ const FAIR: Nanos = MILLI;
 /// Whether the near cache has answered.
 pub(super) enum Hit {
     /// This is the answer.
-    Now(Outcome),
+    Now(Value),
     /// The answer comes with the next turn of the loop; the call counts as queued.
     Queued,
     /// The server must be asked.
@@ -26,27 +27,41 @@ pub(super) enum Hit {
 
 impl Engine {
     /// Asks the near cache. `ask` says what it makes of what it knows of the key (and perhaps another) at a moment.
-    pub(super) fn hit(self: &Rc<Self>, key: &[u8], ask: impl FnOnce(&mut Ids, Nanos) -> Option<Outcome>) -> Hit {
+    pub(super) fn hit(
+        self: &Rc<Self>,
+        key: &[u8],
+        ask: impl for<'a> FnOnce(&'a mut Ids, Nanos) -> Option<Known<'a>>,
+    ) -> Js<Hit> {
         let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return Hit::Miss };
+        let Some(core) = slot.as_mut() else { return Ok(Hit::Miss) };
         let now = Self::wall();
         // Only what may be a hit is worth a look at the socket; what the look brings may take the answer away.
         if !core.store.ids.knows(key, now) {
-            return Hit::Miss;
+            return Ok(Hit::Miss);
         }
         self.look(core);
-        let Some(answer) = ask(&mut core.store.ids, now) else { return Hit::Miss };
         Self::keep_lease(core, now);
+        let Some(answer) = ask(&mut core.store.ids, now) else { return Ok(Hit::Miss) };
         let since = self.hits_since.get();
         if since == 0 {
             self.hits_since.set(now);
         }
         if since > 0 && now - since > FAIR {
+            let answer = match answer {
+                Known::Text(text) => Outcome::Owned(text.into()),
+                Known::Absent => Outcome::Null,
+                Known::Exists(there) => Outcome::Boolean(there),
+            };
             let call = core.store.reserve();
             core.later.push((call, answer));
-            return Hit::Queued;
+            return Ok(Hit::Queued);
         }
-        Hit::Now(answer)
+        // The borrow goes on, so that the text need not be copied: making a string or a constant runs no user code.
+        Ok(Hit::Now(match answer {
+            Known::Text(text) => self.env.text(text)?,
+            Known::Absent => self.env.null()?,
+            Known::Exists(there) => self.env.boolean(there)?,
+        }))
     }
 
     /// Hits prove nothing; a PING in good time keeps the lease from running out between them.

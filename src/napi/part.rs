@@ -4,6 +4,7 @@ use napi::sys::ValueType;
 
 use super::js::{Env, Value};
 use crate::error::{Code, Error, Result};
+use crate::redis::encode::push_number;
 use crate::services::context::{Part, Shape};
 
 /// An argument of a call, or a field of a row.
@@ -15,6 +16,18 @@ pub(super) struct JsPart {
 
 fn unreadable() -> Error {
     Error::new(Code::InvalidContext, "the value could not be read")
+}
+
+/// Timestamps are numbers, and asked for by the thousand: whole ones are written here, as `String()` writes them.
+fn push_whole(number: f64, out: &mut Vec<u8>) -> bool {
+    // Up to here every whole number is exact and has no exponent in its text.
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    if number.fract() != 0.0 || !(0.0..=MOST).contains(&number) {
+        return false;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within bounds")]
+    push_number(out, number as u64);
+    true
 }
 
 impl Part for JsPart {
@@ -39,7 +52,13 @@ impl Part for JsPart {
         if self.env.push_text(self.value, out).map_err(|_| unreadable())? {
             return Ok(());
         }
-        // A number, boolean or bigint: its text runs no user code.
+        if let Ok(ValueType::napi_number) = self.env.type_of(self.value)
+            && let Ok(number) = self.env.f64(self.value)
+            && push_whole(number, out)
+        {
+            return Ok(());
+        }
+        // A boolean, a bigint or a fraction: its text runs no user code.
         let text = self.env.to_text(self.value).map_err(|_| unreadable())?;
         self.env.push_text(text, out).map_err(|_| unreadable())?;
         Ok(())
