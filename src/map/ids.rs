@@ -105,28 +105,26 @@ impl Ids {
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
-    pub fn text(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
-        fn of<'a>(near: &'a Near, key: &[u8], now: Nanos) -> Option<Known<'a>> {
-            match near.known(key, now)? {
-                Value::Text(text) => Some(Known::Text(text)),
-                Value::Absent => Some(Known::Absent),
-                Value::Present => None,
-            }
-        }
-        let near = self.near.as_mut()?;
-        let key = match of(near, first, now)? {
-            Known::Absent if !second.is_empty() => second,
-            _ => first,
+    #[must_use]
+    pub fn text(&self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
+        let near = self.near.as_ref()?;
+        let of = |key| match near.known(key, now)? {
+            Value::Text(text) => Some(Known::Text(text)),
+            Value::Absent => Some(Known::Absent),
+            Value::Present => None,
         };
-        if of(near, key, now).is_some() {
-            near.hit();
-        }
-        of(near, key, now)
+        let answer = match of(first)? {
+            Known::Absent if !second.is_empty() => of(second)?,
+            answer => answer,
+        };
+        near.hit();
+        Some(answer)
     }
 
     /// What an EXISTS of both keys would answer, if that is known.
-    pub fn presence(&mut self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
-        let near = self.near.as_mut()?;
+    #[must_use]
+    pub fn presence(&self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
+        let near = self.near.as_ref()?;
         let of = |key| near.known(key, now).map(|value| *value != Value::Absent);
         let there = of(first)? || (!second.is_empty() && of(second)?);
         near.hit();
@@ -134,16 +132,12 @@ impl Ids {
     }
 
     /// The id, if the key holds it by our own write and nothing has touched it since: it need not be written again.
-    pub fn unchanged(&mut self, key: &[u8], id: &[u8], now: Nanos) -> Option<Known<'_>> {
-        let near = self.near.as_mut()?;
-        if !near.is_written(key, id, now) {
-            return None;
-        }
+    #[must_use]
+    pub fn unchanged(&self, key: &[u8], id: &[u8], now: Nanos) -> Option<Known<'_>> {
+        let near = self.near.as_ref()?;
+        let text = near.own_write(key, now).filter(|text| *text == id)?;
         near.skipped();
-        match near.known(key, now)? {
-            Value::Text(text) => Some(Known::Text(text)),
-            Value::Absent | Value::Present => None,
-        }
+        Some(Known::Text(text))
     }
 
     fn informed(&mut self) -> Option<&mut Near> {

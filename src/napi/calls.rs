@@ -116,7 +116,7 @@ impl Engine {
     fn unless_known(
         self: &Rc<Self>,
         key: &[u8],
-        ask: impl for<'a> FnOnce(&'a mut Ids, Nanos) -> Option<Known<'a>>,
+        ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
         push: impl FnOnce(&mut Store) -> crate::error::Result<()>,
     ) -> Answer {
         match self.hit(key, ask)? {

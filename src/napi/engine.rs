@@ -301,7 +301,7 @@ impl Engine {
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
-        let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(|near| *near.counters());
+        let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(crate::near::Near::counters);
         let (counters, connects) =
             slot.as_ref().map_or((Counters::default(), 0), |core| (*core.store.lane.counters(), core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));

@@ -30,7 +30,7 @@ impl Engine {
     pub(super) fn hit(
         self: &Rc<Self>,
         key: &[u8],
-        ask: impl for<'a> FnOnce(&'a mut Ids, Nanos) -> Option<Known<'a>>,
+        ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
     ) -> Js<Hit> {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return Ok(Hit::Miss) };
@@ -41,7 +41,7 @@ impl Engine {
         }
         self.look(core);
         Self::keep_lease(core, now);
-        let Some(answer) = ask(&mut core.store.ids, now) else { return Ok(Hit::Miss) };
+        let Some(answer) = ask(&core.store.ids, now) else { return Ok(Hit::Miss) };
         let since = self.hits_since.get();
         if since == 0 {
             self.hits_since.set(now);

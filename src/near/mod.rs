@@ -22,6 +22,7 @@ mod races;
 #[cfg(test)]
 mod simulation;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use quick_cache::unsync::Cache;
@@ -78,6 +79,9 @@ pub struct Near {
     /// When the command of the latest reply was written.
     proven: Nanos,
     counters: Counters,
+    /// Counted through a shared reference, so that an answer can be borrowed meanwhile.
+    hits: Cell<u64>,
+    skipped_writes: Cell<u64>,
 }
 
 impl Near {
@@ -92,18 +96,22 @@ impl Near {
             informed: false,
             proven: 0,
             counters: Counters::default(),
+            hits: Cell::new(0),
+            skipped_writes: Cell::new(0),
         }
     }
 
     /// Counters since the cache was made.
     #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        Counters { hits: self.hits.get(), skipped_writes: self.skipped_writes.get(), ..self.counters }
     }
 
     /// Takes over the counters of the cache before it.
-    pub const fn resume_counters(&mut self, counters: Counters) {
+    pub fn resume_counters(&mut self, counters: Counters) {
         self.counters = counters;
+        self.hits.set(counters.hits);
+        self.skipped_writes.set(counters.skipped_writes);
     }
 
     /// Entries, and the bytes that they take.
@@ -161,13 +169,13 @@ impl Near {
     }
 
     /// Counts a read that was answered from memory.
-    pub const fn hit(&mut self) {
-        self.counters.hits += 1;
+    pub fn hit(&self) {
+        self.hits.set(self.hits.get() + 1);
     }
 
     /// Counts a write that was not sent.
-    pub const fn skipped(&mut self) {
-        self.counters.skipped_writes += 1;
+    pub fn skipped(&self) {
+        self.skipped_writes.set(self.skipped_writes.get() + 1);
     }
 
     /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well: the key was
@@ -235,13 +243,14 @@ impl Near {
         self.entries.clear();
     }
 
-    /// Whether a write can be left out: we wrote that very value to the key, and nothing has touched it since. The socket
-    /// must have been read in this very call. A value that only a read brought does not count: then the key may expire.
+    /// What we ourselves wrote to a key, if nothing has touched it since: writing the same again can be left out. The
+    /// socket must have been read in this very call. What only a read brought does not count: that key may expire.
     #[must_use]
-    pub fn is_written(&self, key: &[u8], value: &[u8], now: Nanos) -> bool {
-        self.is_alive(now)
-            && matches!(self.entries.get(key),
-                Some(Entry::Known { value: Value::Text(text), own: true, .. }) if **text == *value)
+    pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
+        match self.entries.get(key)? {
+            Entry::Known { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
+            _ => None,
+        }
     }
 
     /// Everything that is known now, for tests: the simulation compares it with the server.

@@ -165,15 +165,15 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY);
     near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
-    assert!(!near.is_written(KEY, b"v", 1), "what a read brought does not count");
+    assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
-    assert!(near.is_written(KEY, b"v", 1));
-    assert!(!near.is_written(KEY, b"w", 1), "another value");
-    assert!(!near.is_written(KEY, b"v", LEASE), "the lease is over");
+    assert_eq!(near.own_write(KEY, 1), Some(b"v".as_slice()));
+    assert_ne!(near.own_write(KEY, 1), Some(b"w".as_slice()), "another value");
+    assert_ne!(near.own_write(KEY, LEASE), Some(b"v".as_slice()), "the lease is over");
     near.invalidated(KEY);
-    assert!(!near.is_written(KEY, b"v", 1), "somebody has touched it");
+    assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "somebody has touched it");
     let _ticket = near.writing(KEY);
-    assert!(!near.is_written(KEY, b"v", 1), "a write is under way");
+    assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "a write is under way");
 }
 
 #[test]
