@@ -5,14 +5,15 @@
 
 const CALLS = ["get", "has", "set", "setSignalId", "setTtl"];
 const AT_ONCE = [1, 10, 100, 1000];
+const NEAR = ["getSignalId", "hasCandleId", "sameId", "mixed", "cold"];
 const SCANS = ["keys", "toArray", "iterate", "values", "size", "clear"];
 
 /**
  * Peers work for `slice` ms a turn; all `rounds` take the main ones, every second round also takes the others.
  * `mainScans`: the others sit out the scans.
  */
-const FULL = { rounds: 7, slice: 60, warm: 40, scanRounds: 3, amongRounds: 2, own: 100_000, others: 1_000_000 };
-const QUICK = { rounds: 3, slice: 16, warm: 16, mainScans: true, scanRounds: 2, amongRounds: 1, own: 20_000, others: 60_000 };
+const FULL = { rounds: 7, slice: 50, nearSlice: 40, coldCalls: [1000, 15_000], warm: 40, scanRounds: 3, amongRounds: 2, own: 100_000, others: 1_000_000, entries: 100_000, invalidations: 1_000_000 };
+const QUICK = { rounds: 3, slice: 16, nearSlice: 16, coldCalls: [500, 5_000], warm: 16, mainScans: true, scanRounds: 2, amongRounds: 1, own: 20_000, others: 60_000, entries: 20_000, invalidations: 100_000 };
 
 /**
  * The states of the machine. `shared` repeats `hot` with client and server on one core, where a round trip is
@@ -53,12 +54,24 @@ function scanCases(wanted, among) {
   return SCANS.filter(wanted).map((op) => ({ name: among ? `${op} among` : op, kind: "scan", op, among }));
 }
 
+/** The near cache's cases. Those of keys that were never read go by number of calls, and only where they say something. */
+function nearCases({ coldCalls }) {
+  return NEAR.flatMap((op) =>
+    op === "cold"
+      ? [1, 100].map((atOnce, i) => ({ name: `near cold@${atOnce}`, kind: "near", op, atOnce, calls: coldCalls[i], peers: ["near", "ours", "ioredis"] }))
+      : [{ name: `near ${op}`, kind: "near", op, atOnce: 1 }],
+  );
+}
+
+const NEAR_TITLES = { getSignalId: "getSignalId, warm", hasCandleId: "hasCandleId, warm", sameId: "setSignalId, same id", mixed: "99 % reads, 1 % writes", cold: "first read" };
+
 /** The words for a case in a table or a chart. */
 function caseTitle({ op, atOnce, kind, shape }) {
+  if (kind === "near") return op === "cold" ? `${NEAR_TITLES.cold}, ${atOnce === 1 ? "one by one" : `${atOnce} at once`}` : NEAR_TITLES[op];
   const title = op === "setTtl" ? "set with TTL" : op;
   if (kind === "scan") return title;
   if (shape === "loops") return `${title}, ${atOnce} loops`;
   return atOnce === 1 ? `${title}, one by one` : `${title}, ${atOnce} at once`;
 }
 
-module.exports = { CALLS, AT_ONCE, SCANS, FULL, QUICK, REGIMES, planFor, callCases, scanCases, caseTitle };
+module.exports = { CALLS, AT_ONCE, NEAR, SCANS, FULL, QUICK, REGIMES, planFor, callCases, scanCases, nearCases, caseTitle };

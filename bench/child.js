@@ -3,7 +3,7 @@
 // The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
 // nothing until the bench asks: peers work in turns, never at the same time.
 
-const { PEERS } = require("./peers/index.js");
+const { PEERS, CACHING } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
 const { shapes } = require("./shapes.js");
 
@@ -11,7 +11,7 @@ let peer = null;
 
 const answers = {
   async open({ peer: id, server }) {
-    const { file, with: options } = PEERS.find((entry) => entry.id === id);
+    const { file, with: options } = [...PEERS, ...CACHING].find((entry) => entry.id === id);
     peer = await require(`./peers/${file}`).open(server, options);
     return { version: peer.version };
   },
@@ -47,6 +47,42 @@ const answers = {
     const us = Number(process.hrtime.bigint() - start) / 1000;
     const used = process.cpuUsage(cpu);
     return { items, us, cpu: used.user + used.system };
+  },
+
+  /** The near cache's cases: calls for about `ms`, or just so many. */
+  async near({ op, atOnce, ms, calls: wanted }) {
+    const call = peer.near.ops[op];
+    const run = wanted ? shapes.counted : shapes[atOnce === 1 ? "sequential" : "batches"];
+    await peer.near.warm(op);
+    global.gc({ type: "minor" });
+    if (!wanted) await run(call, atOnce, 2);
+    const cpu = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    const calls = await run(call, atOnce, wanted || ms);
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    const used = process.cpuUsage(cpu);
+    return { calls, us, cpu: used.user + used.system };
+  },
+
+  async nearFill() {
+    await peer.near.fill();
+    return {};
+  },
+
+  async nearCheck() {
+    await peer.near.check();
+    return {};
+  },
+
+  async readCold({ count }) {
+    await peer.near.readCold(count);
+    return {};
+  },
+
+  /** CPU so far in microseconds, and the cache's counters. */
+  state() {
+    const { user, system } = process.cpuUsage();
+    return { cpu: user + system, cache: peer.cache ? peer.cache() : null };
   },
 
   memory() {

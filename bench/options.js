@@ -3,19 +3,22 @@
 const { CALLS, SCANS, REGIMES, FULL } = require("./cases.js");
 const { PEERS, BASE } = require("./peers/index.js");
 
+const KNOWN = [...CALLS, ...SCANS, "near"];
+
 const HELP = `npm run bench -- [options]
 
-  --quick               a small run, under a minute; its result goes to bench/results/quick.*
-  --only get,set        only these operations: ${[...CALLS, ...SCANS].join(", ")}
+  --quick               a small run, about a minute and a half; its result goes to bench/results/quick.*
+  --only get,set        only these operations: ${KNOWN.join(", ")} (near: the near cache's cases)
   --regime quiet|hot|shared, or both (quiet and hot); otherwise all three
   --peers ours,ioredis  only these: ${PEERS.map((peer) => peer.id).join(", ")} (${BASE} always takes part)
   --rounds N            rounds of calls (full: ${FULL.rounds})
   --json file           also write the result there
+  --readme              write the figures of the full run into README.md (also: node bench/readme.js)
   --no-build            take the addon as it is
 `;
 
 function parse(argv) {
-  const options = { quick: false, only: null, regimes: Object.keys(REGIMES), peers: null, rounds: 0, json: "", build: true, help: false };
+  const options = { quick: false, only: null, regimes: Object.keys(REGIMES), peers: null, rounds: 0, json: "", build: true, readme: false, help: false };
   const words = argv.flatMap((word) => (/^--\w+=/.test(word) ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] : [word]));
   const value = (name) => {
     const word = words.shift();
@@ -25,9 +28,10 @@ function parse(argv) {
   while (words.length > 0) {
     const word = words.shift();
     if (word === "--quick") options.quick = true;
+    else if (word === "--readme") options.readme = true;
     else if (word === "--no-build") options.build = false;
     else if (word === "--help" || word === "-h") options.help = true;
-    else if (word === "--only") options.only = list(value(word), [...CALLS, ...SCANS], word);
+    else if (word === "--only") options.only = list(value(word), KNOWN, word);
     else if (word === "--peers") options.peers = list(value(word), PEERS.map((peer) => peer.id), word);
     else if (word === "--json") options.json = value(word);
     else if (word === "--rounds") options.rounds = positive(value(word), word);

@@ -14,6 +14,8 @@ const { FULL, QUICK, REGIMES, planFor, callCases, scanCases } = require("./cases
 const { openPeers } = require("./driver.js");
 const { verify } = require("./server.js");
 const { Results, measureCalls, measureScans } = require("./rounds.js");
+const { measureNear } = require("./near.js");
+const { updateReadme } = require("./readme.js");
 const { heat } = require("./heat.js");
 const { findCores, place } = require("./placement.js");
 const { machineFacts, foreignWork } = require("./facts.js");
@@ -41,6 +43,7 @@ async function main() {
     result.seconds = Math.round((Date.now() - started) / 1000);
     printReport(result);
     write(result, options);
+    if (options.readme) updateReadme(result);
   } finally {
     progress.end();
     for (const peer of peers) await peer.close();
@@ -68,7 +71,8 @@ async function measure({ options, plan, server, peers, progress }) {
   const results = new Results();
   const memory = {};
   const cores = findCores();
-  for (const regime of options.regimes) {
+  const foundation = !options.only || options.only.some((op) => op !== "near");
+  for (const regime of foundation ? options.regimes : []) {
     const rules = REGIMES[regime];
     busy.push(await foreignWork());
     place(cores, rules.placement, server.pid, peers.map((peer) => peer.process.pid));
@@ -87,6 +91,7 @@ async function measure({ options, plan, server, peers, progress }) {
     }
   }
 
+  const near = wanted("near") ? await measureNear({ server, peers, options, plan, cores, results, progress }) : { skipped: [], peers: [], costs: null };
   busy.push(await foreignWork());
   const result = {
     date: new Date().toISOString().slice(0, 10),
@@ -94,11 +99,12 @@ async function measure({ options, plan, server, peers, progress }) {
     machine: { ...(await machineFacts(server)), placed: cores !== null, foreignWork: Math.max(...busy) },
     plan,
     regimes: options.regimes,
-    peers: peers.map(({ id, title, version }) => ({ id, title, version })),
-    skipped: opened.skipped,
+    peers: [...peers, ...near.peers].map(({ id, title, version }) => ({ id, title, version })),
+    skipped: [...opened.skipped, ...near.skipped],
     failures: results.failures,
     cases: results.summary(),
     memory,
+    nearCosts: near.costs,
   };
   result.floors = checkFloors(result);
   return result;

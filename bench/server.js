@@ -51,6 +51,14 @@ async function fillOwn(server, own) {
   await inChunks(server, TOUCH, `${data.SCANNED}:key:`, own);
 }
 
+/** An empty server with keys that nobody has read. */
+async function fillCold(server, keys) {
+  await run(server, "FLUSHALL");
+  for (let from = 0; from < keys.length; from += CHUNK / 10) {
+    await run(server, "MSET", ...keys.slice(from, from + CHUNK / 10).flatMap((key) => [key, data.VALUE]));
+  }
+}
+
 function keyCount(server) {
   return run(server, "DBSIZE");
 }
@@ -75,4 +83,4 @@ async function verify(server, peer) {
   }
 }
 
-module.exports = { run, fillCalls, fillScans, fillOwn, keyCount, verify };
+module.exports = { run, fillCalls, fillScans, fillOwn, fillCold, keyCount, verify };

@@ -52,4 +52,18 @@ async function loops(call, atOnce, ms) {
   return calls;
 }
 
-module.exports = { shapes: { sequential, batches, loops } };
+/** So many calls, for what can be done only once. */
+async function counted(call, atOnce, calls) {
+  const batch = new Array(atOnce);
+  for (let made = 0; made < calls; made += atOnce) {
+    if (atOnce === 1) {
+      await call();
+      continue;
+    }
+    for (let i = 0; i < atOnce; i++) batch[i] = call();
+    await Promise.all(batch);
+  }
+  return calls;
+}
+
+module.exports = { shapes: { sequential, batches, loops, counted } };

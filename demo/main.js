@@ -8,6 +8,7 @@ const { close, health, setConfig, stats } = require("../index.js");
 const { Books } = require("./books.js");
 const { chapters } = require("./chapters.js");
 const { check, done, sign } = require("./checks.js");
+const { memory } = require("./memory.js");
 const { race } = require("./race.js");
 const { count, paint, print, rule } = require("./screen.js");
 const { coloured } = require("./trading.js");
@@ -22,7 +23,7 @@ async function play() {
     await opening(server);
     const stage = { server, books: new Books(), facts: {} };
     setConfig(server.env);
-    for (const chapter of [...chapters, race]) await chapter(stage);
+    for (const chapter of [...chapters, memory, race]) await chapter(stage);
     const { commands, errors } = stats().redis;
     check("Redis answered nothing with an error", errors, 0);
     await close();
@@ -53,6 +54,7 @@ function summary({ books, facts }, commands, seconds) {
     `${facts.keys} keys in Redis, each with the original's name and value`,
     `a price that was gone after ${facts.expired} s, as its map had promised`,
     `${facts.cleared[0]} orders cleared, ${facts.cleared[1]} of a neighbour left alone; ${facts.mistakes} told`,
+    `a known id in ${facts.near.micros} µs, ${facts.near.ratio} times as fast as asking Redis, and new ${facts.near.slowest.toFixed(1)} ms after a foreign change`,
     `against ioredis: ${facts.ratios.map(([what, ratio]) => `${ratio} ${what}`).join(", ")}`,
     `${count(commands)} commands over one connection`,
   ];

@@ -18,4 +18,10 @@ const plainKeys = keys.map((key) => `${PLAIN}:${key}`);
 const expiringKeys = keys.map((key) => `${EXPIRING}:${key}`);
 const signalKeys = rows.map((row) => `signal_cache:${row.exchangeName}:${row.strategyName}:${row.symbol}`);
 
-module.exports = { KEYS, VALUE, PLAIN, EXPIRING, SCANNED, TTL_SECONDS, keys, rows, plainKeys, expiringKeys, signalKeys };
+// The near cache's cases: ids under services' keys. Cold keys are read once and never again.
+const NEAR_KEYS = 10_000;
+const COLD_KEYS = 140_000;
+const EXCHANGE = "binance";
+const COLD_STRATEGY = "cold_strategy";
+
+module.exports = { NEAR_KEYS, COLD_KEYS, EXCHANGE, COLD_STRATEGY, KEYS, VALUE, PLAIN, EXPIRING, SCANNED, TTL_SECONDS, keys, rows, plainKeys, expiringKeys, signalKeys };

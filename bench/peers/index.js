@@ -3,6 +3,7 @@
 // Who takes part. `main` peers run in every round and over the large data sets; the others in every second round.
 
 const PEERS = [
+  // Without the near cache.
   { id: "ours", title: "ours", file: "ours.js", main: true },
   { id: "ioredis", title: "ioredis 5", file: "ioredis.js", main: true },
   // Auto-pipelining joins calls of one tick; a scan makes its calls one by one, so there it is plain ioredis.
@@ -15,7 +16,18 @@ const PEERS = [
   { id: "glide", title: "valkey-glide", file: "glide.js" },
 ];
 
+/**
+ * Only for the near cache's cases, beside those of PEERS that `nearPeers` names. Each has a server of its own: what other
+ * peers write would be announced to it and take time that is not its own.
+ */
+const CACHING = [
+  { id: "near", title: "near cache", file: "ours.js", with: { nearCache: "on" } },
+  { id: "noderediscache", title: "node-redis, its cache", file: "node-redis.js", with: { RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: "LRU" } } },
+];
+
+const NEAR_PEERS = ["ours", "ioredis", "original"];
+
 /** All ratios are against this one. */
 const BASE = "ioredis";
 
-module.exports = { PEERS, BASE };
+module.exports = { PEERS, CACHING, NEAR_PEERS, BASE };

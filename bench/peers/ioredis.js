@@ -3,6 +3,7 @@
 // ioredis: 5 plain, 5 with auto-pipelining, 5 with a larger COUNT in its scans, and 6.
 
 const { bareOps, bareScans } = require("./bare.js");
+const { bareNear } = require("./near.js");
 const { versionOf } = require("./version.js");
 
 async function connect(module, { host, port }, options = {}) {
@@ -28,6 +29,7 @@ async function open(server, { module = "ioredis", options, count } = {}) {
     version: versionOf(module),
     ops: bareOps(adapter),
     scans: bareScans(adapter, count),
+    near: bareNear(adapter),
     close: () => client.quit(),
   };
 }

@@ -1,13 +1,14 @@
 "use strict";
 
-// node-redis ("redis" on npm), bare.
+// node-redis ("redis" on npm), bare; for the near cache's cases also with the client-side cache that it brings.
 
 const { bareOps, bareScans } = require("./bare.js");
+const { bareNear } = require("./near.js");
 const { versionOf } = require("./version.js");
 
-async function open({ host, port }) {
+async function open({ host, port }, options = {}) {
   const { createClient } = require("redis");
-  const client = createClient({ socket: { host, port } });
+  const client = createClient({ socket: { host, port }, ...options });
   client.on("error", () => {});
   await client.connect();
   const adapter = {
@@ -26,6 +27,7 @@ async function open({ host, port }) {
     version: versionOf("redis"),
     ops: bareOps(adapter),
     scans: bareScans(adapter),
+    near: bareNear(adapter),
     close: () => client.close(),
   };
 }

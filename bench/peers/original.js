@@ -6,7 +6,7 @@
 
 const data = require("./data.js");
 const { connect } = require("./ioredis.js");
-const { mapOps, mapScans } = require("./maps.js");
+const { mapOps, mapScans, mapNear } = require("./maps.js");
 const { versionOf } = require("./version.js");
 
 const BATCH_SIZE = 100;
@@ -141,6 +141,25 @@ class OriginalSignalCache extends OriginalMap {
     await super.set(`${exchangeName}:${strategyName}:${symbol}`, row.id);
     return row.id;
   }
+
+  async getSignalId(symbol, strategyName, exchangeName) {
+    this.loggerService.log("signalCacheService getSignalId", { symbol, strategyName, exchangeName });
+    return await super.get(`${exchangeName}:${strategyName}:${symbol}`);
+  }
+}
+
+class OriginalCandleCache extends OriginalMap {
+  async setCandleId(row) {
+    const { symbol, interval, exchangeName, timestamp } = row;
+    this.loggerService.log("candleCacheService setCandleId", { symbol, interval, exchangeName, timestamp });
+    await super.set(`${exchangeName}:${symbol}:${interval}:${timestamp}`, row.id);
+    return row.id;
+  }
+
+  async hasCandleId(symbol, interval, exchangeName, timestamp) {
+    this.loggerService.log("candleCacheService getCandleId", { symbol, interval, exchangeName, timestamp });
+    return await this.has(`${exchangeName}:${symbol}:${interval}:${timestamp}`);
+  }
 }
 
 async function open(server) {
@@ -152,10 +171,12 @@ async function open(server) {
     scanned: new OriginalMap(redis, logger, data.SCANNED, -1),
     signal: new OriginalSignalCache(redis, logger, "signal_cache", -1),
   };
+  const candle = new OriginalCandleCache(redis, logger, "candle_cache", -1);
   return {
     version: versionOf("ioredis"),
     ops: mapOps(maps),
     scans: mapScans(maps),
+    near: mapNear(maps.signal, candle),
     close: () => redis.quit(),
   };
 }

@@ -4,12 +4,12 @@
 
 const path = require("node:path");
 const data = require("./data.js");
-const { mapOps, mapScans } = require("./maps.js");
+const { mapOps, mapScans, mapNear } = require("./maps.js");
 
-async function open() {
+async function open(_server, { nearCache = "off" } = {}) {
   const lib = require(path.resolve(__dirname, "..", ".."));
-  // The near cache would answer reads without asking the server, which is no comparison of clients.
-  if ("CC_NEAR_CACHE" in lib.getConfig()) lib.setConfig({ CC_NEAR_CACHE: "off" });
+  // The near cache answers reads without asking the server, which is no comparison of clients: it has cases of its own.
+  lib.setConfig({ CC_NEAR_CACHE: nearCache });
   const { BaseMap, ioc } = lib;
   const maps = {
     plain: new BaseMap(data.PLAIN, -1),
@@ -22,6 +22,8 @@ async function open() {
     version: require("../../package.json").version,
     ops: mapOps(maps),
     scans: mapScans(maps),
+    near: mapNear(ioc.signalCacheService, ioc.candleCacheService),
+    cache: () => lib.stats().nearCache,
     close: () => lib.close(),
   };
 }

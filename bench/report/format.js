@@ -32,8 +32,8 @@ function mebibytes(bytes) {
 
 const middle = (list) => (list ? median(list.filter(Number.isFinite)) : null);
 
-/** One row per case: the base's time, ours, the ratio of each peer, and the CPU of both. */
-function rows(result, regime, select) {
+/** One row per case: the base's time, that of the group's peer of ours, the ratio of each peer, and the CPU of both. */
+function rows(result, regime, { select, mine = "ours" }) {
   return result.cases.filter((entry) => entry.regime === regime && select(entry)).map((entry) => {
     const { peers } = entry;
     const base = peers[BASE];
@@ -42,15 +42,16 @@ function rows(result, regime, select) {
       name: entry.name,
       title: caseTitle(entry),
       base: base ? middle(base.us) : null,
-      ours: peers.ours ? middle(peers.ours.us) : null,
+      ours: peers[mine] ? middle(peers[mine].us) : null,
+      mine: entry.ratios[mine],
       ratios: entry.ratios,
       cpuBase: cpu(BASE),
-      cpuOurs: cpu("ours"),
+      cpuOurs: cpu(mine),
     };
   });
 }
 
-/** The three groups that every report shows, with the size of the data in the title. */
+/** The groups that every report shows, with the size of the data in the title. */
 function groups({ plan }) {
   const own = plan.own.toLocaleString("en");
   const others = plan.others.toLocaleString("en");
@@ -58,6 +59,7 @@ function groups({ plan }) {
     { title: "Calls", note: "time per call", select: (entry) => entry.kind === "call" },
     { title: `Over ${own} keys, alone on the server`, note: "time of the whole operation", select: (entry) => entry.kind === "scan" && !entry.among },
     { title: `Over ${own} keys among ${others} others`, note: "time of the whole operation", select: (entry) => entry.kind === "scan" && entry.among },
+    { title: "Near cache", note: "time per call, one after the other where nothing else is said", select: (entry) => entry.kind === "near", mine: "near", titles: { near: "near cache", ours: "cache off" } },
   ];
 }
 
@@ -69,4 +71,15 @@ function machineLine({ machine }) {
   return `${machine.cpu}, ${machine.cores} cores${kind}, ${machine.memoryGiB} GiB · ${machine.system} · Node ${machine.node} · Redis ${machine.redis}${placed}${busy}`;
 }
 
-module.exports = { time, ratio, percent, mebibytes, rows, groups, machineLine };
+/** What the near cache costs, in words. */
+function costLines({ nearCosts }) {
+  if (!nearCosts) return [];
+  const { memory, invalidations } = nearCosts;
+  const number = (value) => Math.round(value).toLocaleString("en");
+  return [
+    `${number(memory.entries)} entries with keys of ${memory.keyBytes} bytes and ids of 24: ${number(memory.bytesPerEntry)} bytes each by stats(), ${number(memory.rssPerEntry)} bytes each of the process's memory`,
+    `${number(invalidations.count)} foreign writes, ${number(invalidations.ofEntries)} of them to remembered keys: ${time(invalidations.cpuPerInvalidation)} of the client's CPU each, ${number(invalidations.perSecond)} a second`,
+  ];
+}
+
+module.exports = { time, ratio, percent, mebibytes, rows, groups, machineLine, costLines };

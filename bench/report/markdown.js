@@ -4,7 +4,7 @@
 
 const { REGIMES } = require("../cases.js");
 const { formatFloor } = require("../floors.js");
-const { mebibytes, rows, groups, machineLine } = require("./format.js");
+const { mebibytes, rows, groups, machineLine, costLines } = require("./format.js");
 const { columns, header, cells } = require("./table.js");
 
 function markdown(result, picture) {
@@ -24,10 +24,10 @@ function markdown(result, picture) {
   for (const regime of result.regimes) {
     out.push(`## ${REGIMES[regime].title}`, "");
     for (const group of groups(result)) {
-      const shown = rows(result, regime, group.select);
+      const shown = rows(result, regime, group);
       if (shown.length === 0) continue;
       out.push(`### ${group.title}: ${group.note}`, "");
-      out.push(...table(header(shown, result.peers), shown.map((row) => cells(row, columns(shown, result.peers)))), "");
+      out.push(...table(header(shown, result.peers, group), shown.map((row) => cells(row, columns(shown, result.peers, group)))), "");
     }
   }
   const remembered = result.peers.filter(({ id }) => result.memory[id]);
@@ -36,6 +36,8 @@ function markdown(result, picture) {
     const line = ({ id, title }) => [title, ...["rssBeforeGc", "rss", "heapUsed", "external"].map((name) => mebibytes(result.memory[id][name]))];
     out.push(...table(["", "RSS", "RSS after gc", "heap after gc", "external"], remembered.map(line)), "");
   }
+  const costs = costLines(result);
+  if (costs.length > 0) out.push("## What the near cache costs", "", ...costs.map((line) => `- ${line}`), "");
   if (result.failures.length > 0) {
     out.push("## Failed", "");
     for (const { regime, name, peer, reason } of result.failures) out.push(`- ${regime} ${name}, ${peer}: ${reason}`);

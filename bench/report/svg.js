@@ -21,6 +21,7 @@ const MARKS = {
   ioredis6: { color: "#7a5cc7", shape: "diamond", title: "ioredis" },
   noderedis: { color: "#8a8f98", shape: "circle" },
   glide: { color: "#4d7fd6", shape: "diamond" },
+  noderediscache: { color: "#8a8f98", shape: "ring" },
 };
 
 const HEADS = { quiet: "quiet machine", hot: "hot machine", shared: "hot, one core for both" };
@@ -35,7 +36,7 @@ const STYLE = `
   }`;
 
 function chart(result) {
-  const panels = result.regimes.map((regime) => ({ regime, groups: groups(result).map((group) => rows(result, regime, group.select)) }));
+  const panels = result.regimes.map((regime) => ({ regime, groups: groups(result).map((group) => rows(result, regime, group)) }));
   const base = result.peers.find(({ id }) => id === BASE);
   const lines = layout(result, panels);
   const scale = makeScale(panels);
@@ -75,9 +76,10 @@ function layout(result, panels) {
 function makeScale(panels) {
   const all = panels.flatMap((panel) => panel.groups.flat()).flatMap((row) => Object.values(row.ratios).filter(Boolean).map((entry) => entry.median));
   const low = Math.min(0.5, ...all.map((value) => value * 0.95));
-  const high = Math.max(2.2, ...all.map((value) => value * 1.6));
+  const high = Math.max(2.2, ...all.map((value) => value * 2.8));
   const span = Math.log2(high) - Math.log2(low);
-  const ticks = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32].filter((tick) => tick >= low && tick <= high);
+  // Few enough that their words do not touch.
+  const ticks = (high > 64 ? [0.25, 1, 4, 16, 64, 256] : [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64]).filter((tick) => tick >= low && tick <= high);
   return { ticks, at: (value) => ((Math.log2(value) - Math.log2(low)) / span) * (PANEL - SIDE) };
 }
 
@@ -100,7 +102,7 @@ function drawPanel(panel, x, lines, scale, bottom) {
 
 function drawRow(row, x, y, scale) {
   const out = [];
-  const ours = row.ratios.ours && row.ratios.ours.median;
+  const ours = row.mine && row.mine.median;
   if (ours) {
     const [from, to] = [scale.at(Math.min(1, ours)), scale.at(Math.max(1, ours))];
     out.push(`<rect class="${ours >= 1 ? "win" : "lose"}" x="${round(x + from)}" y="${y + 3}" width="${round(Math.max(1, to - from))}" height="10" rx="1.5"/>`);
@@ -108,7 +110,7 @@ function drawRow(row, x, y, scale) {
   for (const [id, mark] of Object.entries(MARKS)) {
     if (row.ratios[id]) out.push(drawMark(mark, x + scale.at(row.ratios[id].median), y + 8));
   }
-  if (ours) out.push(text(x + labelAt(row, ours, scale), y + 12, "text", `${ours.toFixed(1)}×`));
+  if (ours) out.push(text(x + labelAt(row, ours, scale), y + 12, "text", `${ours.toFixed(ours < 100 ? 1 : 0)}×`));
   out.push(text(x + PANEL, y + 12, "soft small end", time(row.base)));
   return out;
 }

@@ -5,7 +5,7 @@
 const { BASE } = require("../peers/index.js");
 const { REGIMES } = require("../cases.js");
 const { formatFloor } = require("../floors.js");
-const { time, ratio, percent, mebibytes, rows, groups, machineLine } = require("./format.js");
+const { time, ratio, percent, mebibytes, rows, groups, machineLine, costLines } = require("./format.js");
 
 function printReport(result) {
   const { peers } = result;
@@ -16,25 +16,27 @@ function printReport(result) {
 
   for (const regime of result.regimes) {
     for (const group of groups(result)) {
-      const shown = rows(result, regime, group.select);
+      const shown = rows(result, regime, group);
       if (shown.length === 0) continue;
       console.log(`\n${REGIMES[regime].title} · ${group.title} · ${group.note}`);
-      printTable(header(shown, peers), shown.map((row) => cells(row, columns(shown, peers))));
+      printTable(header(shown, peers, group), shown.map((row) => cells(row, columns(shown, peers, group))));
     }
   }
   printMemory(result);
+  for (const line of costLines(result)) console.log(`\n${line}`);
   for (const { regime, name, peer, reason } of result.failures) console.log(`failed: ${regime} ${name}, ${peer}: ${reason}`);
   console.log("\nFloors");
   for (const verdict of result.floors) console.log(formatFloor(verdict));
 }
 
 /** The peers with a figure in at least one row; the base is a column of its own. */
-function columns(shown, peers) {
-  return peers.filter(({ id }) => id !== BASE && shown.some((row) => row.ratios[id]));
+function columns(shown, peers, { mine = "ours", titles = {} } = {}) {
+  const found = peers.filter(({ id }) => id !== BASE && shown.some((row) => row.ratios[id])).map(({ id, title }) => ({ id, title: titles[id] || title }));
+  return [...found.filter(({ id }) => id === mine), ...found.filter(({ id }) => id !== mine)];
 }
 
-function header(shown, peers) {
-  return ["", "ioredis 5", "ours", ...columns(shown, peers).map(({ title }) => `${title} ×`), "CPU ioredis", "CPU ours"];
+function header(shown, peers, group) {
+  return ["", "ioredis 5", (group.titles && group.titles[group.mine]) || "ours", ...columns(shown, peers, group).map(({ title }) => `${title} ×`), "CPU ioredis", "CPU ours"];
 }
 
 function cells(row, shown) {
