@@ -1,7 +1,7 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
 use crate::map::store::Op;
-use crate::near::{Near, Ticket, Value};
+use crate::near::{Near, Ticket, Trace, Value};
 use crate::redis::decode::Token;
 use crate::redis::{MILLI, Nanos};
 
@@ -98,10 +98,10 @@ impl Ids {
         }
     }
 
-    /// Whether anything is known of a key: only then is a closer look worth its price.
-    #[must_use]
-    pub fn knows(&self, key: &[u8], now: Nanos) -> bool {
-        self.near.as_ref().is_some_and(|near| near.known(key, now).is_some())
+    /// Whether anything is known of a key (only then is a closer look worth its price), or what there is of it.
+    pub fn knows(&self, key: &[u8], now: Nanos) -> Result<(), Trace> {
+        let Some(near) = &self.near else { return Err(Trace::default()) };
+        near.look_up(key, now).map(drop)
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
@@ -144,11 +144,11 @@ impl Ids {
         self.near.as_mut().filter(|near| near.is_informed())
     }
 
-    /// A read is about to be queued.
-    pub fn reading(&mut self, key: &[u8]) -> Read {
+    /// A read is about to be queued, of a key of which there is so much.
+    pub fn reading(&mut self, key: &[u8], trace: Trace) -> Read {
         match self.informed() {
             Some(near) => {
-                let (ticket, expiry) = near.reading(key);
+                let (ticket, expiry) = near.reading(key, trace);
                 Read { ticket: Some(ticket), expiry }
             }
             None => Read { ticket: None, expiry: false },

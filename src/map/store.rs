@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::map::ids::{Ids, Read};
 use crate::map::pattern::all_under;
 use crate::map::scan::{Answer, Command, Kind, Page, Scan, Step};
-use crate::near::Ticket;
+use crate::near::{Ticket, Trace};
 use crate::redis::decode::Token;
 use crate::redis::encode::{push_command, push_head, push_number, push_word};
 use crate::redis::lane::{Batch, Item, Lane};
@@ -167,8 +167,8 @@ impl Store {
     }
 
     /// `GET key` of an id.
-    pub fn get_id(&mut self, key: &[u8]) -> Result<()> {
-        let read = self.ids.reading(key);
+    pub fn get_id(&mut self, key: &[u8], trace: Trace) -> Result<()> {
+        let read = self.ids.reading(key, trace);
         let expiry = read.asks_expiry();
         self.call(
             |call| Op::GetId(call, read),
@@ -185,8 +185,8 @@ impl Store {
     }
 
     /// `EXISTS key` of an id.
-    pub fn has_id(&mut self, key: &[u8]) -> Result<()> {
-        let read = self.ids.reading(key).without_expiry();
+    pub fn has_id(&mut self, key: &[u8], trace: Trace) -> Result<()> {
+        let read = self.ids.reading(key, trace).without_expiry();
         self.call(
             |call| Op::HasId(call, read),
             |out| {

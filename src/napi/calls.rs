@@ -21,6 +21,7 @@ use crate::map::ids::{Ids, Known};
 use crate::map::scan::Kind;
 use crate::map::store::{Demand, Store};
 use crate::map::ttl;
+use crate::near::Trace;
 use crate::redis::Nanos;
 use crate::redis::lane::Batch;
 use crate::services::context::{self, Matched, Shape, Verb};
@@ -117,12 +118,12 @@ impl Engine {
         self: &Rc<Self>,
         key: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
-        push: impl FnOnce(&mut Store) -> crate::error::Result<()>,
+        push: impl FnOnce(&mut Store, Trace) -> crate::error::Result<()>,
     ) -> Answer {
         match self.hit(key, ask)? {
             Hit::Now(answer) => return Ok(Some(answer)),
             Hit::Queued => {}
-            Hit::Miss => self.queue(push)?,
+            Hit::Miss(trace) => self.queue(|store| push(store, trace))?,
         }
         Ok(None)
     }
@@ -273,8 +274,8 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.unless_known(first, |ids, now| ids.text(first, second, now), |store| match matched.second_end {
-                None => store.get_id(first),
+            engine.unless_known(first, |ids, now| ids.text(first, second, now), |store, trace| match matched.second_end {
+                None => store.get_id(first, trace),
                 Some(_) => store.get_first(first, second),
             })
         })
@@ -285,8 +286,8 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.unless_known(first, |ids, now| ids.presence(first, second, now), |store| match matched.second_end {
-                None => store.has_id(first),
+            engine.unless_known(first, |ids, now| ids.presence(first, second, now), |store, trace| match matched.second_end {
+                None => store.has_id(first, trace),
                 Some(_) => store.has_any(first, second),
             })
         })
@@ -327,7 +328,7 @@ functions! {
             }
             check_length(bytes.len() - end)?;
             let (key, id) = bytes.split_at(end);
-            engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store| store.set_id(key, id))
+            engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store, _| store.set_id(key, id))
         })
     }
 

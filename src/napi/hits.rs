@@ -10,6 +10,7 @@ use super::engine::{Core, Engine};
 use super::js::{Js, Value};
 use crate::map::ids::{Ids, Known};
 use crate::map::store::Outcome;
+use crate::near::Trace;
 use crate::redis::{MILLI, Nanos};
 
 /// How long hits may be answered at once without a turn of the loop.
@@ -21,8 +22,8 @@ pub(super) enum Hit {
     Now(Value),
     /// The answer comes with the next turn of the loop; the call counts as queued.
     Queued,
-    /// The server must be asked.
-    Miss,
+    /// The server must be asked; so much is there of the key.
+    Miss(Trace),
 }
 
 impl Engine {
@@ -33,15 +34,17 @@ impl Engine {
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
     ) -> Js<Hit> {
         let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return Ok(Hit::Miss) };
+        let Some(core) = slot.as_mut() else { return Ok(Hit::Miss(Trace::default())) };
         let now = Self::wall();
         // Only what may be a hit is worth a look at the socket; what the look brings may take the answer away.
-        if !core.store.ids.knows(key, now) {
-            return Ok(Hit::Miss);
+        if let Err(trace) = core.store.ids.knows(key, now) {
+            return Ok(Hit::Miss(trace));
         }
         self.look(core);
         Self::keep_lease(core, now);
-        let Some(answer) = ask(&core.store.ids, now) else { return Ok(Hit::Miss) };
+        let Some(answer) = ask(&core.store.ids, now) else {
+            return Ok(Hit::Miss(core.store.ids.knows(key, now).err().unwrap_or_default()));
+        };
         let since = self.hits_since.get();
         if since == 0 {
             self.hits_since.set(now);

@@ -4,10 +4,10 @@
 //! NOLOOP`), in the same stream as the replies. From that, these rules make a cache that is never wrong for longer than
 //! the lease:
 //!
-//! 1. A read takes a *ticket* before its command is queued; its reply fills the entry only if that ticket still stands.
-//!    An invalidation takes entries in any state away, tickets included.
-//! 2. A write of our own, by whatever object, takes the key's entry away when it is queued (NOLOOP: nobody will tell
-//!    us). The reply to a SET without expiry stores what was written, if nothing else has touched the key since.
+//! 1. A read takes a *ticket* before its command is queued; its reply fills the entry only if nothing has *touched* the key
+//!    since. An invalidation touches its key.
+//! 2. A write of our own, by whatever object, touches the key when it is queued (NOLOOP: nobody will tell us). The reply to
+//!    a SET without expiry stores what was written, if nothing else has touched the key since.
 //! 3. A lost connection, or an invalidation of everything, takes everything away.
 //! 4. The cache answers only within the *lease*: while the server has proven, less than [`LEASE`] ago, that it had told
 //!    us everything. The proof is a reply, and it counts from the moment when its command was written, not when the reply
@@ -23,21 +23,37 @@ mod races;
 mod simulation;
 
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 
 use quick_cache::unsync::Cache;
 
 use crate::redis::{MILLI, Nanos};
-use entry::{Entry, Weight};
+use entry::{Known, Weight};
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
 pub const LEASE: Nanos = 2_000 * MILLI;
 
-/// Stands for one read or write that is under way; a later one of the same key makes it void.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Stands for one read or write that is under way. It is void once something has touched the key.
+#[derive(Debug)]
 pub struct Ticket {
-    key: Rc<[u8]>,
-    number: u64,
+    key: Box<[u8]>,
+    /// The count of touches when it was made.
+    made: u64,
+    /// The key may hold an entry by the time of the reply, which must be looked at.
+    revisits: bool,
+    /// Counts tickets that are under way, however they end.
+    _outstanding: Rc<()>,
+}
+
+/// What the cache holds of a key, for a read that it cannot answer.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// There is an entry.
+    exists: bool,
+    /// It ended because the expiry of the key is not known: the read should ask for that as well.
+    brief: bool,
 }
 
 /// What is known of a key.
@@ -70,10 +86,21 @@ pub struct Counters {
     pub skipped_writes: u64,
 }
 
+/// The most touches that are remembered one by one while tickets are under way; beyond, all tickets are void.
+const MAX_TOUCHED: usize = 65_536;
+
 /// The cache of one connection.
 pub struct Near {
-    entries: Cache<Rc<[u8]>, Entry, Weight>,
-    next_ticket: u64,
+    entries: Cache<Box<[u8]>, Known, Weight>,
+    /// Counts touches: whatever takes an entry away, or would if there were one.
+    touches: u64,
+    /// When a key was last touched, by its hash (a collision voids a ticket in vain), while tickets are under way. First
+    /// reads of a key are the common case, and most things never are: so touches are noted, not reads.
+    touched: HashMap<u64, u64>,
+    /// Tickets made before this are void.
+    void_before: u64,
+    outstanding: Rc<()>,
+    hasher: RandomState,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
@@ -92,7 +119,11 @@ impl Near {
         let items = usize::try_from(max_bytes / 256).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
             entries: Cache::with_weighter(items, max_bytes, Weight),
-            next_ticket: 0,
+            touches: 0,
+            touched: HashMap::new(),
+            void_before: 0,
+            outstanding: Rc::new(()),
+            hasher: RandomState::new(),
             informed: false,
             proven: 0,
             counters: Counters::default(),
@@ -162,9 +193,15 @@ impl Near {
         if !self.is_alive(now) {
             return None;
         }
-        match self.entries.get(key)? {
-            Entry::Known { value, ends, .. } if now < *ends => Some(value),
-            _ => None,
+        self.entries.get(key).filter(|known| now < known.ends).map(|known| &known.value)
+    }
+
+    /// The same, and what there is if nothing may be told.
+    pub fn look_up(&self, key: &[u8], now: Nanos) -> Result<&Value, Trace> {
+        match self.entries.get(key) {
+            None => Err(Trace::default()),
+            Some(known) if now < known.ends && self.is_alive(now) => Ok(&known.value),
+            Some(known) => Err(Trace { exists: true, brief: known.brief }),
         }
     }
 
@@ -178,59 +215,94 @@ impl Near {
         self.skipped_writes.set(self.skipped_writes.get() + 1);
     }
 
-    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well: the key was
-    /// known, but its expiry was not.
-    pub fn reading(&mut self, key: &[u8]) -> (Ticket, bool) {
+    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well.
+    pub fn reading(&mut self, key: &[u8], trace: Trace) -> (Ticket, bool) {
         self.counters.misses += 1;
-        let ask_expiry = matches!(self.entries.peek(key), Some(Entry::Known { brief: true, .. }));
-        (self.ticket(key, Entry::Reading), ask_expiry)
+        // A write of ours that is under way will have filled the entry before this read is answered.
+        let revisits = trace.exists || self.is_outstanding();
+        (self.ticket(key, revisits), trace.brief)
     }
 
-    fn ticket(&mut self, key: &[u8], entry: impl FnOnce(u64) -> Entry) -> Ticket {
-        let ticket = Ticket { key: key.into(), number: self.next_ticket };
-        self.next_ticket += 1;
-        self.entries.insert(Rc::clone(&ticket.key), entry(ticket.number));
-        ticket
+    fn ticket(&self, key: &[u8], revisits: bool) -> Ticket {
+        Ticket { key: key.into(), made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
+    }
+
+    fn is_outstanding(&self) -> bool {
+        Rc::strong_count(&self.outstanding) > 1
+    }
+
+    /// Something has happened to a key: its entry goes, and the tickets that were made before are void.
+    fn touch(&mut self, key: &[u8]) {
+        self.entries.remove(key);
+        self.touches += 1;
+        if !self.is_outstanding() {
+            self.touched.clear();
+            return;
+        }
+        if self.touched.len() >= MAX_TOUCHED {
+            self.touched.clear();
+            self.void_before = self.touches;
+        }
+        self.touched.insert(self.hasher.hash_one(key), self.touches);
+    }
+
+    fn is_void(&self, ticket: &Ticket) -> bool {
+        if ticket.made < self.void_before {
+            return true;
+        }
+        if self.touched.is_empty() {
+            return false;
+        }
+        self.touched.get(&self.hasher.hash_one(&*ticket.key)).is_some_and(|&at| at > ticket.made)
     }
 
     /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
     pub fn filled(&mut self, ticket: Ticket, value: Value, written: Nanos, ends: Option<Nanos>) {
-        if !matches!(self.entries.peek(&ticket.key), Some(Entry::Reading(number)) if *number == ticket.number) {
+        if self.is_void(&ticket) {
             self.counters.dropped_fills += 1;
+            return;
+        }
+        // A read that only confirms what is known for longer brings nothing new.
+        if ticket.revisits
+            && let Some(known) = self.entries.peek(&*ticket.key)
+            && !known.brief
+            && (known.value == value || (value == Value::Present && known.value != Value::Absent))
+        {
             return;
         }
         // Absence has no expiry: whoever makes the key is announced.
         let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
         self.counters.fills += 1;
-        let known = Entry::Known { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+        let known = Known { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
         self.entries.insert(ticket.key, known);
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
     pub fn writing(&mut self, key: &[u8]) -> Ticket {
-        self.ticket(key, Entry::Writing)
+        self.touch(key);
+        self.ticket(key, false)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
     pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
-        if !matches!(self.entries.peek(&ticket.key), Some(Entry::Writing(number)) if *number == ticket.number) {
+        if self.is_void(&ticket) {
             self.counters.dropped_fills += 1;
             return;
         }
         self.counters.fills += 1;
         let value = Value::Text(value.into());
-        self.entries.insert(ticket.key, Entry::Known { value, own: true, ends: Nanos::MAX, brief: false });
+        self.entries.insert(ticket.key, Known { value, own: true, ends: Nanos::MAX, brief: false });
     }
 
     /// A write or deletion that nothing is stored of is about to be queued.
     pub fn forget(&mut self, key: &[u8]) {
-        self.entries.remove(key);
+        self.touch(key);
     }
 
     /// The server says that somebody else has changed a key.
     pub fn invalidated(&mut self, key: &[u8]) {
         self.counters.invalidations += 1;
-        self.entries.remove(key);
+        self.touch(key);
     }
 
     /// The server says that everything has changed.
@@ -241,6 +313,9 @@ impl Near {
     fn forget_all(&mut self) {
         self.counters.flushes += 1;
         self.entries.clear();
+        self.touched.clear();
+        self.touches += 1;
+        self.void_before = self.touches;
     }
 
     /// What we ourselves wrote to a key, if nothing has touched it since: writing the same again can be left out. The
@@ -248,7 +323,7 @@ impl Near {
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
         match self.entries.get(key)? {
-            Entry::Known { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
+            Known { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
             _ => None,
         }
     }
@@ -256,10 +331,10 @@ impl Near {
     /// Everything that is known now, for tests: the simulation compares it with the server.
     #[cfg(test)]
     fn all_known(&self, now: Nanos) -> Vec<(Vec<u8>, Value)> {
-        let known = |(key, entry): (&Rc<[u8]>, &Entry)| match entry {
-            Entry::Known { value, ends, .. } if now < *ends => Some((key.to_vec(), value.clone())),
-            _ => None,
-        };
-        if self.is_alive(now) { self.entries.iter().filter_map(known).collect() } else { Vec::new() }
+        if !self.is_alive(now) {
+            return Vec::new();
+        }
+        let known = self.entries.iter().filter(|(_, known)| now < known.ends);
+        known.map(|(key, known)| (key.to_vec(), known.value.clone())).collect()
     }
 }

@@ -23,7 +23,7 @@ fn write(near: &mut Near, value: &str) {
 #[test]
 fn an_invalidation_overtakes_the_reply_to_a_read() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.invalidated(KEY);
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -33,7 +33,7 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
 #[test]
 fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.informed(0);
     near.filled(ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -42,7 +42,7 @@ fn a_read_from_before_tracking_began_fills_nothing() {
 #[test]
 fn a_write_of_our_own_between_a_read_and_its_reply() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     let write = near.writing(KEY);
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -80,7 +80,7 @@ fn somebody_else_writes_between_our_write_and_its_reply() {
 #[test]
 fn a_deletion_or_clear_makes_earlier_reads_void() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.forget(KEY);
     near.filled(ticket, text("deleted"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -91,7 +91,7 @@ fn a_lost_connection_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other);
+    let (ticket, _) = near.reading(other, Trace::default());
     near.lost();
     assert_eq!(near.known(KEY, 1), None);
     near.informed(5);
@@ -105,7 +105,7 @@ fn an_invalidation_of_everything_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other);
+    let (ticket, _) = near.reading(other, Trace::default());
     near.invalidated_all();
     near.filled(ticket, text("flushed"), 0, None);
     assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
@@ -142,19 +142,20 @@ fn proofs_do_not_go_back() {
 #[test]
 fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let mut near = near();
-    let (ticket, expiry) = near.reading(KEY);
+    let (ticket, expiry) = near.reading(KEY, Trace::default());
     assert!(!expiry, "a key that is read once costs no second command");
     near.filled(ticket, text("v"), 10, None);
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
-    assert!(near.reading(KEY).1, "and is then read with its expiry");
+    let trace = near.look_up(KEY, LEASE + 10).unwrap_err();
+    assert!(near.reading(KEY, trace).1, "and is then read with its expiry");
 }
 
 #[test]
 fn an_entry_ends_with_its_key() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.filled(ticket, text("v"), 0, Some(500));
     assert!(near.known(KEY, 499).is_some());
     assert!(near.known(KEY, 500).is_none());
@@ -163,7 +164,7 @@ fn an_entry_ends_with_its_key() {
 #[test]
 fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
@@ -179,7 +180,7 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
 #[test]
 fn existence_is_not_a_value() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default());
     near.filled(ticket, Value::Present, 0, None);
     assert_eq!(near.known(KEY, 1), Some(&Value::Present));
 }

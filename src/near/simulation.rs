@@ -19,7 +19,7 @@ struct Cell {
     past: Vec<(Option<u64>, u64, Nanos)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Command {
     Get(usize, Option<Ticket>, bool),
     Exists(usize, Option<Ticket>),
@@ -170,12 +170,17 @@ impl World {
         Ok(())
     }
 
+    fn read_ticket(&mut self, key: usize) -> (Ticket, bool) {
+        let trace = self.near.look_up(KEYS[key], self.now).err().unwrap_or_default();
+        self.near.reading(KEYS[key], trace)
+    }
+
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Read(key) => match self.near.known(KEYS[key], self.now).cloned() {
                 Some(value) if value != Value::Present => self.check(key, &value)?,
                 _ => {
-                    let (ticket, expiry) = self.near.reading(KEYS[key]);
+                    let (ticket, expiry) = self.read_ticket(key);
                     self.queue.push_back(Command::Get(key, Some(ticket), expiry));
                 }
             },
@@ -183,7 +188,7 @@ impl World {
                 if let Some(value) = self.near.known(KEYS[key], self.now).cloned() {
                     self.check(key, &value)?;
                 } else {
-                    let (ticket, _) = self.near.reading(KEYS[key]);
+                    let (ticket, _) = self.read_ticket(key);
                     self.queue.push_back(Command::Exists(key, Some(ticket)));
                 }
             }
