@@ -70,7 +70,13 @@ const hooks = [
   makeError,
   (...values) => values,
   lookup,
-  (why) => void loggerService.warn(`backtest-kit-native works without its near cache: the server says ${why}`),
+  (why) => {
+    try {
+      loggerService.warn(`backtest-kit-native works without its near cache: the server says ${why}`);
+    } catch {
+      // Somebody has put something else in place of the logger; it must not disturb the connection.
+    }
+  },
 ];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;

@@ -15,7 +15,9 @@ const PATIENCE_MS = 15_000;
 const PAUSE_MS = 50;
 
 /** Reasons that waiting does not mend. */
-const FINAL = ["INVALID_CONFIG", "REDIS_AUTH"];
+const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED"];
+/** Replies of a server that cannot serve yet; any other reply, a forbidden PING too, is proof of life. */
+const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
 
 async function untilReady() {
   const end = now.call(performance) + PATIENCE_MS;
@@ -26,6 +28,9 @@ async function untilReady() {
       await enqueue();
       return;
     } catch (error) {
+      if (error.code === "REDIS_REPLY" && !NOT_YET.test(error.message)) {
+        return;
+      }
       if (FINAL.includes(error.code)) {
         throw error;
       }

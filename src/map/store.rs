@@ -198,8 +198,8 @@ impl Store {
 
     /// `PING`, to renew the lease.
     pub fn prove(&mut self) {
-        if self.ids.proof_sent() {
-            let _ = self.lane.push(Op::Proof, |out| push_command(out, &[b"PING"]));
+        if self.ids.proof_sent() && self.lane.push(Op::Proof, |out| push_command(out, &[b"PING"])).is_err() {
+            self.ids.proven();
         }
     }
 

@@ -10,7 +10,7 @@ use crate::redis::lane::News;
 fn tracking() -> Store {
     let config = resolve(&Values::new()).unwrap();
     let mut store = Store::new(&config, None);
-    store.lane.connected(&config, vec!["signal_cache:".to_owned()]);
+    store.lane.connected(&config, vec!["signal_cache:".to_owned()], None);
     sent(&mut store);
     answer(&mut store, "%0\r\n");
     assert!(sent(&mut store).starts_with("CLIENT TRACKING ON BCAST NOLOOP"));
@@ -22,7 +22,7 @@ fn tracking() -> Store {
 fn store() -> Store {
     let config = resolve(&Values::new()).unwrap();
     let mut store = Store::new(&config, None);
-    store.lane.connected(&config, Vec::new());
+    store.lane.connected(&config, Vec::new(), None);
     let hello = store.lane.unsent().len();
     store.lane.sent(hello, 0);
     assert!(answer(&mut store, "%0\r\n").is_empty());

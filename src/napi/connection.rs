@@ -17,6 +17,9 @@ use crate::redis::supervise::State;
 use crate::redis::{MILLI, Nanos};
 use crate::services::table::tracked_prefixes;
 
+/// What calls are told that `close()` could not finish.
+pub(super) const CLOSED: &str = "The connection was closed before an answer came";
+
 /// How long one turn may go on before the loop's other descriptors and timers have theirs.
 const TURN: Nanos = MILLI;
 
@@ -84,7 +87,8 @@ impl Engine {
             env.as_callback(self.async_context, || {
                 let args = [env.text(host.as_bytes())?, env.number(generation.into())?];
                 env.invoke(env.undefined()?, self.hook(Hook::Lookup)?, &args)
-            })
+            });
+            env.take_exception()
         });
     }
 
@@ -99,7 +103,8 @@ impl Engine {
         env.scoped(|| {
             env.as_callback(self.async_context, || {
                 env.invoke(env.undefined()?, self.hook(Hook::Notice)?, &[env.text(notice.as_bytes())?])
-            })
+            });
+            env.take_exception()
         });
     }
 
@@ -115,7 +120,7 @@ impl Engine {
             let Address::Tcp(_, port) = core.config.address else { return };
             let endpoint = |text: &String| text.parse().ok().map(|ip| Endpoint::Tcp(ip, port));
             core.connection.endpoints = addresses.iter().filter_map(endpoint).collect();
-            self.connect_next(core, failure);
+            self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
         }
         self.finish_turn();
     }
@@ -150,10 +155,12 @@ impl Engine {
         core.store.ids.lost();
         core.last_error = Some(why.to_owned());
         core.changed();
-        let now = self.now();
+        let now = self.uv.now();
         core.supervisor.failed(now);
-        if core.closing.is_some() {
-            core.abandon(Code::Closed, "The connection was closed before an answer came");
+        if let Some(closing) = core.closing {
+            let counters = core.store.lane.counters();
+            let settled = counters.commands - core.store.lane.waiting() as u64;
+            core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }
         if core.supervisor.due(now) {
             self.start_attempt(core);
@@ -247,15 +254,18 @@ impl Engine {
     pub(super) fn look(self: &Rc<Self>, core: &mut Core) {
         match Self::read_in(core) {
             Read::Nothing => {}
-            Read::Lost(why) => self.attempt_failed(core, &why),
+            Read::Lost(why) => {
+                self.attempt_failed(core, &why);
+                self.answer_soon();
+            }
             Read::Bytes => {
                 let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
                 self.decode(core, &mut batch, &mut outcomes);
                 outcomes.append(&mut core.later);
                 if !outcomes.is_empty() {
                     core.parked.push((batch, outcomes));
-                    self.answer_soon();
                 }
+                self.answer_soon();
             }
         }
     }
@@ -306,7 +316,11 @@ impl Engine {
     }
 
     fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+        let replies = core.store.lane.counters().replies;
         let news = core.store.lane.decode(batch);
+        if core.store.lane.counters().replies > replies {
+            core.supervisor.answered();
+        }
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
             && core.store.ids.ready(tracking.clone())
@@ -324,7 +338,7 @@ impl Engine {
             }
             News::Refused(words) => {
                 self.attempt_failed(core, &words);
-                core.abandon(Code::RedisAuth, &words);
+                core.abandon(u64::MAX, Code::RedisAuth, &words);
             }
             News::Broken(why) => self.attempt_failed(core, &why),
         }
@@ -344,7 +358,6 @@ impl Engine {
     /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
     pub(super) fn before_sleep(self: &Rc<Self>) {
         self.hits_since.set(0);
-        self.seen.set(self.now());
         let (unwritten, fresh) = match &*self.core.borrow() {
             Some(core) => (core.store.lane.unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies()),
             None => return,
@@ -370,7 +383,8 @@ impl Engine {
                         link.connected = true;
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
-                        core.store.lane.connected(&core.config, prefixes);
+                        let local = link.stream.local_address();
+                        core.store.lane.connected(&core.config, prefixes, local);
                     }
                     result => {
                         let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));

@@ -126,8 +126,6 @@ pub(super) struct Engine {
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
     pub(super) timer_due: Cell<Nanos>,
-    /// When the loop was last about to look at its descriptors, by the lane's clock.
-    pub(super) seen: Cell<Nanos>,
     /// When the near cache first answered since the loop last turned; 0: it has not.
     pub(super) hits_since: Cell<Nanos>,
     maps: RefCell<Vec<Option<Rc<Map>>>>,
@@ -148,10 +146,10 @@ impl Core {
         self.since = epoch_millis();
     }
 
-    /// Rejects everything that waits.
-    pub(super) fn abandon(&mut self, code: Code, why: &str) {
+    /// Rejects the first so many calls that wait. The connection must be down.
+    pub(super) fn abandon(&mut self, count: u64, code: Code, why: &str) {
         let mut tags = Vec::new();
-        self.store.lane.abandon(&mut tags);
+        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), &mut tags);
         for (op, command) in tags {
             let error = Error::new(code, format!("{why} ({command} on {})", self.config.address));
             self.store.fail(&op, error, &mut self.later);
@@ -206,7 +204,6 @@ impl Engine {
             cleanup: Cell::new(ptr::null_mut()),
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
-            seen: Cell::new(0),
             hits_since: Cell::new(0),
             maps: RefCell::new(Vec::new()),
             free_maps: RefCell::new(Vec::new()),
@@ -302,6 +299,7 @@ impl Engine {
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
         let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(crate::near::Near::counters);
+        let busy = slot.as_ref().is_some_and(|core| core.busy);
         let (counters, connects) =
             slot.as_ref().map_or((Counters::default(), 0), |core| (*core.store.lane.counters(), core.connects));
         let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
@@ -324,11 +322,10 @@ impl Engine {
             notice: None,
             connects,
             early: EARLY,
-            busy: false,
+            busy,
             config,
         });
         drop(slot);
-        self.seen.set(self.now());
         self.open_handles();
     }
 
@@ -408,7 +405,7 @@ impl Engine {
                 && let Some(core) = slot.as_mut()
             {
                 self.attempt_failed(core, &why);
-                core.abandon(Code::Closed, &why);
+                core.abandon(u64::MAX, Code::Closed, &why);
             }
             self.finish_turn();
         }

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
+use super::connection::CLOSED;
 use super::engine::{Closing, Core, EARLY, Engine, engine};
 use super::uv;
 use crate::error::{Code, Error};
 use crate::map::store::Outcome;
+use crate::redis::supervise::State;
 use crate::redis::{MILLI, Nanos};
 
 /// While calls wait, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
@@ -41,7 +43,7 @@ impl Engine {
             let now = self.now();
             core.store.lane.stamp(now);
             core.early = EARLY;
-            if core.store.lane.waiting() > 0 && core.supervisor.wanted(now) {
+            if core.store.lane.waiting() > 0 && core.supervisor.wanted(self.uv.now()) {
                 self.start_attempt(core);
             }
             Self::write_out(core);
@@ -91,7 +93,8 @@ impl Engine {
 
     /// The timer is due at the next deadline, the next attempt, or the next heartbeat.
     fn arm_timer(&self, core: &Core, now: Nanos) {
-        let mut due = core.supervisor.next();
+        // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up.
+        let mut due = core.supervisor.next().map(|at| at.saturating_sub(self.stalled.get()));
         if core.waits() {
             let heartbeat = now + HEARTBEAT;
             let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
@@ -118,23 +121,20 @@ impl Engine {
         let now = self.now();
         let late = now.saturating_sub(self.timer_due.replace(0));
         if late > PUNCTUAL {
-            // All the time since the loop was last seen, not only what the timer is late by: the shortest deadlines are
-            // shorter than the timer's period.
-            self.stalled.set(self.stalled.get() + late.max(now - self.seen.get().min(now)));
+            self.stalled.set(self.stalled.get() + late);
         }
         // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
         let drained = self.turn();
         {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
-            let now = self.now();
-            if core.supervisor.overdue(now) {
+            if core.supervisor.overdue(self.uv.now()) {
                 self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
             }
             if drained {
-                Self::expire(core, now);
+                Self::expire(core, self.now());
             }
-            if core.supervisor.due(now) {
+            if core.supervisor.due(self.uv.now()) {
                 self.start_attempt(core);
             }
         }
@@ -170,10 +170,10 @@ impl Engine {
     pub(super) fn close(self: &Rc<Self>) -> bool {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return true };
-        if core.supervisor.attempts() > 0 {
+        if core.supervisor.attempts() > 0 && core.supervisor.state() != State::Ready {
             // Nobody can say whether the server comes back: what waits for it is not finished.
             self.disconnect(core);
-            core.abandon(Code::Closed, "The connection was closed before an answer came");
+            core.abandon(u64::MAX, Code::Closed, CLOSED);
         }
         let idle = !core.waits();
         if idle {
@@ -183,8 +183,8 @@ impl Engine {
             let mark = core.store.lane.counters().commands;
             core.closing = Some(Closing { call: core.store.reserve(), mark });
         }
-        drop(slot);
-        self.finish_turn();
+        // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
+        self.set_busy(core);
         idle
     }
 
@@ -199,7 +199,7 @@ impl Engine {
         self.disconnect(core);
         Self::closed(core);
         // Calls made since then go out on a new connection.
-        if waiting > 0 && core.supervisor.wanted(self.now()) {
+        if waiting > 0 && core.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::engine::{Engine, Hook};
 use super::js::{Js, Pending, Value};
-use crate::error::{Class, Error};
+use crate::error::{Class, Code, Error};
 use crate::map::scan::Page;
 use crate::map::store::{Call, Op, Outcome};
 use crate::redis::decode::Token;
@@ -49,7 +49,12 @@ impl Engine {
                 args.push(env.number(call as f64)?);
             }
             expected = call + 1;
-            args.push(self.value(batch, outcome)?);
+            let value = self.value(batch, outcome).or_else(|Pending| {
+                // One answer that cannot be made must not take the others with it.
+                env.take_exception();
+                self.error(&Error::new(Code::RedisReply, "The answer is too large for JavaScript"))
+            })?;
+            args.push(value);
         }
         env.invoke(this, settle, &args)?;
         Ok(())
@@ -85,7 +90,7 @@ impl Engine {
         self.env.text(bytes).or_else(|Pending| {
             self.env.take_exception();
             let message = format!("The value of {} bytes is longer than a JavaScript string may be", bytes.len());
-            self.error(&Error::new(crate::error::Code::RedisReply, message))
+            self.error(&Error::new(Code::RedisReply, message))
         })
     }
 

@@ -67,6 +67,11 @@ impl Stream {
         }
     }
 
+    /// Our end, as the server lists it: `ip:port`; nothing for a Unix socket, whose clients have no addresses.
+    pub(super) fn local_address(&self) -> Option<String> {
+        self.0.local_addr().ok()?.as_socket().map(|address| address.to_string())
+    }
+
     /// Reads what is there; `WouldBlock` where there is nothing, 0 where the other side has closed.
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         retry(|| self.0.read(space))

@@ -44,8 +44,8 @@ pub struct Handshake {
     step: Step,
     credentials: Option<Credentials>,
     database: i64,
-    /// Our last connection's id, if the server told it.
-    previous: Option<i64>,
+    /// Our last connection's id and address, if they are known.
+    previous: Option<(i64, String)>,
     /// This connection's id, once the server has told it.
     id: Option<i64>,
     /// Prefixes of the keys whose changes the server is to announce; emptied where it cannot (RESP2).
@@ -58,7 +58,12 @@ pub struct Handshake {
 impl Handshake {
     /// Begins; the first request is in the out-buffer.
     #[must_use]
-    pub fn new(credentials: Option<Credentials>, database: i64, previous: Option<i64>, prefixes: Vec<String>) -> Self {
+    pub fn new(
+        credentials: Option<Credentials>,
+        database: i64,
+        previous: Option<(i64, String)>,
+        prefixes: Vec<String>,
+    ) -> Self {
         let mut handshake = Self {
             step: Step::Hello,
             credentials,
@@ -176,9 +181,11 @@ impl Handshake {
     }
 
     fn after_auth(&mut self) -> Progress {
-        let Some(previous) = self.previous.take() else { return self.select() };
+        let Some((id, address)) = self.previous.take() else { return self.select() };
         self.step = Step::Kill;
-        push_command(&mut self.out, &[b"CLIENT", b"KILL", b"ID", previous.to_string().as_bytes()]);
+        // The address as well: a server that was restarted, or another one, has given the id to somebody else.
+        let id = id.to_string();
+        push_command(&mut self.out, &[b"CLIENT", b"KILL", b"ID", id.as_bytes(), b"ADDR", address.as_bytes()]);
         Progress::Next
     }
 
@@ -259,10 +266,10 @@ mod tests {
 
     #[test]
     fn the_previous_connection_is_killed_before_any_call() {
-        let mut handshake = Handshake::new(None, 2, Some(7), Vec::new());
+        let mut handshake = Handshake::new(None, 2, Some((7, "127.0.0.1:5000".to_owned())), Vec::new());
         assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR No such client\r\n");
-        assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7", Progress::Next));
+        assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7 ADDR 127.0.0.1:5000", Progress::Next));
         let (sent, progress) = step(&mut handshake, "+OK\r\n");
         assert_eq!((sent.as_str(), progress), ("SELECT 2", Progress::Ready));
     }

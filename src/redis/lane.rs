@@ -128,8 +128,10 @@ pub struct Lane<T> {
     /// Bytes of this connection's commands that were written, and that were answered.
     written: u64,
     answered: u64,
-    /// The server's name for the last connection that was ready.
-    client_id: Option<i64>,
+    /// The server's number for the last connection that was ready, and our address then.
+    client: Option<(i64, String)>,
+    /// Our address on this connection.
+    local: Option<String>,
     input: Vec<u8>,
     filled: usize,
     /// Where the reply that has begun and not ended starts; 0 but while decoding.
@@ -158,7 +160,8 @@ impl<T> Lane<T> {
             writes: VecDeque::new(),
             written: 0,
             answered: 0,
-            client_id: None,
+            client: None,
+            local: None,
             input: Vec::new(),
             filled: 0,
             start: 0,
@@ -282,8 +285,10 @@ impl<T> Lane<T> {
 
     /// The socket is connected: the handshake begins.
     /// `prefixes`: keys whose changes the server is to announce.
-    pub fn connected(&mut self, config: &Config, prefixes: Vec<String>) {
-        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client_id, prefixes);
+    /// `local`: our address, as the server lists it.
+    pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>) {
+        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes);
+        self.local = local;
         self.link = Link::Greeting(Box::new(handshake), 0);
     }
 
@@ -366,7 +371,7 @@ impl<T> Lane<T> {
             return match progress {
                 Progress::Next => News::None,
                 Progress::Ready => {
-                    self.client_id = handshake.id();
+                    self.client = handshake.id().zip(self.local.take());
                     let tracking = handshake.tracking().clone().map(|()| *written);
                     self.link = Link::Up;
                     News::Ready(tracking)
@@ -490,18 +495,19 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Takes all calls, because none of them can be answered any more, each with its command and key.
-    pub fn abandon(&mut self, tags: &mut Vec<(T, String)>) {
+    /// Takes the first so many calls, because they will not be answered any more, each with its command and key. The
+    /// connection must be down, so that nothing is on the wire and nothing has expired.
+    pub fn abandon(&mut self, count: usize, tags: &mut Vec<(T, String)>) {
         let mut start = self.head;
-        for pending in self.pending.drain(..) {
+        let count = count.min(self.pending.len());
+        for pending in self.pending.drain(..count) {
             let end = start + pending.bytes;
             tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
             start = end;
         }
-        self.head = self.commands.len();
-        self.sent = self.head;
-        self.expired = 0;
-        self.unstamped = 0;
+        self.head = start;
+        self.sent = start;
+        self.unstamped = self.unstamped.min(self.pending.len());
         self.compact();
     }
 }

@@ -26,7 +26,7 @@ fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
 
 /// Connects and answers HELLO.
 fn up(lane: &mut Lane<u64>, config: &Config) {
-    lane.connected(config, Vec::new());
+    lane.connected(config, Vec::new(), None);
     let hello = lane.unsent().len();
     assert!(hello > 0);
     lane.sent(hello, 0);
@@ -60,7 +60,7 @@ fn nothing_is_written_before_the_handshake_is_through() {
     let mut lane = Lane::new(&config);
     get(&mut lane, 1);
     assert!(lane.unsent().is_empty());
-    lane.connected(&config, Vec::new());
+    lane.connected(&config, Vec::new(), None);
     assert!(lane.unsent().starts_with(b"*7\r\n$5\r\nHELLO"));
     send_all(&mut lane);
     feed(&mut lane, b"%0\r\n");
@@ -305,7 +305,7 @@ proptest! {
                     server = Server { served: std::mem::take(&mut server.served), ..Server::default() };
                 }
                 Step::Connect if !connected => {
-                    lane.connected(&config, Vec::new());
+                    lane.connected(&config, Vec::new(), None);
                     connected = true;
                 }
                 Step::Tick(millis) => {

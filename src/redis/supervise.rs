@@ -42,6 +42,8 @@ pub struct Supervisor {
     /// Failed attempts since the connection was last ready.
     attempts: u32,
     last_attempt: Nanos,
+    /// A command was answered since the connection was last ready.
+    served: bool,
     random: u64,
 }
 
@@ -49,7 +51,7 @@ impl Supervisor {
     /// `seed`: anything that differs between processes.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { state: State::Idle, attempts: 0, last_attempt: 0, random: seed | 1 }
+        Self { state: State::Idle, attempts: 0, last_attempt: 0, served: false, random: seed | 1 }
     }
 
     /// Where the connection is.
@@ -111,12 +113,18 @@ impl Supervisor {
     /// The handshake is through.
     pub const fn ready(&mut self) {
         self.state = State::Ready;
+        self.served = false;
+    }
+
+    /// A command was answered: only now has the attempt succeeded. A server that shakes hands and hangs up is none.
+    pub const fn answered(&mut self) {
+        self.served = true;
         self.attempts = 0;
     }
 
     /// An attempt failed, or the connection was lost.
     pub fn failed(&mut self, now: Nanos) {
-        let was_ready = self.state == State::Ready;
+        let was_ready = self.state == State::Ready && self.served;
         if !was_ready {
             self.attempts = self.attempts.saturating_add(1);
         }
@@ -180,10 +188,25 @@ mod tests {
         let mut supervisor = Supervisor::new(7);
         supervisor.wanted(0);
         supervisor.ready();
+        supervisor.answered();
         supervisor.failed(1_000);
         assert!(supervisor.due(1_000));
         supervisor.failed(1_000);
         assert!(!supervisor.due(1_000));
+    }
+
+    #[test]
+    fn a_server_that_shakes_hands_and_hangs_up_is_not_tried_without_pauses() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        for attempt in 1..20 {
+            supervisor.ready();
+            supervisor.failed(0);
+            assert_eq!(supervisor.attempts(), attempt);
+            let at = waiting(&supervisor);
+            assert!(at >= 10 * MILLI);
+            assert!(supervisor.due(at));
+        }
     }
 
     #[test]

@@ -1,0 +1,229 @@
+"use strict";
+
+// The near cache on a real server: what it answers, what takes an answer away, and that it lets others live.
+
+const net = require("node:net");
+const { serial: test } = require("ava");
+const { loadFor, serverFor, withRedis } = require("./support/addon.js");
+
+const own = withRedis(test, { config: { CC_NEAR_CACHE: "on" } });
+const KEY = "signal_cache:x:s:B";
+const LEASE_MS = 2000;
+const row = (id) => ({ symbol: "B", strategyName: "s", exchangeName: "x", id });
+const signals = () => own.lib.ioc.signalCacheService;
+const get = () => signals().getSignalId("B", "s", "x");
+const has = () => signals().hasSignalId("B", "s", "x");
+const config = (server, more) => ({ ...Object.fromEntries(Object.entries(server.env).filter(([, v]) => v !== "")), ...more });
+
+test.beforeEach(async () => {
+  await own.server.command("FLUSHALL");
+  await get();
+});
+
+/** Asks until the answer is right; the answer must be right before the lease is over. */
+async function becomes(t, ask, expected) {
+  const start = Date.now();
+  while ((await ask()) !== expected) {
+    t.true(Date.now() - start < LEASE_MS, `still not ${expected}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.pass();
+}
+
+test("what was written or read once is answered without a command, absence too", async (t) => {
+  await signals().setSignalId(row("1"));
+  await signals().getSignalId("absent", "s", "x");
+  const calls = await own.calls(async () => {
+    for (let i = 0; i < 100; i++) {
+      t.is(await get(), "1");
+      t.true(await has());
+      t.is(await signals().getSignalId("absent", "s", "x"), null);
+      t.false(await signals().hasSignalId("absent", "s", "x"));
+    }
+  });
+  t.deepEqual(calls, []);
+});
+
+for (const [what, change, expected] of [
+  ["SET", [["SET", KEY, "2"]], "2"],
+  ["DEL", [["DEL", KEY]], null],
+  ["MSET", [["MSET", "other", "x", KEY, "2"]], "2"],
+  ["RENAME", [["SET", "from", "2"], ["RENAME", "from", KEY]], "2"],
+  ["COPY", [["SET", "from", "2"], ["COPY", "from", KEY, "REPLACE"]], "2"],
+  ["EVAL", [["EVAL", "return redis.call('SET', KEYS[1], '2')", "1", KEY]], "2"],
+  ["a transaction", [["MULTI"], ["SET", KEY, "2"], ["EXEC"]], "2"],
+  ["FLUSHALL", [["FLUSHALL"]], null],
+  ["an expiry", [["PEXPIRE", KEY, "30"]], null],
+]) {
+  test(`another client's change is seen: ${what}`, async (t) => {
+    await signals().setSignalId(row("1"));
+    t.is(await get(), "1");
+    for (const words of change) await own.server.command(...words);
+    await becomes(t, get, expected);
+    await becomes(t, has, expected !== null);
+  });
+}
+
+test("a key that expires is not served beyond its end, although Redis may be late in telling", async (t) => {
+  await own.server.command("SET", KEY, "1", "PX", "400");
+  const end = Date.now() + 400;
+  while (Date.now() < end + 200) {
+    const before = Date.now();
+    const id = await get();
+    if (before > end + LEASE_MS) t.is(id, null);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await becomes(t, get, null);
+});
+
+for (const [what, write, expected] of [
+  ["a BaseMap over the same keys", (lib) => new lib.BaseMap("signal_cache", -1).set("x:s:B", "2"), "2"],
+  ["a map with a time to live", (lib) => new lib.BaseMap("signal_cache", 60).set("x:s:B", "2"), "2"],
+  ["a map over a part of the keys", (lib) => new lib.BaseMap("signal_cache:x", -1).set("s:B", "2"), "2"],
+  ["a second instance", (lib) => new lib.SignalCacheService().setSignalId(row("2")), "2"],
+  ["a subclass", (lib) => new (class extends lib.SignalCacheService {})().set("x:s:B", "2"), "2"],
+  ["delete", (lib) => lib.ioc.signalCacheService.delete("x:s:B"), null],
+  ["clear", (lib) => lib.ioc.signalCacheService.clear(), null],
+  ["a clear of somebody else's map", (lib) => new lib.BaseMap("signal_cache").clear(), null],
+]) {
+  test(`a write of our own is seen at once: ${what}`, async (t) => {
+    await signals().setSignalId(row("1"));
+    t.is(await get(), "1");
+    await write(own.lib);
+    t.is(await get(), expected);
+    t.is(await has(), expected !== null);
+  });
+}
+
+test("the same id again is not sent, until somebody has touched the key", async (t) => {
+  await signals().setSignalId(row("1"));
+  const again = await own.calls(async () => {
+    for (let i = 0; i < 10; i++) t.is(await signals().setSignalId(row("1")), "1");
+  });
+  t.deepEqual(again, []);
+  await own.server.command("SET", KEY, "2");
+  await becomes(t, get, "2");
+  t.is(await signals().setSignalId(row("1")), "1");
+  t.is(String(await own.server.command("GET", KEY)), "1");
+  // What only a read brought may expire, so it is written.
+  await own.server.command("SET", KEY, "3");
+  await becomes(t, get, "3");
+  t.deepEqual(await own.calls(() => signals().setSignalId(row("3"))), [["SET", KEY, "3"]]);
+});
+
+test("BaseMap's own set always writes", async (t) => {
+  const map = new own.lib.BaseMap("signal_cache", -1);
+  await map.set("x:s:B", "1");
+  t.deepEqual(await own.calls(() => map.set("x:s:B", "1")), [["SET", KEY, "1"]]);
+});
+
+test("EXISTS proves presence and no value", async (t) => {
+  await own.server.command("HSET", KEY, "f", "v");
+  await becomes(t, has, true);
+  t.deepEqual(await own.calls(async () => t.true(await has())), []);
+  const error = await t.throwsAsync(get);
+  t.regex(error.message, /^WRONGTYPE/);
+});
+
+test("the log is the same for an answer from memory", async (t) => {
+  await signals().setSignalId(row("1"));
+  const seen = [];
+  own.lib.setLogger({ log: (...args) => seen.push(["log", ...args]), info: (...args) => seen.push(["info", ...args]) });
+  t.teardown(() => own.lib.setLogger(null));
+  t.deepEqual(await own.calls(async () => t.is(await get(), "1")), []);
+  t.deepEqual(seen, [
+    ["log", "signalCacheService getSignalId", { symbol: "B", strategyName: "s", exchangeName: "x" }],
+    ["info", "BaseMap get key=x:s:B"],
+  ]);
+});
+
+test("off means that Redis is asked always", async (t) => {
+  const server = await serverFor(t);
+  const monitor = await server.monitor();
+  const lib = loadFor(t, config(server, { CC_NEAR_CACHE: "off" }));
+  const service = lib.ioc.signalCacheService;
+  await service.setSignalId(row("1"));
+  await monitor.settle();
+  monitor.clear();
+  for (let i = 0; i < 3; i++) await service.getSignalId("B", "s", "x");
+  await service.setSignalId(row("1"));
+  t.deepEqual((await monitor.calls()).map(([name]) => name.toUpperCase()), ["GET", "GET", "GET", "SET"]);
+  t.is(lib.health().nearCache.state, "off");
+  await monitor.stop();
+});
+
+test("its memory is bounded, and what it forgets is asked again", async (t) => {
+  const server = await serverFor(t);
+  const lib = loadFor(t, config(server, { CC_NEAR_CACHE: "on", CC_NEAR_CACHE_MAX_BYTES: 65536 }));
+  const service = lib.ioc.logCacheService;
+  for (let i = 0; i < 5000; i++) await service.setLogId({ entryId: `e${i}`, id: `${i}` });
+  const { bytes, entries } = lib.stats().nearCache;
+  t.true(bytes <= 65536 && entries > 100, `${entries} entries, ${bytes} bytes`);
+  for (let i = 0; i < 5000; i += 97) t.is(await service.getLogId(`e${i}`), `${i}`);
+});
+
+test("a server that may not announce changes is used without the cache, and the logger is told once", async (t) => {
+  const server = await serverFor(t);
+  await server.command("ACL", "SETUSER", "bot", "on", ">pw", "~*", "+@all", "-client|tracking");
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://bot:pw@127.0.0.1:${server.port}`, CC_NEAR_CACHE: "on" });
+  const warnings = [];
+  lib.setLogger({ log() {}, info() {}, warn: (...args) => warnings.push(args) });
+  const service = lib.ioc.signalCacheService;
+  await service.setSignalId(row("1"));
+  await server.command("SET", KEY, "2");
+  t.is(await service.getSignalId("B", "s", "x"), "2");
+  t.is(lib.health().nearCache.state, "refused");
+  t.regex(lib.health().nearCache.reason, /^NOPERM/);
+  t.is(warnings.length, 1);
+  t.regex(warnings[0][0], /near cache.*NOPERM/);
+});
+
+test("after two silent seconds the next read asks, and memory answers again", async (t) => {
+  await signals().setSignalId(row("1"));
+  await new Promise((resolve) => setTimeout(resolve, LEASE_MS + 100));
+  t.is(own.lib.health().nearCache.state, "expired");
+  t.deepEqual((await own.calls(get)).map(([name]) => name), ["GET"]);
+  t.is(own.lib.health().nearCache.state, "alive");
+  t.deepEqual(await own.calls(get), []);
+});
+
+test("a killed connection takes everything away, and nothing old is served", async (t) => {
+  await signals().setSignalId(row("1"));
+  await own.server.command("CLIENT", "KILL", "TYPE", "normal");
+  await own.server.command("SET", KEY, "2");
+  await becomes(t, get, "2");
+});
+
+test("a million hits let timers and servers live, and a foreign write is seen in their midst", async (t) => {
+  await signals().setSignalId(row("1"));
+  let worst = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    worst = Math.max(worst, now - last);
+    last = now;
+  }, 5);
+  const server = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
+  t.teardown(() => {
+    clearInterval(timer);
+    server.close();
+  });
+  let answers = 0;
+  server.once("listening", () => {
+    const client = net.connect(server.address().port, "127.0.0.1");
+    client.on("data", () => ++answers < 50 && client.write("ping")).write("ping");
+    t.teardown(() => client.destroy());
+  });
+  let seen = null;
+  let written = null;
+  for (let i = 0; i < 1_000_000; i++) {
+    const id = await get();
+    if (i === 500_000) own.server.command("SET", KEY, "2").then(() => (written = performance.now()));
+    if (id === "2" && seen === null) seen = performance.now();
+  }
+  t.log(`longest pause of a 5 ms interval: ${worst.toFixed(1)} ms; foreign write seen ${(seen - written).toFixed(2)} ms after its OK`);
+  t.true(worst > 0 && worst < 1000, `the interval paused for ${worst} ms`);
+  t.true(answers >= 50, `${answers} answers of the TCP server`);
+  t.not(seen, null);
+  t.true(seen - written < LEASE_MS);
+});
