@@ -3,6 +3,9 @@
 import * as lib from "backtest-kit-native";
 import { collect, evaluate, freshLib, loadSpec, rawKeys, recorder, useRedis } from "./support";
 
+// What is held here is which commands a call leads to; the near cache would answer some of them itself.
+process.env.CC_NEAR_CACHE = "off";
+
 const own = useRedis(() => lib);
 beforeEach(async () => {
   await own.monitor.calls();
