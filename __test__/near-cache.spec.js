@@ -194,25 +194,22 @@ test("a killed connection takes everything away, and nothing old is served", asy
   await becomes(t, get, "2");
 });
 
-test("a million hits let timers and servers live, and a foreign write is seen in their midst", async (t) => {
-  await signals().setSignalId(row("1"));
+/** A million hits beside a 5 ms interval and a TCP server: the longest pause of the one, the answers of the other. */
+async function millionHits(t) {
   let worst = 0;
   let last = performance.now();
-  const timer = setInterval(() => {
+  const beat = () => {
     const now = performance.now();
     worst = Math.max(worst, now - last);
     last = now;
-  }, 5);
+  };
+  const timer = setInterval(beat, 5);
   const server = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
-  t.teardown(() => {
-    clearInterval(timer);
-    server.close();
-  });
   let answers = 0;
+  let client;
   server.once("listening", () => {
-    const client = net.connect(server.address().port, "127.0.0.1");
+    client = net.connect(server.address().port, "127.0.0.1");
     client.on("data", () => ++answers < 50 && client.write("ping")).write("ping");
-    t.teardown(() => client.destroy());
   });
   let seen = null;
   let written = null;
@@ -221,9 +218,24 @@ test("a million hits let timers and servers live, and a foreign write is seen in
     if (i === 500_000) own.server.command("SET", KEY, "2").then(() => (written = performance.now()));
     if (id === "2" && seen === null) seen = performance.now();
   }
-  t.log(`longest pause of a 5 ms interval: ${worst.toFixed(1)} ms; foreign write seen ${(seen - written).toFixed(2)} ms after its OK`);
-  t.true(worst > 0 && worst < 1000, `the interval paused for ${worst} ms`);
-  t.true(answers >= 50, `${answers} answers of the TCP server`);
-  t.not(seen, null);
-  t.true(seen - written < LEASE_MS);
+  beat();
+  clearInterval(timer);
+  client.destroy();
+  server.close();
+  t.log(`longest pause of the interval: ${worst.toFixed(1)} ms; foreign write seen ${(seen - written).toFixed(2)} ms after its OK`);
+  return { worst, answers, late: seen === null ? Infinity : seen - written };
+}
+
+test("a million hits let timers and servers live, and a foreign write is seen in their midst", async (t) => {
+  let result;
+  // Other processes may take the core away for a while; three tries tell that from starvation of our own.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await signals().setSignalId(row("1"));
+    result = await millionHits(t);
+    t.true(result.answers >= 50, `${result.answers} answers of the TCP server`);
+    t.true(result.late < LEASE_MS);
+    if (result.worst <= 20 && result.late <= 5) break;
+  }
+  t.true(result.worst <= 20, `the interval paused for ${result.worst} ms`);
+  t.true(result.late <= 5, `the foreign write was seen after ${result.late} ms`);
 });
