@@ -2,7 +2,7 @@
 
 const { native } = require("./engine.js");
 const { makeError, withCode } = require("./errors.js");
-const { loggerService } = require("./logger-service.js");
+const { callLogger, loggerService } = require("./logger-service.js");
 const { encodeValue, keyText } = require("./value.js");
 
 const { engine, enqueue, promise, ready } = native;
@@ -28,17 +28,8 @@ function listens(map) {
 
 /** A log call; nothing that the logger does reaches the operation. */
 function emit(map, level, ...args) {
-  const logger = map.loggerService;
-  if (logger == null) {
-    return;
-  }
-  try {
-    const result = logger[level](...args);
-    if (typeof result?.then === "function") {
-      result.then(undefined, () => {});
-    }
-  } catch {
-    // See LoggerService.
+  if (map.loggerService != null) {
+    callLogger(map.loggerService, level, args);
   }
 }
 

@@ -2,6 +2,19 @@
 
 const LEVELS = ["log", "debug", "info", "warn"];
 
+/** A log call of which nothing reaches the operation that logs. */
+function callLogger(logger, level, args) {
+  try {
+    const result = logger[level](...args);
+    // A logger that rejects must not become an unhandled rejection.
+    if (typeof result?.then === "function") {
+      result.then(undefined, () => {});
+    }
+  } catch {
+    // A logger that throws must not break what it logs.
+  }
+}
+
 /**
  * Passes log calls on to a logger that the user sets; silent until then. Whatever the logger does (throws, rejects, lacks
  * a method), the operation that logs goes on. Its methods work when detached.
@@ -12,17 +25,8 @@ class LoggerService {
     /** Whether anybody listens: callers look here first, so that log entries of nobody cost nothing. */
     this.active = false;
     const pass = (level, args) => {
-      if (logger === null) {
-        return;
-      }
-      try {
-        const result = logger[level](...args);
-        // A logger that rejects must not become an unhandled rejection.
-        if (typeof result?.then === "function") {
-          result.then(undefined, () => {});
-        }
-      } catch {
-        // A logger that throws must not break what it logs.
+      if (logger !== null) {
+        callLogger(logger, level, args);
       }
     };
     for (const level of LEVELS) {
@@ -35,4 +39,4 @@ class LoggerService {
   }
 }
 
-module.exports = { LoggerService, loggerService: new LoggerService() };
+module.exports = { LoggerService, callLogger, loggerService: new LoggerService() };

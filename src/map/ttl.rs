@@ -2,9 +2,6 @@
 
 use crate::error::{Code, Error, Result};
 
-/// Seconds that a map's keys live by default, as in the original.
-pub const DEFAULT: f64 = 300.0;
-
 /// The longest time to live: the largest whole number that JavaScript represents exactly. Redis takes a little more
 /// (it counts in milliseconds up to 2^63), but nothing that JavaScript could tell apart.
 pub const MAX: f64 = 9_007_199_254_740_991.0;
