@@ -335,7 +335,7 @@ impl Store {
                 outcomes.push((*call, Outcome::Failed(error)));
             }
             Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, ..) | Op::First(call) => {
-                outcomes.push((*call, Outcome::Failed(error)))
+                outcomes.push((*call, Outcome::Failed(error)));
             }
             Op::Expiry | Op::Proof => self.ids.failed(op),
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),

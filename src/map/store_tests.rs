@@ -263,9 +263,9 @@ fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
         store.has_id(KEY, trace).unwrap();
         sent(store)
     };
-    assert_eq!(has(&mut store, 1), "EXISTS signal_cache:k");
+    assert_eq!(has(&mut store, 1), "EXISTS signal_cache:x:s:B");
     answer(&mut store, ":1\r\n");
-    assert_eq!(has(&mut store, LEASE), "EXISTS signal_cache:k PTTL signal_cache:k");
+    assert_eq!(has(&mut store, LEASE), "EXISTS signal_cache:x:s:B PTTL signal_cache:x:s:B");
     answer(&mut store, ":1\r\n:-1\r\n");
     store.ids.proof(10 * LEASE);
     assert_eq!(store.ids.presence(KEY, b"", 10 * LEASE), Some(Known::Exists(true)));
