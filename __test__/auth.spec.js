@@ -142,13 +142,15 @@ test("an error reply belongs to its own call among a hundred others", async (t) 
   });
 });
 
-test("a read-only replica answers reads and rejects writes with its words", async (t) => {
+test("a replica answers reads; writes wait for a master until their deadline, and say so in the server's words", async (t) => {
   const redis = await serverFor(t);
   const replica = await serverFor(t, { args: ["--replicaof", "127.0.0.1", String(redis.port)] });
   const lib = loadFor(t, { CC_REDIS_URL: replica.url, CC_REDIS_TIMEOUT_MS: 1000 });
   const map = new lib.BaseMap("ns", -1);
   await until(async () => !(await outcome(map.get("k"))).error, "the replica answers");
   const { error } = await outcome(map.set("k", "v"));
-  t.is(error?.code, "REDIS_REPLY");
-  t.regex(error.message, /^READONLY /);
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /^READONLY .*SET ns:k on 127.*tried again for 1000 ms; failed attempts: \d+/);
+  t.regex(error.cause.message, /^READONLY /);
+  t.is(await map.get("k"), null, "reads go on");
 });

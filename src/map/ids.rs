@@ -55,9 +55,11 @@ impl Ids {
         self.near.as_ref()
     }
 
-    /// The same, to count.
-    pub const fn near_mut(&mut self) -> Option<&mut Near> {
-        self.near.as_mut()
+    /// Goes on with the counters of the cache before it.
+    pub fn resume(&mut self, before: &Self) {
+        if let (Some(near), Some(before)) = (&mut self.near, &before.near) {
+            near.resume_counters(before.counters());
+        }
     }
 
     /// Why the server does not announce changes, if it refused.

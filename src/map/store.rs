@@ -110,14 +110,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store for a configuration. It counts calls and scans on from those of the store before it, so that an old
-    /// number never means a new thing.
+    /// A store for a configuration. It goes on with the counters of the store before it, which must be down; of calls and
+    /// scans too, so that an old number never means a new thing.
     #[must_use]
-    pub fn new(config: &Config, before: Option<&Self>) -> Self {
-        let (next_call, next_scan) = before.map_or((0, 0), |store| (store.next_call, store.next_scan));
+    pub fn new(config: &Config, before: Option<Self>) -> Self {
+        let (mut lane, mut ids) = (Lane::new(config), Ids::new(config.near_max_bytes));
+        let (next_call, next_scan) = before.map_or((0, 0), |store| {
+            lane.resume(store.lane);
+            ids.resume(&store.ids);
+            (store.next_call, store.next_scan)
+        });
         Self {
-            lane: Lane::new(config),
-            ids: Ids::new(config.near_max_bytes),
+            lane,
+            ids,
             server: config.address.to_string(),
             next_call,
             scans: HashMap::new(),
@@ -188,14 +193,14 @@ impl Store {
         )?;
         if expiry {
             // Without an answer the entry just ends early; so it is with a full queue.
-            let _ = self.lane.push(Op::Expiry, |out| push_command(out, &[b"PTTL", key]));
+            let _ = self.lane.push_quiet(Op::Expiry, |out| push_command(out, &[b"PTTL", key]));
         }
         Ok(())
     }
 
     /// `PING`, to renew the lease.
     pub fn prove(&mut self) {
-        if self.ids.proof_sent() && self.lane.push(Op::Proof, |out| push_command(out, &[b"PING"])).is_err() {
+        if self.ids.proof_sent() && self.lane.push_quiet(Op::Proof, |out| push_command(out, &[b"PING"])).is_err() {
             self.ids.proven();
         }
     }

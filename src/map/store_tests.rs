@@ -42,7 +42,7 @@ fn answer(store: &mut Store, bytes: &str) -> Vec<(Call, String)> {
     store.lane.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
     store.lane.filled(bytes.len());
     let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-    match store.lane.decode(&mut batch) {
+    match store.lane.decode(&mut batch, 0) {
         News::Ready(tracking) => {
             store.ids.ready(tracking);
         }
