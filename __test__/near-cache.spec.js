@@ -4,7 +4,7 @@
 
 const net = require("node:net");
 const { serial: test } = require("ava");
-const { loadFor, serverFor, withRedis } = require("./support/addon.js");
+const { killConnections, loadFor, serverFor, withRedis } = require("./support/addon.js");
 
 const own = withRedis(test, { config: { CC_NEAR_CACHE: "on" } });
 const KEY = "signal_cache:x:s:B";
@@ -189,7 +189,7 @@ test("after two silent seconds the next read asks, and memory answers again", as
 
 test("a killed connection takes everything away, and nothing old is served", async (t) => {
   await signals().setSignalId(row("1"));
-  await own.server.command("CLIENT", "KILL", "TYPE", "normal");
+  await killConnections(own.server);
   await own.server.command("SET", KEY, "2");
   await becomes(t, get, "2");
 });
