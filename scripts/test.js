@@ -45,16 +45,15 @@ async function cargoTest() {
   return judged(reports.cargo(lines), code);
 }
 
-/** ava: all of its spec files or only some, with the environment as it is or with more in it. */
-const ava = ({ only = () => true, env = {} } = {}) => async () => {
-  const specs = specFiles().filter((file) => path.dirname(file) === "__test__" && file.endsWith(".spec.js"));
+/** ava, on all files of its configuration or on these, with the environment as it is or with more in it. */
+const ava = ({ files = [], env = {} } = {}) => async () => {
   let passed = 0;
   // TAP gives a failing test's details as an indented block after its line.
   const show = (line) => {
     if (/^ok \d+/.test(line)) return ++passed % 100 === 0 && (console.log(`  ${passed} passed`), false);
     return !/^(TAP version|\d+\.\.\d+|# |\s*$)/.test(line);
   };
-  const { code, lines } = await run(bin("ava"), ["--tap", ...specs.filter(only)], { show, env: { BKN_SPEC_LOG: specLog, ...env } });
+  const { code, lines } = await run(bin("ava"), ["--tap", ...files], { show, env: { BKN_SPEC_LOG: specLog, ...env } });
   const report = reports.tap(lines, "__test__");
   // The plan is TAP's last word. ava's reporter dies of a test that hangs, without naming it.
   if (!lines.some((line) => /^1\.\.\d+$/.test(line))) {
@@ -100,6 +99,9 @@ async function committed() {
   return check("git", ["diff", "--exit-code", "--stat", "--", ...GENERATED])();
 }
 
+/** ava's spec files but those about the near cache, which turn it on themselves: the suite before has run them. */
+const withoutNear = specFiles().filter((file) => /^__test__\/(?!near-)[^/]+\.spec\.js$/.test(file));
+
 const build = check(process.execPath, ["scripts/build.js"]);
 
 const SUITES = {
@@ -111,11 +113,8 @@ const SUITES = {
   lint: ["eslint", check(bin("eslint"), ["."])],
   types: ["types", types],
   ava: ["ava: the API", ava()],
-  // Nothing that callers see may depend on the near cache but speed. Its own files turn it on themselves.
-  "ava-off": [
-    "ava: the API without the near cache",
-    ava({ only: (file) => !path.basename(file).startsWith("near-"), env: { CC_NEAR_CACHE: "off" } }),
-  ],
+  // Nothing that callers see may depend on the near cache but speed.
+  "ava-off": ["ava: the API without the near cache", ava({ files: withoutNear, env: { CC_NEAR_CACHE: "off" } })],
   jest: ["jest: a drop-in project", jest],
 };
 
