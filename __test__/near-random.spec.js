@@ -1,7 +1,7 @@
 "use strict";
 
-// Random operations of one process on few keys, by every object that can hold them, one after the other and many at once:
-// each read gives what the last write before it has written. The seed is printed; BKN_NEAR_SEED repeats it.
+// Random operations of one process on few keys, by every object that can hold them, one after the other and many at
+// once: each read gives what the last write before it has written. The seed is printed; BKN_NEAR_SEED repeats it.
 
 const { serial: test } = require("ava");
 const { until, withRedis } = require("./support/addon.js");
@@ -34,7 +34,8 @@ function operations({ lib, chance, model }) {
   return [
     [30, () => {
       const strings = names();
-      return { what: `getSessionId(${strings})`, promise: chance.pick(services).getSessionId(...strings), expected: found(strings) };
+      const promise = chance.pick(services).getSessionId(...strings);
+      return { what: `getSessionId(${strings})`, promise, expected: found(strings) };
     }],
     [10, () => {
       const strings = names();

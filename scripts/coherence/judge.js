@@ -2,10 +2,10 @@
 // The judge of the coherence test: from what was written, when, and what was read, when, by whom, it says which answers
 // were too old. Pure, so that it can be tested itself.
 //
-// A write: `{ key, id, start, end, by, sure }`. `id` is null where it deleted. It took effect between `start` and `end`;
-// `end` is Infinity where nobody knows when, if ever. Only what is `sure` can make other values old.
-// A sighting: `{ key, id, at, until, by }`: a read that began at `at` and ended at `until` returned `id`; null for absence,
-// true where it was only asked whether there is one. Moments are milliseconds of one clock.
+// A write: `{ key, id, start, end, by, sure }`. `id` is null where it deleted. It took effect between `start` and
+// `end`; `end` is Infinity where nobody knows when, if ever. Only what is `sure` can make other values old.
+// A sighting: `{ key, id, at, until, by }`: a read that began at `at` and ended at `until` returned `id`; null for
+// absence, true where it was only asked whether there is one. Moments are milliseconds of one clock.
 
 /** Index of the first element of a sorted list for which `after` holds, or its length. */
 function firstIndex(list, after) {
@@ -18,14 +18,16 @@ function firstIndex(list, after) {
   return low;
 }
 
-function groups(list, name) {
-  const map = new Map();
+/** What `index` makes of the members of each group of a list, by the group's name. */
+function indexed(list, nameOf, index) {
+  const groups = new Map();
   for (const one of list) {
-    const group = map.get(name(one));
-    if (group === undefined) map.set(name(one), [one]);
+    const name = nameOf(one);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [one]);
     else group.push(one);
   }
-  return map;
+  return new Map([...groups].map(([name, group]) => [name, index(group)]));
 }
 
 /** For a moment: the latest end of the writes that had begun by then; undefined where none had. */
@@ -39,8 +41,8 @@ function latestEnds(writes) {
 /** For a moment: the earliest end of the writes that began after it; Infinity where none did. */
 function earliestEnds(writes) {
   const sorted = [...writes].sort((a, b) => a.start - b.start);
-  const ends = new Array(sorted.length);
-  for (let i = sorted.length - 1, earliest = Infinity; i >= 0; i--) ends[i] = earliest = Math.min(earliest, sorted[i].end);
+  let earliest = Infinity;
+  const ends = sorted.map((_, i) => (earliest = Math.min(earliest, sorted[sorted.length - 1 - i].end))).reverse();
   return (moment) => ends[firstIndex(sorted, (write) => write.start > moment)] ?? Infinity;
 }
 
@@ -58,8 +60,8 @@ const valueOf = (key, id) => `${key} ${id === null ? "null" : id === true ? "tru
 /**
  * Judges a history. Returns `{ problems, oldest, judged }`: the worst age of an answer in milliseconds, and how many
  * answers were held against a write.
- * @param {{ writes: object[], sightings: object[], bound: number, lost?: (id: string) => boolean }} history `bound`: how old
- *   an answer may be; `lost(id)`: the id's writer was killed, so that its last writes may be unknown.
+ * @param {{ writes: object[], sightings: object[], bound: number, lost?: (id: string) => boolean }} history
+ *   `bound`: how old an answer may be; `lost(id)`: the id's writer was killed, so that its last writes may be unknown.
  */
 function judge({ writes, sightings, bound, lost = () => false }) {
   // Nothing was there in the beginning.
@@ -67,13 +69,10 @@ function judge({ writes, sightings, bound, lost = () => false }) {
   const beginning = [...keys].map((key) => ({ key, id: null, start: -Infinity, end: -Infinity, by: "", sure: true }));
   const all = [...beginning, ...writes];
   const presence = all.filter(({ id }) => id !== null).map((write) => ({ ...write, id: true }));
-  const byValue = new Map();
-  for (const [name, list] of groups([...all, ...presence], ({ key, id }) => valueOf(key, id))) byValue.set(name, latestEnds(list));
   const sure = all.filter((write) => write.sure);
-  const replaced = new Map();
-  for (const [key, list] of groups(sure, (write) => write.key)) replaced.set(key, earliestEnds(list));
-  const acknowledged = new Map();
-  for (const [name, list] of groups(sure, (write) => `${write.by} ${write.key}`)) acknowledged.set(name, latestStarts(list));
+  const byValue = indexed([...all, ...presence], ({ key, id }) => valueOf(key, id), latestEnds);
+  const replaced = indexed(sure, ({ key }) => key, earliestEnds);
+  const acknowledged = indexed(sure, ({ key, by }) => `${by} ${key}`, latestStarts);
 
   const problems = [];
   let oldest = 0;

@@ -8,6 +8,8 @@ const { SHARED, now } = require("./keys.js");
 
 /** By then the server has carried out whatever a killed process had sent. */
 const AFTER_DEATH_MS = 1000;
+/** A report that came may have been made so long before. */
+const REPORT_MS = 1000;
 
 /**
  * Starts one process for each environment. `history` gets their writes, `sightings` what they saw.
@@ -36,16 +38,19 @@ function startProcesses({ environments, history, sightings }) {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !variable.startsWith("CC_")));
     const env = { ...clean, ...environments[at], CC_NEAR_CACHE: "on", COHERENCE_ME: name };
     const child = fork(path.join(__dirname, "worker.js"), { env });
-    const worker = { name, at, generation, child, counts: {}, errors: {}, violations: [], reported: now(), killed: false };
+    const worker = { name, generation, child, counts: {}, errors: {}, violations: [], reported: now(), killed: false };
     worker.failed = new Promise((_, reject) => {
-      child.once("exit", (code, signal) => worker.killed || reject(new Error(`${name} ended by itself: ${signal ?? code}`)));
+      child.once("exit", (code, signal) => {
+        if (!worker.killed) reject(new Error(`${name} ended by itself: ${signal ?? code}`));
+      });
     });
     // Whoever waits for the process hears of it.
     worker.failed.catch(() => {});
     child.on("message", (message) => {
       if (message.kind === "history") take(worker, message);
       if (message.kind !== "told") return;
-      for (const other of workers) if (other !== worker && other.child.connected) other.child.send({ told: message.key });
+      const others = workers.filter((other) => other !== worker && other.child.connected);
+      for (const other of others) other.child.send({ told: message.key });
     });
     workers[at] = worker;
   }
@@ -72,9 +77,9 @@ function startProcesses({ environments, history, sightings }) {
       await gone;
       dead.push(worker);
       // What it did since its last report is not known, but that it may have written.
-      const [since, end] = [worker.reported - AFTER_DEATH_MS, now() + AFTER_DEATH_MS];
+      const unknown = { start: worker.reported - REPORT_MS, end: now() + AFTER_DEATH_MS, by: worker.name, sure: false };
       for (let key = 0; key < SHARED; key++) {
-        for (const id of [null, `${worker.name}-unknown`]) history.push({ key, id, start: since, end, by: worker.name, sure: false });
+        for (const id of [null, `${worker.name}-unknown`]) history.push({ key, id, ...unknown });
       }
       start(at, worker.generation + 1);
     },

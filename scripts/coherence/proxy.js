@@ -1,6 +1,6 @@
 "use strict";
-// A cable between a process and the server that can be held: nothing passes in either direction, nothing is lost, nobody
-// is told. Announcements of changes stay on their way meanwhile, which is what the lease is for.
+// A cable between a process and the server that can be held: nothing passes in either direction, nothing is lost, and
+// nobody is told. Announcements of changes stay on their way meanwhile, which is what the lease is for.
 
 const net = require("node:net");
 

@@ -21,14 +21,15 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Answers after quiet that are not Redis's, and processes that did not answer from memory. */
 function disagreements(names, reports, truth) {
   const problems = [];
+  const real = truth.map((text) => (text === null ? null : String(text)));
   reports.forEach(({ rounds }, process) => {
+    const who = `after quiet, ${names[process]}`;
     rounds.forEach(({ ids }, round) => ids.forEach((id, i) => {
-      const real = truth[i] === null ? null : String(truth[i]);
-      if (id !== real) problems.push(`after quiet, ${names[process]} says ${key(i)} = ${id} (round ${round}), Redis ${real}`);
+      if (id !== real[i]) problems.push(`${who} says ${key(i)} = ${id} (round ${round}), Redis ${real[i]}`);
     }));
     // The first time asks for what is not known.
     const hits = Math.max(...rounds.slice(1).map((round) => round.hits));
-    if (hits !== KEYS) problems.push(`after quiet, ${names[process]} answered ${hits} of ${KEYS} known keys from memory`);
+    if (hits !== KEYS) problems.push(`${who} answered ${hits} of ${KEYS} known keys from memory`);
   });
   return problems;
 }
@@ -69,7 +70,8 @@ async function coherence({ seconds, seed = anySeed(), onLine = () => {} }) {
       if (passed > shown) {
         shown = passed;
         const [reads, hits, writes] = ["reads", "hits", "writes"].map(processes.count);
-        onLine(`${String(passed).padStart(3)} s  ${reads} reads, ${hits} of them from memory, ${writes} writes; last: ${name}`);
+        const counts = `${reads} reads, ${hits} of them from memory, ${writes} writes`;
+        onLine(`${String(passed).padStart(3)} s  ${counts}; last: ${name}`);
       }
     }
     await calm();
@@ -89,20 +91,21 @@ async function coherence({ seconds, seed = anySeed(), onLine = () => {} }) {
     for (const [code, count] of Object.entries(errors)) {
       if (!ALLOWED.includes(code)) problems.push(`${count} rejections with ${code}`);
     }
-    const done = {};
-    for (const name of names) done[name] = order.filter((one) => one === name).length;
+    const done = Object.fromEntries(names.map((name) => [name, order.filter((one) => one === name).length]));
+    const totals = ["reads", "hits", "writes", "skippedWrites", "told"].map((name) => [name, processes.count(name)]);
+    const { oldest, judged } = verdict;
     return {
       seed,
       order,
       /** How often each disturbance was done. */
       done,
       problems,
-      ...Object.fromEntries(["reads", "hits", "writes", "skippedWrites", "told"].map((name) => [name, processes.count(name)])),
+      ...Object.fromEntries(totals),
       errors,
       /** How long before its read the oldest answer had been replaced, in milliseconds. */
-      oldest: verdict.oldest,
+      oldest,
       /** How many answers were held against the history. */
-      judged: verdict.judged,
+      judged,
       /** Expiries of which it is known that they came. */
       expiries: history.filter(({ unlessWrittenSince, sure }) => unlessWrittenSince !== undefined && sure).length,
     };

@@ -1,8 +1,8 @@
 "use strict";
 // One process of the coherence test: reads and writes shared keys through ioc, and reports what it saw.
 //
-// Every id that it writes is unique. It reports each write with the moments of its call and its answer, and for each key
-// and answer the last read that returned it, again every 100 ms as long as it does.
+// Every id that it writes is unique. It reports each write with the moments of its call and its answer, and for each
+// key and answer the last read that returned it, again every 100 ms as long as it does.
 
 const { ioc, close, stats } = require("../..");
 const { SHARED, KEYS, symbol, now } = require("./keys.js");
@@ -10,7 +10,7 @@ const { SHARED, KEYS, symbol, now } = require("./keys.js");
 const { COHERENCE_ME: me } = process.env;
 const service = ioc.signalCacheService;
 const NOTED_MS = 100;
-/** A write that was answered is told to the others, who read at once and when the lease must be over; one of so many. */
+/** One of so many answered writes is told to the others, who read at once and when the lease must be over. */
 const TOLD = 50;
 const LATER_MS = 2100;
 const REPORT_MS = 250;
