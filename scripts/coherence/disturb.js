@@ -5,16 +5,17 @@ const { SHARED, KEYS, key, now } = require("./keys.js");
 
 /** Longer than the lease. */
 const HUNG_MS = 2600;
+const BLOCKED_MS = 2200;
 /** By how much an expiry may miss the moment that was computed for it here: Redis counts in whole milliseconds. */
 const EXPIRY_SLACK_MS = 3;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * @param {{ server: object, chance: object, history: object[], proxies: object[], killOne: () => void }} world
+ * @param {{ server: object, chance: object, history: object[], proxies: object[], processes: object }} world
  *   `history` gets the writes, as the judge takes them.
  */
-function disturbances({ server, chance, history, proxies, killOne }) {
+function disturbances({ server, chance, history, proxies, processes }) {
   const anyKey = () => (chance.next() < 0.5 ? chance.below(SHARED) : SHARED + chance.below(KEYS - SHARED));
   let sequence = 0;
   let hung = Promise.resolve();
@@ -66,7 +67,8 @@ function disturbances({ server, chance, history, proxies, killOne }) {
         await writing([one], null, () => server.command("DEL", key(one)));
       }
     },
-    "a process is killed": killOne,
+    "a process is killed": () => processes.replace(chance.below(processes.size)),
+    "a process stands still": () => processes.block(chance.below(processes.size), BLOCKED_MS),
     "a cable is held": async () => {
       await hung;
       const proxy = chance.pick(proxies);

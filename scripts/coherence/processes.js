@@ -8,8 +8,8 @@ const { SHARED, now } = require("./keys.js");
 
 /** By then the server has carried out whatever a killed process had sent. */
 const AFTER_DEATH_MS = 1000;
-/** A report that came may have been made so long before. */
-const REPORT_MS = 1000;
+/** What it had not reported may have begun so long before its last report: longer than anything holds it up. */
+const BEFORE_REPORT_MS = 3000;
 
 /**
  * Starts one process for each environment. `history` gets their writes, `sightings` what they saw.
@@ -24,7 +24,7 @@ function startProcesses({ environments, history, sightings }) {
   function take(worker, message) {
     const by = worker.name;
     worker.counts = message.counts;
-    worker.reported = now();
+    worker.reported = message.at;
     for (const [key, id, start, end] of message.writes) {
       history.push({ key, id, start, end: end ?? Infinity, by, sure: end !== null });
     }
@@ -57,6 +57,9 @@ function startProcesses({ environments, history, sightings }) {
   environments.forEach((_, at) => start(at, 0));
 
   return {
+    size: environments.length,
+    /** Lets one stand still for a while; others go on. */
+    block: (at, ms) => workers[at].child.send({ block: ms }),
     /** Sends a message to all, and waits for an answer of that kind from each. */
     ask(send, kind) {
       const answers = workers.map(async (worker) => {
@@ -77,7 +80,8 @@ function startProcesses({ environments, history, sightings }) {
       await gone;
       dead.push(worker);
       // What it did since its last report is not known, but that it may have written.
-      const unknown = { start: worker.reported - REPORT_MS, end: now() + AFTER_DEATH_MS, by: worker.name, sure: false };
+      const [since, end] = [worker.reported - BEFORE_REPORT_MS, now() + AFTER_DEATH_MS];
+      const unknown = { start: since, end, by: worker.name, sure: false };
       for (let key = 0; key < SHARED; key++) {
         for (const id of [null, `${worker.name}-unknown`]) history.push({ key, id, ...unknown });
       }

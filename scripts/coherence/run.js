@@ -51,8 +51,7 @@ async function coherence({ seconds, seed = anySeed(), onLine = () => {} }) {
   const processes = startProcesses({ environments, history, sightings });
   const order = [];
   try {
-    const killOne = () => processes.replace(chance.below(PROCESSES));
-    const { acts, calm } = disturbances({ server, chance, history, proxies, killOne });
+    const { acts, calm } = disturbances({ server, chance, history, proxies, processes });
     const names = Object.keys(acts);
     onLine(`seed ${seed}`);
     const begin = Date.now();

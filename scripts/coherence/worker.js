@@ -123,7 +123,8 @@ const watch = setInterval(() => {
 /** Reports what has not been reported yet. */
 function report() {
   const { hits, skippedWrites } = stats().nearCache ?? { hits: 0, skippedWrites: 0 };
-  process.send({ kind: "history", ...history, counts: { ...counts, hits, skippedWrites }, errors, violations });
+  const sums = { ...counts, hits, skippedWrites };
+  process.send({ kind: "history", at: now(), ...history, counts: sums, errors, violations });
   history = { writes: [], sightings: [] };
 }
 
@@ -143,8 +144,19 @@ process.on("unhandledRejection", (error) => {
   violations.push(`unhandled rejection: ${error.stack}`);
 });
 
+/** Stands still, and then reads everything before the event loop has turned: old news lies in the socket by then. */
+function block(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  for (let key = 0; key < KEYS; key++) {
+    read(key).catch(failed);
+    ask(key).catch(failed);
+  }
+}
+
 process.on("message", async (message) => {
-  if (message.told !== undefined) {
+  if (message.block !== undefined) {
+    block(message.block);
+  } else if (message.told !== undefined) {
     counts.told++;
     read(message.told).catch(failed);
     setTimeout(() => running && read(message.told).catch(failed), LATER_MS);
