@@ -7,7 +7,7 @@ const { serial: test } = require("ava");
 const { coherence } = require("../scripts/coherence/run.js");
 const { judge } = require("../scripts/coherence/judge.js");
 
-test("four processes see nothing older than the lease, whatever befalls, and agree with Redis after quiet", async (t) => {
+test("four processes see nothing older than the lease, whatever befalls, and agree with Redis at last", async (t) => {
   t.timeout(90_000);
   const result = await coherence({ seconds: 6, onLine: (line) => t.log(line) });
   const { problems, reads, writes, skippedWrites, hits, told, judged, oldest, done, errors } = result;
@@ -30,7 +30,7 @@ for (const [what, writes, seen, expected] of [
   ["the newest value", [write("a", 0, 1), write("b", 10, 11)], sighting("b", 9000)],
   ["a value replaced within the bound", [write("a", 0, 1), write("b", 10, 11)], sighting("a", 2011)],
   ["a value replaced longer ago", [write("a", 0, 1), write("b", 10, 11)], sighting("a", 2012), /replaced 2001 ms/],
-  ["what a quick one replaced", [write("a", 0, 1), write("b", 9, 9000), write("c", 20, 21)], sighting("a", 2022), /2001 ms/],
+  ["what was replaced", [write("a", 0, 1), write("b", 9, 9000), write("c", 20, 21)], sighting("a", 2022), /2001/],
   ["one of two values written at the same time", [write("a", 0, 5), write("b", 4, 11)], sighting("a", 9000)],
   ["a value that may have been replaced", [write("a", 0, 1), unsure("b", 10, 11)], sighting("a", 9000)],
   ["a value whose writer never heard of it", [unsure("a", 0, Infinity), write("b", 10, 11)], sighting("a", 9000)],

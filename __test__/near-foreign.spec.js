@@ -18,8 +18,11 @@ const get = () => signals().getSignalId("B", "s", "x");
 const near = () => own.lib.stats().nearCache;
 
 test.beforeEach(async () => {
-  await own.server.command("FLUSHALL");
   await own.lib.waitForInit();
+  const { flushes } = near();
+  await own.server.command("FLUSHALL");
+  // What is written before that is heard of would not be known.
+  await until(() => near().flushes > flushes, "the flush is announced");
 });
 
 /** Asks until the answer is right; how long that took. */
@@ -102,6 +105,67 @@ for (const [what, words, expected] of [
     });
   });
 }
+
+for (const [what, ...change] of [
+  ["appends to it", ["APPEND", KEY, " more"]],
+  ["takes it away while reading", ["GETDEL", KEY]],
+  ["lets it expire in the past", ["EXPIREAT", KEY, "1"]],
+  ["moves it to another database", ["MOVE", KEY, "1"]],
+  ["stores a set in its place", ["SADD", "set", "a"], ["SUNIONSTORE", KEY, "set"], ["DEL", KEY]],
+  ["restores a dump over it", ["RESTORE", KEY, "0", "dump", "REPLACE"]],
+  ["flushes without waiting", ["FLUSHALL", "ASYNC"]],
+]) {
+  test(`what is known is forgotten at once when a client ${what}`, async (t) => {
+    await own.server.command("FLUSHALL");
+    await own.server.command("SET", "dumped", "theirs");
+    const dump = await own.server.command("DUMP", "dumped");
+    await seenAtOnce(t, async () => {
+      for (const words of change) {
+        const reply = await own.server.command(...words.map((word) => (word === "dump" ? dump : word)));
+        if (reply instanceof Error) throw reply;
+      }
+      const held = await own.server.command("GET", KEY);
+      await own.server.command("SELECT", "1");
+      await own.server.command("FLUSHDB");
+      await own.server.command("SELECT", "0");
+      return held === null ? null : String(held);
+    });
+  });
+}
+
+test("a key that the server evicts for want of memory is forgotten", async (t) => {
+  await signals().setSignalId(row("1"));
+  t.is(await get(), "1");
+  t.teardown(() => own.server.command("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction"));
+  await own.server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "1");
+  // Whoever writes makes room first.
+  await own.server.command("SET", "other", "x");
+  await becomes(t, get, null);
+});
+
+test("of a write that the server refuses nothing is known", async (t) => {
+  await signals().setSignalId(row("1"));
+  t.teardown(() => own.server.command("CONFIG", "SET", "maxmemory", "0"));
+  await own.server.command("CONFIG", "SET", "maxmemory", "1");
+  const error = await t.throwsAsync(() => signals().setSignalId(row("2")));
+  t.regex(error.message, /^OOM/);
+  t.is(await get(), "1");
+  await t.throwsAsync(() => signals().setSignalId(row("2")), { message: /^OOM/ }, "it is sent again");
+  await own.server.command("CONFIG", "SET", "maxmemory", "0");
+  t.is(await signals().setSignalId(row("2")), "2");
+  t.is(String(await own.server.command("GET", KEY)), "2");
+});
+
+test("a change of twenty thousand keys at once is seen key by key", async (t) => {
+  const known = Array.from({ length: 1000 }, (_, i) => `S${i * 20}`);
+  await Promise.all(known.map((symbol) => signals().setSignalId({ ...row("ours"), symbol })));
+  const { hits } = near();
+  for (const symbol of known) t.is(await signals().getSignalId(symbol, "s", "x"), "ours");
+  t.is(near().hits, hits + known.length);
+  const words = Array.from({ length: 20_000 }, (_, i) => [`signal_cache:x:s:S${i}`, "theirs"]).flat();
+  await own.server.command("MSET", ...words);
+  for (const symbol of known) await becomes(t, () => signals().getSignalId(symbol, "s", "x"), "theirs");
+});
 
 test("absence is forgotten when somebody else makes the key", async (t) => {
   const client = ioredisFor(t);
