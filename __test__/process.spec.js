@@ -63,22 +63,24 @@ for (const use of [
   });
 }
 
-test("a call of a forgotten copy is answered although nothing else holds the copy", async (t) => {
-  const result = await runChild("holds", {
-    env: own.server.env,
-    args: ["wait"],
-    nodeArgs: ["--expose-gc"],
-    async onLine(line, child) {
-      if (line.ready) {
-        await own.server.kill("SIGSTOP");
-        child.stdin.write("go\n");
-      }
-      if (line.collecting) await own.server.kill("SIGCONT");
-    },
+for (const when of ["in the same tick", "a turn later"]) {
+  test(`a call of a copy that is forgotten is answered, also where garbage is collected ${when}`, async (t) => {
+    const result = await runChild("holds", {
+      env: own.server.env,
+      args: [when],
+      nodeArgs: ["--expose-gc"],
+      async onLine(line, child) {
+        if (line.ready) {
+          await own.server.kill("SIGSTOP");
+          child.stdin.write("go\n");
+        }
+        if (line.collecting) await own.server.kill("SIGCONT");
+      },
+    });
+    endedWell(t, result);
+    t.is(result.lines.at(-2).value, "v");
   });
-  endedWell(t, result);
-  t.is(result.lines.at(-2).value, "v");
-});
+}
 
 test("a call that nobody waits for is finished before the process ends", async (t) => {
   const result = await runChild("idle", { env: own.server.env, args: ["a call that nobody waits for"] });

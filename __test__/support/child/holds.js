@@ -86,7 +86,7 @@ async function forgotten(use) {
 }
 
 /** A call of a copy that nobody can reach any more, while the server (paused by the test) does not answer. */
-async function waiting() {
+async function waiting(when) {
   const begin = async () => {
     const lib = copy();
     await new lib.BaseMap("holds", -1).set("k", "v");
@@ -98,6 +98,7 @@ async function waiting() {
     return { call: new lib.BaseMap("holds", -1).get("k") };
   };
   const { call } = await begin();
+  if (when === "a turn later") await new Promise(setImmediate);
   copy();
   for (let i = 0; i < 20; i++) {
     global.gc();
@@ -108,4 +109,4 @@ async function waiting() {
 }
 
 const use = uses[process.argv[2]];
-(use === undefined ? waiting() : forgotten(use)).then(() => (last = Date.now()));
+(use === undefined ? waiting(process.argv[2]) : forgotten(use)).then(() => (last = Date.now()));
