@@ -270,6 +270,20 @@ test("waitForInit that close() ends rejects with CLOSED and connects no more; a 
   t.is(await lib.waitForInit(), undefined);
 });
 
+test("waitForInit that close() ends between two of its questions rejects with CLOSED and connects no more", async (t) => {
+  const port = await freePort();
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 20 });
+  let told = null;
+  lib.waitForInit().catch((error) => (told = error));
+  await until(() => lib.health().redis.attempts > 0, "it asks");
+  await until(() => lib.health().redis.queued === 0, "it pauses");
+  t.is(told, null);
+  await lib.close();
+  await until(() => told !== null, "it gives up", 5_000);
+  t.is(told.code, "CLOSED");
+  t.is(lib.health().redis.state, "idle");
+});
+
 test("waitForInit carries clear() as in the original", async (t) => {
   const redis = await serverFor(t);
   const lib = loadFor(t, near(redis));
