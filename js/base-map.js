@@ -98,8 +98,9 @@ const dropped = new FinalizationRegistry((id) => engine.closeScan(id));
 
 class Scan {
   constructor(map, kind) {
+    const id = idOf(map);
     ready();
-    this.id = engine.openScan(idOf(map), kind);
+    this.id = engine.openScan(id, kind);
     dropped.register(this, this.id, this);
   }
 
@@ -161,8 +162,9 @@ class Methods {
       if (listens(this)) {
         emit(this, "info", `BaseMap set key=${text}`, { key, value });
       }
+      const [id, bytes] = [idOf(this), encodeValue(value)];
       ready();
-      return promise(engine.set(idOf(this), text, encodeValue(value)));
+      return promise(engine.set(id, text, bytes));
     } catch (error) {
       return failed(error);
     }
@@ -177,8 +179,9 @@ class Methods {
       if (key === null) {
         return Promise.resolve(null);
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.get(idOf(this), text));
+      return promise(engine.get(id, text));
     } catch (error) {
       return failed(error);
     }
@@ -193,8 +196,9 @@ class Methods {
       if (key === null) {
         return Promise.resolve();
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.delete(idOf(this), text));
+      return promise(engine.delete(id, text));
     } catch (error) {
       return failed(error);
     }
@@ -209,8 +213,9 @@ class Methods {
       if (key === null) {
         return Promise.resolve(false);
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.has(idOf(this), text));
+      return promise(engine.has(id, text));
     } catch (error) {
       return failed(error);
     }

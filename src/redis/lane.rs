@@ -140,8 +140,6 @@ pub struct Lane<T> {
     answered: u64,
     /// The server's number for the last connection that was ready, and our address then.
     client: Option<(i64, String)>,
-    /// Our address on this connection.
-    local: Option<String>,
     input: Vec<u8>,
     filled: usize,
     /// Where the reply that has begun and not ended starts; 0 but while decoding.
@@ -174,7 +172,6 @@ impl<T> Lane<T> {
             written: 0,
             answered: 0,
             client: None,
-            local: None,
             input: Vec::new(),
             filled: 0,
             start: 0,
@@ -333,10 +330,10 @@ impl<T> Lane<T> {
 
     /// The socket is connected: the handshake begins.
     /// `prefixes`: keys whose changes the server is to announce.
-    /// `local`: our address, as the server lists it.
+    /// `local`: our address, if we have one.
     pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>) {
-        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes);
-        self.local = local;
+        let handshake =
+            Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes, local);
         self.link = Link::Greeting(Box::new(handshake), 0);
     }
 
@@ -419,7 +416,7 @@ impl<T> Lane<T> {
             return match progress {
                 Progress::Next => News::None,
                 Progress::Ready => {
-                    self.client = handshake.id().zip(self.local.take());
+                    self.client = handshake.client();
                     let tracking = handshake.tracking().clone().map(|()| *written);
                     self.link = Link::Up;
                     News::Ready(tracking)
