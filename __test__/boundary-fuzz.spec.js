@@ -5,7 +5,8 @@
 
 const { setTimeout } = require("node:timers/promises");
 const { serial: test } = require("ava");
-const { loadFor, until } = require("./support/addon.js");
+const { loadFor, serverFor, until } = require("./support/addon.js");
+const { runChild } = require("./support/child.js");
 const { fakeFor } = require("./support/fake-redis.js");
 const { fuzz } = require("../scripts/fuzz/run.js");
 
@@ -43,4 +44,11 @@ test("calls that are made while close() waits are sent once, so that a read sees
   await Promise.all([before, closed, ...calls]);
   const names = fake.commands.filter((args) => args[1] === "closing:k").map(([name]) => name);
   t.deepEqual(names, ["GET", "SET"]);
+});
+
+test("calls that overflow the stack in their middle leave every other call its own answer", async (t) => {
+  const server = await serverFor(t);
+  const result = await runChild("overflow", { env: server.env });
+  t.deepEqual(result.lines, [{ answers: "right" }]);
+  t.is(result.code, 0);
 });
