@@ -46,6 +46,19 @@ test("calls that are made while close() waits are sent once, so that a read sees
   t.deepEqual(names, ["GET", "SET"]);
 });
 
+test("an iteration of something that is no map rejects with a code, as every other method does", async (t) => {
+  const lib = loadFor(t);
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  for (const method of ["keys", "values", "iterate", "size", "toArray"]) {
+    for (const target of [proxy, {}, 5, null, undefined]) {
+      const result = lib.BaseMap.prototype[method].call(target);
+      const error = await t.throwsAsync(() => (typeof result.next === "function" ? result.next() : result));
+      t.is(error.code, "INVALID_CONTEXT", `${method} of ${target === proxy ? "a revoked proxy" : String(target)}`);
+    }
+  }
+});
+
 test("calls that overflow the stack in their middle leave every other call its own answer", async (t) => {
   const server = await serverFor(t);
   const result = await runChild("overflow", { env: server.env });

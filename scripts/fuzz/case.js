@@ -54,8 +54,7 @@ class Case {
       (value) => settled(true, value),
       (error) => {
         settled(false);
-        const expected = CODES.has(error?.code) || error?.code === "CLOSED";
-        if (!(error instanceof Error) || !expected) this.problem(`${what} rejected with ${show(error)}`);
+        if (!isCoded(error) && codeOf(error) !== "CLOSED") this.problem(`${what} rejected with ${show(error)}`);
       },
     );
     this.pending.push({ what, judged });
@@ -155,11 +154,14 @@ class Case {
     ]);
     const target = make();
     const given = this.evil.arguments();
-    const method = this.pick([...SHORT, ...WHOLE, `has${noun}Id`, `get${noun}Id`, `set${noun}Id`]);
+    const method = this.pick([...SHORT, ...WHOLE, ...ITERATORS, `has${noun}Id`, `get${noun}Id`, `set${noun}Id`]);
+    if (ITERATORS.includes(method)) {
+      return this.call(`${method} on something else`, () => this.lib.BaseMap.prototype[method].apply(target, given).next());
+    }
     const body = this.lib.ioc[service][method];
     // An object's own `has` is its owner's code: what it returns or throws is nothing of ours.
     this.call(`${method} on something else`, () => Promise.resolve(Reflect.apply(body, target, given)).catch((error) => {
-      if (!(error instanceof Error) || !("code" in error)) throw Object.assign(new Error("no code", { cause: error }), { code: method.startsWith("has") ? "CLOSED" : "none" });
+      if (!isCoded(error)) throw Object.assign(new Error("no code", { cause: error }), { code: method.startsWith("has") ? "CLOSED" : "none" });
     }));
   }
 
@@ -170,7 +172,7 @@ class Case {
       const made = this.pick([() => new Base(...given), () => Reflect.construct(Base, given, class {}), () => class extends this.lib.BaseMap(...given) {}])();
       if (typeof made === "object" && this.maybe(0.5)) this.call("get of a strange map", () => this.lib.BaseMap.prototype.get.call(made, "k"));
     } catch (error) {
-      if (!(error instanceof Error) || !CODES.has(error.code)) this.problem(`new ${Base.name} threw ${show(error)}`);
+      if (!isCoded(error)) this.problem(`new ${Base.name} threw ${show(error)}`);
     }
   }
 
@@ -204,7 +206,7 @@ class Case {
       try {
         action();
       } catch (error) {
-        if (!known.includes(error?.code)) this.problem(`${what} threw ${show(error)}`);
+        if (!known.includes(codeOf(error))) this.problem(`${what} threw ${show(error)}`);
       }
     };
     this.pick([
@@ -289,6 +291,17 @@ class Case {
     if ((await this.map.size()) !== 0) this.problem("something is left after clear()");
   }
 }
+
+/** An error's code. What was thrown may be anything, also something that cannot be looked at. */
+function codeOf(error) {
+  try {
+    return error instanceof Error ? error.code : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isCoded = (error) => CODES.has(codeOf(error));
 
 function show(error) {
   try {
