@@ -12,6 +12,10 @@ export RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module -Cllv
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cforce-frame-pointers"
 cargo build --release --target "$host" --bin "$target"
+program="${CARGO_TARGET_DIR:-target}/$host/release/$target"
+for last in "" "$@"; do :; done
+# One input again.
+if [ -f "$last" ]; then exec "$program" "$@"; fi
 mkdir -p "corpus/$target" "artifacts/$target"
-exec "${CARGO_TARGET_DIR:-target}/$host/release/$target" -artifact_prefix="artifacts/$target/" \
-  -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -dict=resp.dict "$@" "corpus/$target" "seeds/$target"
+exec "$program" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+  -dict=resp.dict "$@" "corpus/$target" "seeds/$target"

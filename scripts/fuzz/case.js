@@ -143,18 +143,23 @@ class Case {
   /** Any method on something that is no map, or a strange one. */
   misplace() {
     const { service, noun } = this.pick(NOUNS);
+    const ofService = [
+      () => new Proxy(this.lib.ioc[service], {}),
+      () => Object.assign(Object.create(this.lib.ioc[service]), { [this.pick(["has", "get", "set"])]: this.evil.value() }),
+    ];
     const make = this.pick([
+      ...ofService,
       () => this.evil.value(),
       () => Object.create(this.victim),
       () => Object.freeze(new this.lib.BaseMap(`frozen-${this.seed}`, -1)),
       () => new Proxy(this.victim, { get: this.evil.trap() }),
-      () => new Proxy(this.lib.ioc[service], {}),
       () => Object.assign(new this.lib.BaseMap("changed", 5), { [this.pick(["connectionKey", "ttlExpireSeconds", "loggerService"])]: this.evil.value() }),
-      () => Object.assign(Object.create(this.lib.ioc[service]), { [this.pick(["has", "get", "set"])]: this.evil.value() }),
     ]);
     const target = make();
     const given = this.evil.arguments();
-    const method = this.pick([...SHORT, ...WHOLE, ...ITERATORS, `has${noun}Id`, `get${noun}Id`, `set${noun}Id`]);
+    // A service that is cleared would lose what honest calls have stored.
+    const whole = ofService.includes(make) ? ["size", "toArray"] : WHOLE;
+    const method = this.pick([...SHORT, ...whole, ...ITERATORS, `has${noun}Id`, `get${noun}Id`, `set${noun}Id`]);
     if (ITERATORS.includes(method)) {
       return this.call(`${method} on something else`, () => this.lib.BaseMap.prototype[method].apply(target, given).next());
     }
