@@ -1,7 +1,7 @@
 "use strict";
 
-// A short part of `npm run fuzz`, from seeds that are always the same, so that it fails for everybody or for nobody; and
-// what longer runs have found, each as a test of its own.
+// A short part of `npm run fuzz`, from seeds that are always the same (the calls are, when replies arrive is not); and what
+// longer runs have found, each as a test of its own.
 
 const { setTimeout } = require("node:timers/promises");
 const { serial: test } = require("ava");
