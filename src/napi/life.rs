@@ -198,6 +198,7 @@ impl Engine {
             let (mark, _) = core.store.lane.accepted_and_settled();
             let call = core.store.reserve();
             core.closing.push_back(Closing { call, mark });
+            core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         }
         // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
         self.set_busy(core);
@@ -213,6 +214,7 @@ impl Engine {
         core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
         self.disconnect(core);
         Self::closed(core);
+        core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         // Calls made since then go out on a new connection.
         if settled < accepted && core.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);
