@@ -32,9 +32,10 @@ fuzz_target!(|data: &[u8]| {
     });
     let database = if how & 4 != 0 { 7 } else { 0 };
     let previous = (how & 8 != 0).then(|| (i64::from(how), "127.0.0.1:1".to_owned()));
+    let address = (how & 32 != 0).then(|| "127.0.0.1:2".to_owned());
     let prefixes = if how & 16 != 0 { vec!["a:".to_owned(), "b:".to_owned()] } else { Vec::new() };
 
-    let mut handshake = Handshake::new(credentials, database, previous, prefixes);
+    let mut handshake = Handshake::new(credentials, database, previous, prefixes, address);
     let (mut decoder, mut tokens) = (Decoder::default(), Vec::new());
     for step in 0.. {
         assert!(step < STEPS, "a handshake without an end");

@@ -105,13 +105,13 @@ impl World {
         space[..count].copy_from_slice(&bytes[..count]);
         self.store.lane.filled(count);
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-        let news = self.store.lane.decode(&mut batch);
+        let news = self.store.lane.decode(&mut batch, self.now);
         if let News::Ready(tracking) = &news {
             self.store.ids.ready(tracking.clone());
         }
         self.store.absorb(&mut batch, &mut outcomes);
         self.settle(outcomes, &batch);
-        if matches!(news, News::Broken(_) | News::Refused(_)) {
+        if !matches!(news, News::None | News::Ready(_)) {
             self.lost();
             self.connect(true);
         }
