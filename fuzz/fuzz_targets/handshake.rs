@@ -8,8 +8,8 @@ use backtest_kit_native::redis::handshake::{Handshake, Progress};
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
 
-/// Hello, auth with a user, auth without one, kill, select, track: more steps there are not.
-const STEPS: usize = 6;
+/// Hello, auth with a user, auth without one, kill, info, select, track: more steps there are not.
+const STEPS: usize = 7;
 
 /// What is to be sent is one whole command, which is then sent in two pieces.
 fn send(handshake: &mut Handshake) {
