@@ -257,7 +257,8 @@ fn tls(values: &Values, wanted: bool) -> Result<Option<Tls>> {
     let [authorities, certificate, key] = TLS_VARIABLES.map(pem);
     if !wanted {
         let set = [&authorities, &certificate, &key].into_iter().zip(TLS_VARIABLES).find(|(pem, _)| pem.is_some());
-        return set.map_or(Ok(None), |(_, name)| Err(invalid(name, "it needs TLS: CC_REDIS_URL must be a rediss:// URL")));
+        return set
+            .map_or(Ok(None), |(_, name)| Err(invalid(name, "it needs TLS: CC_REDIS_URL must be a rediss:// URL")));
     }
     let [_, certificate_name, key_name] = TLS_VARIABLES;
     let identity = match (certificate, key) {
@@ -309,11 +310,10 @@ pub fn show(values: &Values) -> serde_json::Value {
     let shown = VARIABLES.iter().map(|variable| {
         let text = text(values, variable.name);
         let value = match variable.kind {
-            Kind::Text | Kind::Switch => text.into(),
             Kind::Secret => MASK.into(),
             Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
             Kind::Pem if text.contains("-----BEGIN") => MASK.into(),
-            Kind::Pem => text.into(),
+            Kind::Text | Kind::Switch | Kind::Pem => text.into(),
             Kind::Url => mask_url(text).into(),
             // An unusable number is shown as it stands, so that the person who looks can see it.
             Kind::Whole(..) => whole(variable, text).map_or_else(|_| text.into(), Into::into),

@@ -423,7 +423,8 @@ impl Engine {
             }
             News::Broken(why) => self.attempt_failed(core, &why),
             News::Foreign(why) => {
-                let endpoint = core.connection.link.as_ref().map_or_else(String::new, |link| format!("{}: ", link.endpoint));
+                let endpoint =
+                    core.connection.link.as_ref().map_or_else(String::new, |link| format!("{}: ", link.endpoint));
                 self.hopeless(core, &format!("{endpoint}{why}"));
             }
         }

@@ -32,7 +32,8 @@ impl Question {
 impl Engine {
     /// The connection is lost. If the server has not said a word on it, it may not have understood ours.
     pub(super) fn lost(self: &Rc<Self>, core: &mut Core, why: &str) {
-        let unheard = core.connection.link.as_ref().is_some_and(|link| core.config.tls.is_none() || link.stream.is_mute());
+        let unheard =
+            core.connection.link.as_ref().is_some_and(|link| core.config.tls.is_none() || link.stream.is_mute());
         if unheard && core.store.lane.is_unanswered() {
             self.ask(core, why);
         } else {
@@ -42,7 +43,9 @@ impl Engine {
 
     /// A plain Redis waits for the end of a line that TLS's greeting does not have.
     pub(super) fn ask_if_mute(self: &Rc<Self>, core: &mut Core) {
-        let Some(link) = core.connection.link.as_ref().filter(|link| link.connected && link.stream.is_mute()) else { return };
+        let Some(link) = core.connection.link.as_ref().filter(|link| link.connected && link.stream.is_mute()) else {
+            return;
+        };
         if !core.connection.asked && self.now().saturating_sub(link.since) > PATIENCE {
             let why = format!("TLS with {}: no answer within {} ms", link.endpoint, PATIENCE / MILLI);
             self.ask(core, &why);
@@ -61,7 +64,8 @@ impl Engine {
         core.store.ids.lost();
         core.last_error = Some(why.to_owned());
         let question = Box::new(Question { in_tls: core.config.tls.is_none(), asked: false, why: why.to_owned() });
-        let opened = Stream::connect(&endpoint, None).map(|stream| self.open_link(core, stream, endpoint, Some(question)));
+        let opened =
+            Stream::connect(&endpoint, None).map(|stream| self.open_link(core, stream, endpoint, Some(question)));
         if !matches!(opened, Ok(true)) {
             self.attempt_failed(core, why);
         }
@@ -75,7 +79,8 @@ impl Engine {
             asking.asked = true;
             let words = question(asking.in_tls, host);
             let sent = link.stream.connected().and_then(|()| link.stream.write(&words));
-            if sent.is_ok_and(|count| count == words.len()) && (!asking.in_tls || link.stream.finish_writing().is_ok()) {
+            if sent.is_ok_and(|count| count == words.len()) && (!asking.in_tls || link.stream.finish_writing().is_ok())
+            {
                 return;
             }
         }

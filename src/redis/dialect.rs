@@ -61,7 +61,9 @@ pub fn question(in_tls: bool, host: &str) -> Vec<u8> {
 pub fn verdict(asked_in_tls: bool, first: &[u8]) -> Option<String> {
     match (asked_in_tls, recognise(first)) {
         (true, Speaks::Tls) => Some("it speaks TLS; CC_REDIS_URL must be a rediss:// URL".to_owned()),
-        (false, Speaks::Redis) => Some("it speaks plain Redis, not TLS; CC_REDIS_URL must be redis://, not rediss://".to_owned()),
+        (false, Speaks::Redis) => {
+            Some("it speaks plain Redis, not TLS; CC_REDIS_URL must be redis://, not rediss://".to_owned())
+        }
         _ => None,
     }
 }

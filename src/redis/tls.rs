@@ -130,14 +130,18 @@ impl Session {
             match recognise(&self.first) {
                 Speaks::Redis => {
                     let quoted = quote(&self.first);
-                    return certain(format!("it speaks plain Redis ({quoted}); CC_REDIS_URL must be redis://, not rediss://"));
+                    return certain(format!(
+                        "it speaks plain Redis ({quoted}); CC_REDIS_URL must be redis://, not rediss://"
+                    ));
                 }
                 Speaks::Other => return certain(format!("it does not speak TLS ({})", quote(&self.first))),
                 Speaks::Nothing | Speaks::Tls => {}
             }
         }
         match error {
-            Error::InvalidCertificate(problem) => certain(format!("the server's certificate {}", self.distrust(problem))),
+            Error::InvalidCertificate(problem) => {
+                certain(format!("the server's certificate {}", self.distrust(problem)))
+            }
             Error::AlertReceived(alert) => self.alert(*alert),
             Error::PeerIncompatible(why) => certain(format!("we have no TLS in common with the server ({why:?})")),
             other => Failure { words: other.to_string(), is_final: false },
@@ -171,7 +175,8 @@ impl Session {
 
     fn alert(&self, alert: Alert) -> Failure {
         let (about_us, has_identity) = (concerns_our_certificate(alert), self.trust.has_identity);
-        let asks = alert == Alert::CertificateRequired || (about_us || alert == Alert::HandshakeFailure) && !has_identity;
+        let asks =
+            alert == Alert::CertificateRequired || (about_us || alert == Alert::HandshakeFailure) && !has_identity;
         let words = match alert {
             _ if asks && !has_identity => {
                 format!("the server asks for a certificate of ours: CC_REDIS_TLS_CERT and CC_REDIS_TLS_KEY ({alert:?})")

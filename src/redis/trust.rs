@@ -48,8 +48,9 @@ impl Trust {
             None => builder.with_no_client_auth(),
             Some((chain, private)) => {
                 let chain = certificates(certificate, chain, &read)?;
-                let private = PrivateKeyDer::from_pem_slice(&bytes(key, private, &read)?)
-                    .map_err(|_| invalid(key, format!("{} holds no private key as PEM without a password", origin(private))))?;
+                let private = PrivateKeyDer::from_pem_slice(&bytes(key, private, &read)?).map_err(|_| {
+                    invalid(key, format!("{} holds no private key as PEM without a password", origin(private)))
+                })?;
                 builder
                     .with_client_auth_cert(chain, private)
                     .map_err(|why| invalid(key, format!("it cannot be used with {certificate}: {why}")))?
