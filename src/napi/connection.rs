@@ -34,8 +34,6 @@ pub(super) struct Connection {
     /// How TLS is spoken, where it is.
     trust: Option<Trust>,
     pub(super) link: Option<Link>,
-    /// A server that does not answer was asked in the other language since the connection was last ready.
-    pub(super) asked: bool,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
     /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
@@ -408,7 +406,6 @@ impl Engine {
             News::Ready(_) => {
                 core.supervisor.ready();
                 core.last_error = None;
-                core.connection.asked = false;
                 core.connects += 1;
                 core.changed();
             }
@@ -463,6 +460,10 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
             let Some(link) = &mut core.connection.link else { return };
+            if status < 0 {
+                // libuv has stopped watching. What went wrong, and what came before that, is told by reading.
+                link.watching = 0;
+            }
             if link.question.is_some() {
                 self.question_polled(core);
             } else if !link.connected {
@@ -482,12 +483,22 @@ impl Engine {
                         self.connect_next(core, &failure);
                     }
                 }
-            } else if status < 0 {
-                self.attempt_failed(core, &format!("poll error {status}"));
             }
         }
-        self.turn();
+        let drained = self.turn();
+        if status < 0 && drained {
+            self.unexplained(status);
+        }
         self.finish_turn();
+    }
+
+    /// A socket that is said to be broken, and has nothing to read that says so, must not be watched again.
+    fn unexplained(self: &Rc<Self>, status: c_int) {
+        let mut slot = self.core.borrow_mut();
+        let Some(core) = slot.as_mut() else { return };
+        if core.connection.link.as_ref().is_some_and(|link| link.connected && link.watching == 0) {
+            self.attempt_failed(core, &format!("poll error {status}"));
+        }
     }
 }
 

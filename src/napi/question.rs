@@ -14,6 +14,9 @@ use crate::redis::{MILLI, Nanos};
 /// was only slow loses one attempt.
 const PATIENCE: Nanos = 500 * MILLI;
 
+/// Of so many attempts in a row that fail, one is spent on asking: the others have all the time there is.
+const SELDOM: u32 = 4;
+
 /// What a connection carries that is only to find out.
 pub(super) struct Question {
     in_tls: bool,
@@ -27,6 +30,10 @@ impl Question {
     pub(super) const fn is_asked(&self) -> bool {
         self.asked
     }
+}
+
+fn may_ask(core: &Core) -> bool {
+    core.supervisor.attempts().is_multiple_of(SELDOM)
 }
 
 impl Engine {
@@ -46,19 +53,18 @@ impl Engine {
         let Some(link) = core.connection.link.as_ref().filter(|link| link.connected && link.stream.is_mute()) else {
             return;
         };
-        if !core.connection.asked && self.now().saturating_sub(link.since) > PATIENCE {
+        if may_ask(core) && self.now().saturating_sub(link.since) > PATIENCE {
             let why = format!("TLS with {}: no answer within {} ms", link.endpoint, PATIENCE / MILLI);
             self.ask(core, &why);
         }
     }
 
-    /// Asks once; else, and where it cannot be asked, the attempt has failed.
+    /// Asks if it is time to; else, and where it cannot be asked, the attempt has failed.
     fn ask(self: &Rc<Self>, core: &mut Core, why: &str) {
         let endpoint = core.connection.link.as_ref().map(|link| link.endpoint.clone());
-        let Some(endpoint @ Endpoint::Tcp(..)) = endpoint.filter(|_| !core.connection.asked) else {
+        let Some(endpoint @ Endpoint::Tcp(..)) = endpoint.filter(|_| may_ask(core)) else {
             return self.attempt_failed(core, why);
         };
-        core.connection.asked = true;
         self.disconnect(core);
         core.store.lane.lost();
         core.store.ids.lost();

@@ -2,7 +2,7 @@
 //!
 //! A plain Redis says nothing to a client that speaks TLS: it waits for the end of a line. One that speaks TLS hangs up on
 //! a client that does not, without a word. So where the first words were of no use, the other language is tried on a
-//! connection of its own, once, and only to say what is wrong.
+//! connection of its own, now and then, and only to say what is wrong.
 
 use std::io::Write as _;
 
