@@ -893,10 +893,19 @@ export interface Config {
   /** Password of that user; getConfig() shows `********`. Default: `mysecurepassword`. */
   CC_REDIS_PASSWORD: string;
   /**
-   * `redis://[user[:password]@]host[:port][/database]` or `unix:/path/to/socket`. Wins over the four variables above;
-   * without credentials none are sent. getConfig() masks the password. Default: null, none.
+   * `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or `unix:/path/to/socket`. Wins over the
+   * four variables above; without credentials none are sent. getConfig() masks the password. Default: null, none.
    */
   CC_REDIS_URL: string | null;
+  /**
+   * For `rediss://`: the authorities that sign the server's certificate, as the path of a PEM file or as PEM text, which
+   * getConfig() shows as `********`. Default: null, those that the system trusts.
+   */
+  CC_REDIS_TLS_CA: string | null;
+  /** For `rediss://`: our certificate, where the server asks for one: path or PEM text. Default: null, none. */
+  CC_REDIS_TLS_CERT: string | null;
+  /** Its key, without a password: path or PEM text. Default: null, none. */
+  CC_REDIS_TLS_KEY: string | null;
   /**
    * Deadline of one round trip in milliseconds, 1 to 86400000: waiting in the queue, connecting and the reply together.
    * Default: 10000.
@@ -923,7 +932,7 @@ export interface Config {
   CC_NEAR_CACHE_MAX_BYTES: number;
 }
 
-/** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null for the URL, mean the default. */
+/** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null where Config has it, mean the default. */
 export type ConfigInput = { [Name in keyof Config]?: Config[Name] | string };
 
 /**

@@ -189,6 +189,20 @@ test("a Unix socket connects", async (t) => {
   await open.stop();
 });
 
+test("a Unix socket connects with the credentials and the database of its URL", async (t) => {
+  const [user, password] = [encoded("us@er:1"), encoded(PASSWORD)];
+  const lib = loadFresh({ CC_REDIS_URL: `unix:${server.socket}?user=${user}&pass=${password}&db=4` });
+  await new lib.BaseMap("db", -1).set("k", "in four");
+  await server.command("SELECT", 4);
+  t.is(String(await server.command("GET", "db:k")), "in four");
+  await server.command("SELECT", 0);
+  await lib.close();
+  await works(t, { CC_REDIS_URL: `unix:${server.socket}?pass=${password}` });
+  const refused = loadFresh({ CC_REDIS_URL: `unix:${server.socket}?user=${user}&pass=wrong` });
+  t.is((await outcome(new refused.BaseMap("db").get("k"))).error?.code, "REDIS_AUTH");
+  await refused.close();
+});
+
 test("an IPv6 address connects", async (t) => {
   const port = await freePort();
   const six = await startRedis({ port, args: ["--bind", "127.0.0.1", "::1"] });
@@ -254,7 +268,7 @@ test("no password shows in getConfig, health, stats or any error", async (t) => 
     shown.push(error, lib.getConfig(), lib.health(), lib.stats(), lib.ioc, lib);
     await lib.close();
   }
-  for (const url of ["redis://u:SECRET@h:99999", "http://u:SECRET@h", "redis://u:SECRET@", "rediss://u:SECRET@h"]) {
+  for (const url of ["redis://u:SECRET@h:99999", "http://u:SECRET@h", "redis://u:SECRET@", "rediss://u:SECRET@h#insecure"]) {
     shown.push(t.throws(() => loadFresh({ CC_REDIS_URL: url.replace("SECRET", secret) })));
   }
   shown.push(t.throws(() => loadFresh({ [`CC_${secret.toUpperCase()}`]: 1 })).code);

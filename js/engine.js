@@ -137,7 +137,10 @@ function enqueue() {
 /** Whether the configuration is in use. */
 let configured = false;
 const overrides = {};
-const variables = Object.keys(JSON.parse(engine.showConfig("{}")));
+const defaults = JSON.parse(engine.showConfig("{}"));
+const variables = Object.keys(defaults);
+/** The variables that may be null. */
+const NULLABLE = variables.filter((name) => defaults[name] === null);
 
 /** What the variables are set to: the environment, and what setConfig() put over it. */
 function values() {
@@ -194,8 +197,8 @@ function setConfig(partial) {
     throw makeError("INVALID_CONFIG", "TypeError", "setConfig takes an object with variables, like { CC_REDIS_PORT: 6380 }");
   }
   const texts = read(partial).map(([name, value]) => {
-    if (value === null && name === "CC_REDIS_URL") {
-      // As getConfig() shows it: no URL.
+    if (value === null && NULLABLE.includes(name)) {
+      // As getConfig() shows it: none.
       return [name, ""];
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {

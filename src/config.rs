@@ -20,6 +20,8 @@ pub enum Kind {
     Secret,
     /// A URL whose password is never shown.
     Url,
+    /// The path of a PEM file, or PEM text, which is never shown.
+    Pem,
     /// A whole number within bounds, both included.
     Whole(u64, u64),
     /// `on` or `off`.
@@ -49,6 +51,9 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_REDIS_USER", Kind::Text, "default"),
     variable("CC_REDIS_PASSWORD", Kind::Secret, "mysecurepassword"),
     variable("CC_REDIS_URL", Kind::Url, ""),
+    variable("CC_REDIS_TLS_CA", Kind::Pem, ""),
+    variable("CC_REDIS_TLS_CERT", Kind::Pem, ""),
+    variable("CC_REDIS_TLS_KEY", Kind::Pem, ""),
     variable("CC_REDIS_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
     variable("CC_REDIS_SCAN_COUNT", Kind::Whole(1, 100_000), "100"),
     variable("CC_REDIS_SCAN_COUNT_MAX", Kind::Whole(1, 100_000), "1000"),
@@ -58,6 +63,9 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_NEAR_CACHE", Kind::Switch, "on"),
     variable("CC_NEAR_CACHE_MAX_BYTES", Kind::Whole(4_096, 4_294_967_295), "67108864"),
 ];
+
+/// Authorities, our certificate, its key.
+pub const TLS_VARIABLES: [&str; 3] = ["CC_REDIS_TLS_CA", "CC_REDIS_TLS_CERT", "CC_REDIS_TLS_KEY"];
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,11 +95,31 @@ pub struct Credentials {
     pub password: String,
 }
 
+/// Where a PEM text comes from. No `Debug`: it may be a key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Pem {
+    /// A file.
+    File(String),
+    /// The variable itself.
+    Text(String),
+}
+
+/// How TLS is spoken. No `Debug`: it may hold a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The authorities that sign the server's certificate; `None`: those that this system trusts.
+    pub authorities: Option<Pem>,
+    /// Our certificate and its key, where the server asks for one.
+    pub identity: Option<(Pem, Pem)>,
+}
+
 /// Configuration as the engine uses it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where the server is.
     pub address: Address,
+    /// How TLS is spoken, where it is.
+    pub tls: Option<Tls>,
     /// Sent with the handshake; `None` when a URL without credentials was given.
     pub credentials: Option<Credentials>,
     /// Database number, from the URL's path; 0 by default.
@@ -115,7 +143,8 @@ pub struct Config {
 /// Variables by name; an absent or empty one has its default.
 pub type Values = BTreeMap<String, String>;
 
-fn invalid(name: &str, problem: impl std::fmt::Display) -> Error {
+/// `INVALID_CONFIG`, naming the variable.
+pub fn invalid(name: &str, problem: impl std::fmt::Display) -> Error {
     Error::new(Code::InvalidConfig, format!("{name}: {problem}"))
 }
 
@@ -133,7 +162,8 @@ pub fn check(name: &str, text: &str) -> Result<()> {
         Kind::Secret if text == MASK => {
             Err(invalid(name, "this is the mask that getConfig() shows in place of the password"))
         }
-        Kind::Text | Kind::Secret => Ok(()),
+        Kind::Pem if text == MASK => Err(invalid(name, "this is the mask that getConfig() shows in place of PEM text")),
+        Kind::Text | Kind::Secret | Kind::Pem => Ok(()),
         Kind::Url if text.contains(MASK) => {
             Err(invalid(name, "this holds the mask that getConfig() shows in place of the password"))
         }
@@ -179,15 +209,27 @@ fn size(values: &Values, name: &str) -> Result<usize> {
     usize::try_from(number(values, name)?).map_err(|_| invalid(name, "too large for this platform"))
 }
 
-type Target = (Address, Option<Credentials>, i64);
+/// What a URL says.
+struct Target {
+    address: Address,
+    credentials: Option<Credentials>,
+    database: i64,
+    tls: bool,
+}
 
 fn parse_url(name: &str, text: &str) -> Result<Target> {
-    if text.starts_with("rediss:") {
-        return Err(invalid(name, "TLS (rediss://) is not part of this version"));
+    // The parser knows rediss:// only where it brings a TLS of its own; the rest of the URL is the same.
+    let (tls, plain) = match text.strip_prefix("rediss:") {
+        Some(rest) => (true, format!("redis:{rest}")),
+        None => (false, text.to_owned()),
+    };
+    if tls && text.contains('#') {
+        return Err(invalid(name, "nothing may follow a # in a rediss:// URL; certificates are always verified"));
     }
     // The parser's own error may quote the URL, password and all; say what is expected instead.
-    let info = text.into_connection_info().map_err(|_| {
-        invalid(name, "not a URL of the form redis://[user[:password]@]host[:port][/database] or unix:/path/to/socket")
+    let info = plain.into_connection_info().map_err(|_| {
+        let form = "redis[s]://[user[:password]@]host[:port][/database] or unix:/path/to/socket";
+        invalid(name, format!("not a URL of the form {form}"))
     })?;
     let address = match info.addr() {
         ConnectionAddr::Tcp(host, port) => {
@@ -202,20 +244,44 @@ fn parse_url(name: &str, text: &str) -> Result<Target> {
         user: settings.username().filter(|user| !user.is_empty()).map(str::to_owned),
         password: password.to_owned(),
     });
-    Ok((address, credentials, settings.db()))
+    Ok(Target { address, credentials, database: settings.db(), tls })
+}
+
+/// The variables of TLS. Without a URL that asks for TLS they would be of no effect, which nobody who sets them wants.
+fn tls(values: &Values, wanted: bool) -> Result<Option<Tls>> {
+    let pem = |name| {
+        let text = text(values, name);
+        let from = if text.contains("-----BEGIN") { Pem::Text } else { Pem::File };
+        (!text.is_empty()).then(|| from(text.to_owned()))
+    };
+    let [authorities, certificate, key] = TLS_VARIABLES.map(pem);
+    if !wanted {
+        let set = [&authorities, &certificate, &key].into_iter().zip(TLS_VARIABLES).find(|(pem, _)| pem.is_some());
+        return set
+            .map_or(Ok(None), |(_, name)| Err(invalid(name, "it needs TLS: CC_REDIS_URL must be a rediss:// URL")));
+    }
+    let [_, certificate_name, key_name] = TLS_VARIABLES;
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (Some(_), None) => return Err(invalid(key_name, format!("{certificate_name} needs its key"))),
+        (None, Some(_)) => return Err(invalid(certificate_name, format!("{key_name} needs its certificate"))),
+        (None, None) => None,
+    };
+    Ok(Some(Tls { authorities, identity }))
 }
 
 /// Turns variables into configuration, or says which one cannot be used.
 pub fn resolve(values: &Values) -> Result<Config> {
     let url = text(values, "CC_REDIS_URL");
-    let (address, credentials, database) = if url.is_empty() {
+    let Target { address, credentials, database, tls: speaks_tls } = if url.is_empty() {
         let port = u16::try_from(number(values, "CC_REDIS_PORT")?);
         let port = port.map_err(|_| invalid("CC_REDIS_PORT", "above 65535"))?;
         let credentials = Credentials {
             user: Some(text(values, "CC_REDIS_USER").to_owned()),
             password: text(values, "CC_REDIS_PASSWORD").to_owned(),
         };
-        (Address::Tcp(text(values, "CC_REDIS_HOST").to_owned(), port), Some(credentials), 0)
+        let address = Address::Tcp(text(values, "CC_REDIS_HOST").to_owned(), port);
+        Target { address, credentials: Some(credentials), database: 0, tls: false }
     } else {
         parse_url("CC_REDIS_URL", url)?
     };
@@ -223,6 +289,7 @@ pub fn resolve(values: &Values) -> Result<Config> {
     let (scan_count, scan_count_max) = (count("CC_REDIS_SCAN_COUNT")?, count("CC_REDIS_SCAN_COUNT_MAX")?);
     Ok(Config {
         address,
+        tls: tls(values, speaks_tls)?,
         credentials,
         database,
         timeout_ms: number(values, "CC_REDIS_TIMEOUT_MS")?,
@@ -237,15 +304,16 @@ pub fn resolve(values: &Values) -> Result<Config> {
     })
 }
 
-/// All variables as `getConfig()` shows them: numbers as numbers, secrets masked, an unset URL as null.
+/// All variables as `getConfig()` shows them: numbers as numbers, secrets masked, an unset URL or file as null.
 #[must_use]
 pub fn show(values: &Values) -> serde_json::Value {
     let shown = VARIABLES.iter().map(|variable| {
         let text = text(values, variable.name);
         let value = match variable.kind {
-            Kind::Text | Kind::Switch => text.into(),
             Kind::Secret => MASK.into(),
-            Kind::Url if text.is_empty() => serde_json::Value::Null,
+            Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
+            Kind::Pem if text.contains("-----BEGIN") => MASK.into(),
+            Kind::Text | Kind::Switch | Kind::Pem => text.into(),
             Kind::Url => mask_url(text).into(),
             // An unusable number is shown as it stands, so that the person who looks can see it.
             Kind::Whole(..) => whole(variable, text).map_or_else(|_| text.into(), Into::into),
@@ -278,128 +346,5 @@ fn mask_url(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(pairs: &[(&str, &str)]) -> Values {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-    }
-
-    fn failing(pairs: &[(&str, &str)]) -> Error {
-        match resolve(&values(pairs)) {
-            Ok(_) => panic!("{pairs:?} was accepted"),
-            Err(error) => error,
-        }
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_original() {
-        let config = resolve(&Values::new()).unwrap();
-        assert_eq!(config.address, Address::Tcp("127.0.0.1".into(), 6379));
-        let credentials = config.credentials.unwrap();
-        assert_eq!(credentials.user.as_deref(), Some("default"));
-        assert_eq!(credentials.password, "mysecurepassword");
-        assert_eq!((config.timeout_ms, config.scan_count, config.scan_count_max), (10_000, 100, 1_000));
-    }
-
-    #[test]
-    fn an_empty_variable_counts_as_unset() {
-        let config = resolve(&values(&[("CC_REDIS_HOST", ""), ("CC_REDIS_PORT", "")])).unwrap();
-        assert_eq!(config.address.to_string(), "127.0.0.1:6379");
-    }
-
-    #[test]
-    fn an_unusable_number_names_its_variable() {
-        for port in ["abc", "0", "65536", "-1", "6379.5", "+5", " 6379"] {
-            let error = failing(&[("CC_REDIS_PORT", port)]);
-            assert_eq!(error.code, Code::InvalidConfig);
-            assert!(error.message.starts_with("CC_REDIS_PORT: "), "{}", error.message);
-        }
-    }
-
-    #[test]
-    fn a_url_wins_and_without_credentials_sends_none() {
-        let config = resolve(&values(&[("CC_REDIS_URL", "redis://example:7000/3"), ("CC_REDIS_PORT", "1")])).unwrap();
-        assert_eq!(config.address, Address::Tcp("example".into(), 7000));
-        assert!(config.credentials.is_none());
-        assert_eq!(config.database, 3);
-    }
-
-    #[test]
-    fn credentials_of_a_url_are_percent_decoded() {
-        let config = resolve(&values(&[("CC_REDIS_URL", "redis://us%40er:p%3Aa%2Fss@[::1]:7000")])).unwrap();
-        let credentials = config.credentials.unwrap();
-        assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (Some("us@er"), "p:a/ss"));
-        assert_eq!(config.address, Address::Tcp("::1".into(), 7000));
-        assert_eq!(config.address.to_string(), "[::1]:7000");
-    }
-
-    #[test]
-    fn a_unix_socket_is_an_address() {
-        let config = resolve(&values(&[("CC_REDIS_URL", "unix:/run/redis.sock")])).unwrap();
-        assert_eq!(config.address, Address::Unix("/run/redis.sock".into()));
-    }
-
-    #[test]
-    fn no_error_and_no_view_shows_a_password() {
-        for url in ["redis://u:hunter2@h:99999", "http://u:hunter2@h", "redis://u:hunter2@", "rediss://u:hunter2@h"] {
-            assert!(!failing(&[("CC_REDIS_URL", url)]).to_string().contains("hunter2"));
-        }
-        for url in
-            ["redis://u:hunter2@h:1", "redis://:hunter2@h", "unix:/s?user=u&pass=hunter2", "redis://u:hunter2@x@h"]
-        {
-            let shown = show(&values(&[("CC_REDIS_URL", url), ("CC_REDIS_PASSWORD", "hunter2")])).to_string();
-            assert!(!shown.contains("hunter2"), "{shown}");
-            assert!(shown.contains(MASK));
-        }
-    }
-
-    #[test]
-    fn a_masked_value_is_refused() {
-        assert!(check("CC_REDIS_PASSWORD", MASK).is_err());
-        assert!(check("CC_REDIS_URL", "redis://u:********@h").is_err());
-        assert!(check("CC_REDIS_PASSWORD", "other").is_ok());
-    }
-
-    #[test]
-    fn an_unknown_variable_is_refused_by_name() {
-        assert!(check("CC_REDIS_PROT", "1").unwrap_err().message.starts_with("CC_REDIS_PROT: no such variable"));
-    }
-
-    #[test]
-    fn golden_variables() {
-        let spec = crate::spec::load("config");
-        for case in crate::spec::cases(&spec, "cases") {
-            let name = case["name"].as_str().unwrap();
-            let variables = case["variables"].as_object().unwrap();
-            let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
-            let config = match resolve(&set) {
-                Ok(config) => config,
-                Err(error) => {
-                    assert_eq!(case["code"], error.code.as_str(), "{name}: {error}");
-                    assert!(error.message.starts_with(case["variable"].as_str().unwrap()), "{name}: {error}");
-                    continue;
-                }
-            };
-            assert!(case["code"].is_null(), "{name} was accepted");
-            let (host, port, unix) = match &config.address {
-                Address::Tcp(host, port) => (Some(host.as_str()), Some(*port), None),
-                Address::Unix(path) => (None, None, Some(path.as_str())),
-            };
-            let credentials = config.credentials.as_ref();
-            let all = serde_json::json!({
-                "host": host, "port": port, "unix": unix,
-                "user": credentials.and_then(|c| c.user.as_deref()), "password": credentials.map(|c| &c.password),
-                "database": config.database, "timeoutMs": config.timeout_ms, "scanCount": config.scan_count,
-                "scanCountMax": config.scan_count_max, "spinUs": config.spin_us, "queueMax": config.queue_max,
-                "queueMaxBytes": config.queue_max_bytes, "nearMaxBytes": config.near_max_bytes,
-            });
-            for (key, value) in case["config"].as_object().unwrap() {
-                assert_eq!(&all[key], value, "{name}: {key}");
-            }
-            for (key, value) in case["shown"].as_object().into_iter().flatten() {
-                assert_eq!(&show(&set)[key], value, "{name}: {key}");
-            }
-        }
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

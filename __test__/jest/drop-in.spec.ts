@@ -133,6 +133,7 @@ const HEALTH: Record<keyof lib.RedisHealth, true> = {
 };
 const CONFIG: Record<keyof lib.Config, true> = {
   CC_REDIS_HOST: true, CC_REDIS_PORT: true, CC_REDIS_USER: true, CC_REDIS_PASSWORD: true, CC_REDIS_URL: true,
+  CC_REDIS_TLS_CA: true, CC_REDIS_TLS_CERT: true, CC_REDIS_TLS_KEY: true,
   CC_REDIS_TIMEOUT_MS: true, CC_REDIS_SCAN_COUNT: true, CC_REDIS_SCAN_COUNT_MAX: true, CC_REDIS_SPIN_US: true,
   CC_REDIS_QUEUE_MAX: true, CC_REDIS_QUEUE_MAX_BYTES: true,
   CC_NEAR_CACHE: true, CC_NEAR_CACHE_MAX_BYTES: true,

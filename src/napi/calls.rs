@@ -12,6 +12,7 @@ use std::rc::Rc;
 use napi::sys;
 
 use super::engine::{Engine, Map, panic_text};
+use super::files::trust_of;
 use super::hits::Hit;
 use super::js::{Call, Env, Js, Pending, Value};
 use super::part::JsPart;
@@ -396,7 +397,8 @@ functions! {
     /// `configure(json)`: takes variables into use. Nothing may be open.
     configure as "configure" (engine, call: 1) {
         let config = config::resolve(&parse_values(&text_of(call.env, call.args[0])?)?)?;
-        engine.configure(config);
+        let trust = trust_of(&config)?;
+        engine.configure(config, trust);
         Ok(None)
     }
 

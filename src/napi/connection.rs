@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::engine::{Core, Engine, Hook, engine};
+use super::question::Question;
 use super::socket::{Endpoint, Stream, name};
 use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
 use crate::config::Address;
@@ -14,6 +15,7 @@ use crate::error::Code;
 use crate::map::store::{Call, Op, Outcome};
 use crate::redis::lane::{Batch, News};
 use crate::redis::supervise::State;
+use crate::redis::trust::Trust;
 use crate::redis::{MILLI, Nanos};
 use crate::services::table::tracked_prefixes;
 
@@ -29,7 +31,9 @@ const TURN: Nanos = MILLI;
 /// The socket and what is known of where to connect it.
 #[derive(Default)]
 pub(super) struct Connection {
-    link: Option<Link>,
+    /// How TLS is spoken, where it is.
+    trust: Option<Trust>,
+    pub(super) link: Option<Link>,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
     /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
@@ -40,12 +44,28 @@ pub(super) struct Connection {
     fresh: bool,
 }
 
-struct Link {
-    stream: Stream,
+impl Connection {
+    /// Not connected.
+    pub(super) fn new(trust: Option<Trust>) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
+    /// Whether the socket's last read left something that the event loop will not tell of.
+    pub(super) fn has_more(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.stream.has_more())
+    }
+}
+
+pub(super) struct Link {
+    pub(super) stream: Stream,
     handle: RawHandle,
-    endpoint: Endpoint,
-    since: Nanos,
-    connected: bool,
+    pub(super) endpoint: Endpoint,
+    /// It carries the handshake and calls.
+    pub(super) connected: bool,
+    /// Since when it is connected, or connects.
+    pub(super) since: Nanos,
+    /// It carries only this, and is never `connected`.
+    pub(super) question: Option<Box<Question>>,
     watching: c_int,
 }
 
@@ -57,6 +77,8 @@ enum Read {
     Bytes,
     /// The connection is lost.
     Lost(String),
+    /// So it is, and the next one will be: calls need not wait for it.
+    Hopeless(String),
 }
 
 impl Engine {
@@ -137,17 +159,10 @@ impl Engine {
     fn connect_next(self: &Rc<Self>, core: &mut Core, failure: &str) {
         let mut failure = failure.to_owned();
         while let Some(endpoint) = core.connection.endpoints.pop_front() {
-            match Stream::connect(&endpoint) {
-                Ok(stream) => {
-                    let Some(handle) = self.poll_handle(stream.descriptor()) else {
-                        failure = format!("connect {endpoint}: the event loop refused the socket");
-                        continue;
-                    };
-                    let link = Link { stream, handle, endpoint, since: self.now(), connected: false, watching: 0 };
-                    core.connection.link = Some(link);
-                    self.watch(core);
-                    return;
-                }
+            let trust = core.connection.trust.as_ref();
+            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, stream, endpoint.clone(), None)) {
+                Ok(true) => return,
+                Ok(false) => failure = format!("connect {endpoint}: the event loop refused the socket"),
                 Err(error) => failure = format!("connect {} {endpoint}", name(&error)),
             }
         }
@@ -163,6 +178,28 @@ impl Engine {
         let failure = format!("connect ETIMEDOUT {}", link.endpoint);
         self.disconnect(core);
         self.connect_next(core, &failure);
+    }
+
+    /// Watches a socket that connects. False: the event loop refuses it.
+    pub(super) fn open_link(
+        self: &Rc<Self>,
+        core: &mut Core,
+        stream: Stream,
+        endpoint: Endpoint,
+        question: Option<Box<Question>>,
+    ) -> bool {
+        let Some(handle) = self.poll_handle(stream.descriptor()) else { return false };
+        let link = Link { stream, handle, endpoint, connected: false, since: self.now(), question, watching: 0 };
+        core.connection.link = Some(link);
+        self.watch(core);
+        true
+    }
+
+    /// The attempt failed, and so will the next: what waits is rejected now. Attempts go on, slowly, so that a server that
+    /// is put right is found.
+    pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
+        self.attempt_failed(core, why);
+        core.abandon(u64::MAX, Code::RedisUnavailable, why);
     }
 
     /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
@@ -202,6 +239,7 @@ impl Engine {
         let writing = core.connection.blocked;
         let Some(link) = &mut core.connection.link else { return };
         let events = match (link.connected, writing) {
+            (false, _) if link.question.as_ref().is_some_and(|question| question.is_asked()) => READABLE,
             (false, _) => WRITABLE | DISCONNECT,
             (true, true) => READABLE | WRITABLE,
             (true, false) => READABLE,
@@ -220,6 +258,10 @@ impl Engine {
         loop {
             let bytes = core.store.lane.unsent();
             if bytes.is_empty() {
+                core.connection.blocked = link.stream.is_held_up();
+                if was_blocked && !core.connection.blocked {
+                    core.watchdog.sign();
+                }
                 return;
             }
             let at = Self::wall();
@@ -249,7 +291,13 @@ impl Engine {
                 Read::Bytes
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
-            Err(error) => Read::Lost(format!("read {} {}", name(&error), link.endpoint)),
+            Err(error) => match link.stream.failure() {
+                None => Read::Lost(format!("read {} {}", name(&error), link.endpoint)),
+                Some(failure) => {
+                    let why = format!("TLS with {}: {}", link.endpoint, failure.words);
+                    if failure.is_final { Read::Hopeless(why) } else { Read::Lost(why) }
+                }
+            },
         }
     }
 
@@ -277,7 +325,7 @@ impl Engine {
     pub(super) fn look(self: &Rc<Self>, core: &mut Core) {
         match Self::read_in(core) {
             Read::Nothing => {}
-            Read::Lost(why) => {
+            Read::Lost(why) | Read::Hopeless(why) => {
                 self.attempt_failed(core, &why);
                 self.answer_soon();
             }
@@ -325,7 +373,8 @@ impl Engine {
                         break;
                     }
                     Read::Bytes => self.decode(core, &mut batch, &mut outcomes),
-                    Read::Lost(why) => self.attempt_failed(core, &why),
+                    Read::Lost(why) => self.lost(core, &why),
+                    Read::Hopeless(why) => self.hopeless(core, &why),
                 }
                 outcomes.append(&mut core.later);
             }
@@ -370,6 +419,11 @@ impl Engine {
                 core.unfit = Some(words);
             }
             News::Broken(why) => self.attempt_failed(core, &why),
+            News::Foreign(why) => {
+                let endpoint =
+                    core.connection.link.as_ref().map_or_else(String::new, |link| format!("{}: ", link.endpoint));
+                self.hopeless(core, &format!("{endpoint}{why}"));
+            }
         }
     }
 
@@ -406,10 +460,17 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
             let Some(link) = &mut core.connection.link else { return };
-            if !link.connected {
+            if status < 0 {
+                // libuv has stopped watching. What went wrong, and what came before that, is told by reading.
+                link.watching = 0;
+            }
+            if link.question.is_some() {
+                self.question_polled(core);
+            } else if !link.connected {
                 match link.stream.connected() {
                     Ok(()) if status >= 0 => {
                         link.connected = true;
+                        link.since = self.now();
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                         let local = link.stream.local_address();
@@ -422,12 +483,22 @@ impl Engine {
                         self.connect_next(core, &failure);
                     }
                 }
-            } else if status < 0 {
-                self.attempt_failed(core, &format!("poll error {status}"));
             }
         }
-        self.turn();
+        let drained = self.turn();
+        if status < 0 && drained {
+            self.unexplained(status);
+        }
         self.finish_turn();
+    }
+
+    /// A socket that is said to be broken, and has nothing to read that says so, must not be watched again.
+    fn unexplained(self: &Rc<Self>, status: c_int) {
+        let mut slot = self.core.borrow_mut();
+        let Some(core) = slot.as_mut() else { return };
+        if core.connection.link.as_ref().is_some_and(|link| link.connected && link.watching == 0) {
+            self.attempt_failed(core, &format!("poll error {status}"));
+        }
     }
 }
 

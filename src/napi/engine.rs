@@ -29,6 +29,7 @@ use crate::redis::Nanos;
 use crate::redis::lane::Batch;
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
+use crate::redis::trust::Trust;
 use crate::redis::watchdog::Watchdog;
 use crate::services::table::{Entry, entries, is_tracked};
 
@@ -314,7 +315,7 @@ impl Engine {
     }
 
     /// Takes a configuration into use. Nothing may be open.
-    pub(super) fn configure(self: &Rc<Self>, config: Config) {
+    pub(super) fn configure(self: &Rc<Self>, config: Config, trust: Option<Trust>) {
         let mut slot = self.core.borrow_mut();
         let before = slot.take();
         let (busy, connects) = before.as_ref().map_or((false, 0), |core| (core.busy, core.connects));
@@ -324,7 +325,7 @@ impl Engine {
             spin: Spin::new(config.spin_us),
             store,
             supervisor: Supervisor::new(seed),
-            connection: Connection::default(),
+            connection: Connection::new(trust),
             closing: VecDeque::new(),
             later: Vec::new(),
             last_error: None,

@@ -54,7 +54,7 @@ impl Engine {
             self.advance_close(core);
             self.set_busy(core);
             self.arm_timer(core, now);
-            if core.has_answers() {
+            if core.has_answers() || core.connection.has_more() {
                 self.answer_soon();
             }
         }
@@ -75,6 +75,10 @@ impl Engine {
         if let Some(handles) = &*self.handles.borrow() {
             // SAFETY: as above.
             unsafe { handles.idle.stop_idle(&self.uv) };
+        }
+        let more = self.core.borrow().as_ref().is_some_and(|core| core.connection.has_more());
+        if more {
+            self.turn();
         }
         self.deliver_parked();
         self.deliver_later();
@@ -136,6 +140,7 @@ impl Engine {
             if core.supervisor.overdue(self.uv.now() - blocked) {
                 self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
             }
+            self.ask_if_mute(core);
             self.leave_silent_address(core);
             if drained && core.watchdog.look(self.now(), core.store.lane.is_owed()) {
                 self.attempt_failed(core, SILENT);

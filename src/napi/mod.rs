@@ -8,6 +8,8 @@
 //! * [`engine`]: one engine for one copy of the JavaScript module, and who keeps it alive.
 //! * [`life`]: what happens to it between turns: flushes, deadlines, alarms, `close()`.
 //! * [`connection`]: its socket: connecting, reading, writing.
+//! * [`question`]: asks a server that does not answer in the other language, plain or TLS.
+//! * [`files`]: the files and the system's certificates that TLS is told of.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`report`]: `stats()` and `health()`.
@@ -17,10 +19,12 @@
 mod calls;
 mod connection;
 mod engine;
+mod files;
 mod hits;
 mod js;
 mod life;
 mod part;
+mod question;
 mod report;
 mod settle;
 mod socket;

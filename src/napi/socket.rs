@@ -1,11 +1,15 @@
-//! A non-blocking stream socket. It connects, reads and writes without ever waiting; waiting is the event loop's.
+//! A non-blocking stream, plain or with TLS. It connects, reads and writes without ever waiting; waiting is the event
+//! loop's.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+use crate::redis::tls::{Failure, Session};
+use crate::redis::trust::Trust;
 
 /// Where to connect to, with names resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +30,15 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// A stream that is connecting or connected.
-pub(super) struct Stream(Socket);
+pub(super) struct Stream {
+    socket: Socket,
+    tls: Option<Box<Session>>,
+}
 
 impl Stream {
     /// Begins to connect. Whether that worked shows when the socket becomes writable.
-    pub(super) fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+    /// With `trust` it speaks TLS.
+    pub(super) fn connect(endpoint: &Endpoint, trust: Option<&Trust>) -> io::Result<Self> {
         let (domain, protocol, address) = match endpoint {
             Endpoint::Tcp(ip, port) => {
                 let address = SocketAddr::new(*ip, *port);
@@ -55,17 +63,18 @@ impl Stream {
             Err(error) if error.raw_os_error() == Some(in_progress()) => {}
             Err(error) => return Err(error),
         }
-        Ok(Self(socket))
+        let tls = trust.map(Session::new).transpose()?.map(Box::new);
+        Ok(Self { socket, tls })
     }
 
     /// For the event loop.
     pub(super) fn descriptor(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.socket.as_raw_fd()
     }
 
     /// How connecting ended, once the socket is writable.
     pub(super) fn connected(&self) -> io::Result<()> {
-        match self.0.take_error()? {
+        match self.socket.take_error()? {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -73,17 +82,71 @@ impl Stream {
 
     /// Our end, as the server lists it: `ip:port`; nothing for a Unix socket, whose clients have no addresses.
     pub(super) fn local_address(&self) -> Option<String> {
-        self.0.local_addr().ok()?.as_socket().map(|address| address.to_string())
+        self.socket.local_addr().ok()?.as_socket().map(|address| address.to_string())
     }
 
     /// Reads what is there; `WouldBlock` where there is nothing, 0 where the other side has closed.
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        retry(|| self.0.read(space))
+        match &mut self.tls {
+            None => Patient(&mut self.socket).read(space),
+            Some(tls) => tls.read(&mut Patient(&mut self.socket), space),
+        }
     }
 
     /// Writes what fits; `WouldBlock` where nothing does.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => Patient(&mut self.socket).write(bytes),
+            Some(tls) => tls.write(&mut Patient(&mut self.socket), bytes),
+        }
+    }
+
+    /// Whether something that was written waits for the socket to take it. A failure shows in the next read.
+    pub(super) fn is_held_up(&mut self) -> bool {
+        self.tls.as_mut().is_some_and(|tls| matches!(tls.flush(&mut Patient(&mut self.socket)), Ok(false)))
+    }
+
+    /// Whether the last read left something that the event loop will not tell of.
+    pub(super) fn has_more(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_more())
+    }
+
+    /// What TLS has to say of a failed read.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.tls.as_ref()?.failure()
+    }
+
+    /// Whether the server has not answered TLS's greeting.
+    pub(super) fn is_mute(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.heard())
+    }
+
+    /// Tells the other side that nothing more will be written.
+    pub(super) fn finish_writing(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+}
+
+/// A signal in the middle of a call is no failure.
+struct Patient<'a>(&'a mut Socket);
+
+impl Read for Patient<'_> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        retry(|| self.0.read(space))
+    }
+}
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         retry(|| self.0.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry(|| self.0.write_vectored(slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -92,7 +155,6 @@ const fn in_progress() -> i32 {
     if cfg!(target_os = "linux") { 115 } else { 36 }
 }
 
-/// A signal in the middle of a call is no failure.
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
@@ -123,7 +185,6 @@ pub(super) fn name(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
@@ -132,7 +193,7 @@ mod tests {
     fn it_connects_reads_and_writes_without_waiting() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut stream = Stream::connect(&Endpoint::Tcp(Ipv4Addr::LOCALHOST.into(), port)).unwrap();
+        let mut stream = Stream::connect(&Endpoint::Tcp(Ipv4Addr::LOCALHOST.into(), port), None).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         stream.connected().unwrap();
         let mut space = [0; 8];

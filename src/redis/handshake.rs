@@ -92,6 +92,12 @@ impl Handshake {
         handshake
     }
 
+    /// Whether nothing was answered yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.step == Step::Hello
+    }
+
     /// Bytes to send.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {

@@ -11,6 +11,7 @@ use std::ops::Range;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::redis::decode::{Decoder, Malformed, Token};
+use crate::redis::dialect::verdict;
 use crate::redis::encode::describe;
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::latency::{Latency, Summary};
@@ -113,6 +114,8 @@ pub enum News {
     Unfit(String),
     /// This connection is of no use; the text says why.
     Broken(String),
+    /// The server does not speak our protocol, nor will it; the text says what it speaks.
+    Foreign(String),
 }
 
 /// One connection's traffic. `T` says whose reply it is.
@@ -347,6 +350,12 @@ impl<T> Lane<T> {
         }
     }
 
+    /// Whether the server has not answered anything yet on this connection.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(&self.link, Link::Greeting(handshake, _) if handshake.is_new())
+    }
+
     /// Whether calls are written.
     #[must_use]
     pub const fn is_up(&self) -> bool {
@@ -390,7 +399,8 @@ impl<T> Lane<T> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Malformed(why)) => {
-                    news = News::Broken(format!("protocol error: {why}"));
+                    let words = verdict(true, &self.input[..self.filled]).filter(|_| self.is_unanswered());
+                    news = words.map_or_else(|| News::Broken(format!("protocol error: {why}")), News::Foreign);
                     break;
                 }
             }

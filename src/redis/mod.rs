@@ -6,16 +6,22 @@
 //! * [`latency`]: how long the server takes to answer.
 //! * [`lane`]: the order of commands and replies, deadlines, what is sent again after a lost connection.
 //! * [`supervise`]: when to connect, and when to try again.
+//! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
+//! * [`tls`]: TLS between a socket and the lane.
+//! * [`dialect`]: what a server speaks that does not answer as it should.
 //! * [`spin`]: whether waiting a moment on the socket pays.
 //! * [`watchdog`]: notices a connection that is dead although the network never said so.
 
 pub mod decode;
+pub mod dialect;
 pub mod encode;
 pub mod handshake;
 pub mod lane;
 pub mod latency;
 pub mod spin;
 pub mod supervise;
+pub mod tls;
+pub mod trust;
 pub mod watchdog;
 
 /// A moment of a monotonic clock, in nanoseconds.

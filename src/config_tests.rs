@@ -1,0 +1,159 @@
+//! What variables amount to, and what is refused.
+
+use super::*;
+
+fn values(pairs: &[(&str, &str)]) -> Values {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn failing(pairs: &[(&str, &str)]) -> Error {
+    match resolve(&values(pairs)) {
+        Ok(_) => panic!("{pairs:?} was accepted"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_original() {
+    let config = resolve(&Values::new()).unwrap();
+    assert_eq!(config.address, Address::Tcp("127.0.0.1".into(), 6379));
+    let credentials = config.credentials.unwrap();
+    assert_eq!(credentials.user.as_deref(), Some("default"));
+    assert_eq!(credentials.password, "mysecurepassword");
+    assert_eq!((config.timeout_ms, config.scan_count, config.scan_count_max), (10_000, 100, 1_000));
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let config = resolve(&values(&[("CC_REDIS_HOST", ""), ("CC_REDIS_PORT", "")])).unwrap();
+    assert_eq!(config.address.to_string(), "127.0.0.1:6379");
+}
+
+#[test]
+fn an_unusable_number_names_its_variable() {
+    for port in ["abc", "0", "65536", "-1", "6379.5", "+5", " 6379"] {
+        let error = failing(&[("CC_REDIS_PORT", port)]);
+        assert_eq!(error.code, Code::InvalidConfig);
+        assert!(error.message.starts_with("CC_REDIS_PORT: "), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_url_wins_and_without_credentials_sends_none() {
+    let config = resolve(&values(&[("CC_REDIS_URL", "redis://example:7000/3"), ("CC_REDIS_PORT", "1")])).unwrap();
+    assert_eq!(config.address, Address::Tcp("example".into(), 7000));
+    assert!(config.credentials.is_none());
+    assert_eq!(config.database, 3);
+}
+
+#[test]
+fn credentials_of_a_url_are_percent_decoded() {
+    let config = resolve(&values(&[("CC_REDIS_URL", "redis://us%40er:p%3Aa%2Fss@[::1]:7000")])).unwrap();
+    let credentials = config.credentials.unwrap();
+    assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (Some("us@er"), "p:a/ss"));
+    assert_eq!(config.address, Address::Tcp("::1".into(), 7000));
+    assert_eq!(config.address.to_string(), "[::1]:7000");
+}
+
+#[test]
+fn a_unix_socket_is_an_address() {
+    let config = resolve(&values(&[("CC_REDIS_URL", "unix:/run/redis.sock")])).unwrap();
+    assert_eq!(config.address, Address::Unix("/run/redis.sock".into()));
+}
+
+#[test]
+fn no_error_and_no_view_shows_a_password() {
+    for url in
+        ["redis://u:hunter2@h:99999", "http://u:hunter2@h", "redis://u:hunter2@", "rediss://u:hunter2@h#insecure"]
+    {
+        assert!(!failing(&[("CC_REDIS_URL", url)]).to_string().contains("hunter2"));
+    }
+    for url in ["redis://u:hunter2@h:1", "redis://:hunter2@h", "unix:/s?user=u&pass=hunter2", "redis://u:hunter2@x@h"] {
+        let shown = show(&values(&[("CC_REDIS_URL", url), ("CC_REDIS_PASSWORD", "hunter2")])).to_string();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains(MASK));
+    }
+}
+
+#[test]
+fn a_masked_value_is_refused() {
+    assert!(check("CC_REDIS_PASSWORD", MASK).is_err());
+    assert!(check("CC_REDIS_URL", "redis://u:********@h").is_err());
+    assert!(check("CC_REDIS_PASSWORD", "other").is_ok());
+}
+
+#[test]
+fn tls_is_what_a_rediss_url_asks_for() {
+    let url = ("CC_REDIS_URL", "rediss://u:p%40@example:7000/3");
+    let config = resolve(&values(&[url, ("CC_REDIS_TLS_CA", "/ca.pem")])).unwrap();
+    assert_eq!((config.address.to_string().as_str(), config.database), ("example:7000", 3));
+    let tls = config.tls.unwrap();
+    assert!(tls.authorities == Some(Pem::File("/ca.pem".into())) && tls.identity.is_none());
+    assert!(resolve(&values(&[("CC_REDIS_URL", "redis://example")])).unwrap().tls.is_none());
+}
+
+#[test]
+fn the_variables_of_tls_must_fit_each_other_and_the_url() {
+    let url = ("CC_REDIS_URL", "rediss://example");
+    for (set, named) in [
+        (&[url, ("CC_REDIS_TLS_CERT", "c")][..], "CC_REDIS_TLS_KEY"),
+        (&[url, ("CC_REDIS_TLS_KEY", "k")], "CC_REDIS_TLS_CERT"),
+        (&[("CC_REDIS_TLS_CA", "a")], "CC_REDIS_TLS_CA"),
+        (&[("CC_REDIS_URL", "redis://example"), ("CC_REDIS_TLS_CERT", "c")], "CC_REDIS_TLS_CERT"),
+        (&[("CC_REDIS_URL", "unix:/s"), ("CC_REDIS_TLS_KEY", "k")], "CC_REDIS_TLS_KEY"),
+    ] {
+        let error = failing(set);
+        assert!(error.message.starts_with(&format!("{named}: ")), "{}", error.message);
+    }
+}
+
+#[test]
+fn pem_text_is_not_shown_and_its_mask_is_refused() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----";
+    let shown = show(&values(&[("CC_REDIS_TLS_KEY", pem), ("CC_REDIS_TLS_CERT", "/cert.pem")]));
+    assert_eq!((&shown["CC_REDIS_TLS_KEY"], &shown["CC_REDIS_TLS_CERT"]), (&MASK.into(), &"/cert.pem".into()));
+    assert!(shown["CC_REDIS_TLS_CA"].is_null());
+    assert!(check("CC_REDIS_TLS_KEY", MASK).is_err());
+}
+
+#[test]
+fn an_unknown_variable_is_refused_by_name() {
+    assert!(check("CC_REDIS_PROT", "1").unwrap_err().message.starts_with("CC_REDIS_PROT: no such variable"));
+}
+
+#[test]
+fn golden_variables() {
+    let spec = crate::spec::load("config");
+    for case in crate::spec::cases(&spec, "cases") {
+        let name = case["name"].as_str().unwrap();
+        let variables = case["variables"].as_object().unwrap();
+        let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
+        let config = match resolve(&set) {
+            Ok(config) => config,
+            Err(error) => {
+                assert_eq!(case["code"], error.code.as_str(), "{name}: {error}");
+                assert!(error.message.starts_with(case["variable"].as_str().unwrap()), "{name}: {error}");
+                continue;
+            }
+        };
+        assert!(case["code"].is_null(), "{name} was accepted");
+        let (host, port, unix) = match &config.address {
+            Address::Tcp(host, port) => (Some(host.as_str()), Some(*port), None),
+            Address::Unix(path) => (None, None, Some(path.as_str())),
+        };
+        let credentials = config.credentials.as_ref();
+        let all = serde_json::json!({
+            "host": host, "port": port, "unix": unix,
+            "user": credentials.and_then(|c| c.user.as_deref()), "password": credentials.map(|c| &c.password),
+            "database": config.database, "tls": config.tls.is_some(), "timeoutMs": config.timeout_ms, "scanCount": config.scan_count,
+            "scanCountMax": config.scan_count_max, "spinUs": config.spin_us, "queueMax": config.queue_max,
+            "queueMaxBytes": config.queue_max_bytes, "nearMaxBytes": config.near_max_bytes,
+        });
+        for (key, value) in case["config"].as_object().unwrap() {
+            assert_eq!(&all[key], value, "{name}: {key}");
+        }
+        for (key, value) in case["shown"].as_object().into_iter().flatten() {
+            assert_eq!(&show(&set)[key], value, "{name}: {key}");
+        }
+    }
+}
