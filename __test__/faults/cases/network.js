@@ -1,0 +1,286 @@
+"use strict";
+
+// Faults of the network, through a proxy: mute, slow, lossy, cut, and names with an address that leads nowhere.
+
+const { spawn } = require("node:child_process");
+const dns = require("node:dns");
+const net = require("node:net");
+const { assert, range, sleep, NOTICE_MS, SLACK_MS } = require("../scene.js");
+const { killConnections } = require("../../support/addon.js");
+
+const WAITING = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT"];
+
+/** A server, a proxy in front of it and a client behind that. */
+async function chain(scene, config) {
+  const server = await scene.server();
+  const proxy = await scene.proxy(server);
+  return { server, proxy, lib: scene.client(proxy, config) };
+}
+
+/** One case for each direction in which a live connection falls mute under load. */
+const halfOpen = ["up", "down", "both"].map((direction) => ({
+  title: `a connection that loses all bytes (${direction}) is noticed within three seconds, and no call is rejected`,
+  injected: `half-open: ${{ up: "requests", down: "replies", both: "both" }[direction]} swallowed while ready, sockets open`,
+  quick: direction === "down",
+  async run(scene) {
+    const { proxy, lib } = await chain(scene);
+    const load = scene.load(lib);
+    await load.recovered();
+    proxy.strand(direction);
+    const ms = await load.recovered(performance.now(), 15_000);
+    scene.see(`noticed after ${Math.round(ms)} ms`);
+    await scene.judge(load);
+    assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+    assert.equal(lib.stats().redis.losses, 1, "one connection was given up, and no other");
+  },
+}));
+
+/** Listens at an address, and lets no more connections through once its queue is full: SYNs are lost. */
+async function startDeaf(scene, host, port) {
+  const script = `require("node:net").createServer().listen({ host: "${host}", port: ${port}, backlog: 1 }, () => console.log("up"))`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  scene.endings.push(async () => child.kill("SIGKILL"));
+  await new Promise((resolve, reject) => {
+    child.stdout.once("data", resolve);
+    child.once("exit", () => reject(new Error(`nobody could listen at ${host}:${port}`)));
+  });
+  child.kill("SIGSTOP");
+  for (let i = 0; i < 20; i++) {
+    const socket = net.connect({ host, port });
+    socket.on("error", () => {});
+    scene.endings.push(async () => socket.destroy());
+    const through = await Promise.race([new Promise((resolve) => socket.once("connect", () => resolve(true))), sleep(300)]);
+    if (!through) return;
+  }
+  throw new Error("the queue of the listener did not fill");
+}
+
+/** Makes a name resolve to these addresses, for copies of the package that are loaded from now on. */
+function resolveTo(scene, name, addresses) {
+  const { lookup } = dns;
+  dns.lookup = (host, options, callback) => {
+    if (host !== name) return lookup(host, options, callback);
+    process.nextTick(callback, null, addresses.map((address) => ({ address, family: 4 })));
+  };
+  scene.endings.push(async () => void (dns.lookup = lookup));
+}
+
+module.exports = [
+  ...halfOpen,
+  {
+    title: "a connection that fell mute while nobody asked is noticed within three seconds of the next call",
+    injected: "half-open, both directions, 5 s idle before and after",
+    async run(scene) {
+      const { proxy, lib } = await chain(scene, { CC_NEAR_CACHE: "off" });
+      const map = new lib.BaseMap("ns", -1);
+      await map.set("k", "v");
+      await sleep(5000);
+      proxy.strand();
+      await sleep(5000);
+      const { value, error, ms } = await scene.timed(map.get("k"));
+      assert.equal(error, undefined);
+      assert.equal(value, "v");
+      scene.see(`the call was answered after ${Math.round(ms)} ms`);
+      assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+    },
+  },
+  {
+    title: "a server that accepts and never answers rejects calls at their deadline, and memory stays flat",
+    injected: "black hole from the start, for 12 s; deadline 500 ms",
+    async run(scene) {
+      const server = await scene.server();
+      const proxy = await scene.proxy(server);
+      proxy.blackHole();
+      const load = scene.load(scene.client(proxy, { CC_REDIS_TIMEOUT_MS: 500 }), { workers: 100 });
+      await sleep(3000);
+      const before = scene.memory();
+      await sleep(9000);
+      const growth = scene.memory() - before;
+      scene.see(`${proxy.accepted} attempts in 12 s, memory ${growth.toFixed(1)} MiB`);
+      await proxy.heal();
+      scene.healed(await load.recovered(), NOTICE_MS);
+      await scene.judge(load, WAITING);
+      assert.ok(growth < 16, `memory grew by ${growth.toFixed(1)} MiB`);
+    },
+  },
+  {
+    title: "a first connection that is never answered costs a call three seconds and not its deadline",
+    injected: "black hole for the first connection only",
+    async run(scene) {
+      const server = await scene.server();
+      const proxy = await scene.proxy(server);
+      proxy.blackHole();
+      const lib = scene.client(proxy);
+      const call = scene.timed(new lib.BaseMap("ns", -1).get("k"));
+      while (proxy.accepted === 0) await sleep(5);
+      await proxy.heal();
+      const { value, error, ms } = await call;
+      assert.equal(error, undefined);
+      assert.equal(value, null);
+      scene.see(`answered after ${Math.round(ms)} ms`);
+      assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+    },
+  },
+  {
+    title: "a slow link is no fault: every call is answered over one connection",
+    injected: "100 ms each way, for 3 s",
+    quick: true,
+    async run(scene) {
+      const { proxy, lib } = await chain(scene);
+      proxy.delay(100);
+      const load = scene.load(lib);
+      await sleep(3000);
+      await scene.judge(load);
+      assert.equal(lib.stats().redis.losses, 0, "the connection was kept");
+    },
+  },
+  {
+    title: "a link so slow that a reply takes longer than three seconds is no fault while bytes come",
+    injected: "100 kB a second, a value of 600 kB",
+    async run(scene) {
+      const { proxy, lib } = await chain(scene, { CC_REDIS_TIMEOUT_MS: 30_000 });
+      const map = new lib.BaseMap("ns", -1);
+      const text = "0123456789".repeat(60_000);
+      await map.set("k", text);
+      proxy.throttle(100_000);
+      const { value, error, ms } = await scene.timed(map.get("k"));
+      assert.equal(error, undefined);
+      assert.ok(value === text, "the value is whole");
+      scene.see(`it took ${Math.round(ms)} ms`);
+      assert.ok(ms > 3500, "it took longer than the watchdog waits");
+      assert.equal(lib.stats().redis.losses, 0, "the connection was kept");
+    },
+  },
+  {
+    title: "a link so slow that a request takes longer than three seconds is no fault while bytes go",
+    injected: "1 MB a second upwards, values of 40 MB in all",
+    async run(scene) {
+      const { server, proxy, lib } = await chain(scene, { CC_REDIS_TIMEOUT_MS: 60_000 });
+      const map = new lib.BaseMap("ns", -1);
+      await map.set("first", "v");
+      proxy.throttle(4_000_000, "up");
+      const text = "0123456789".repeat(200_000);
+      const sets = range(20).map((i) => scene.timed(map.set(`k${i}`, text)));
+      for (const { error } of await Promise.all(sets)) assert.equal(error, undefined);
+      assert.equal(await server.command("DBSIZE"), 21);
+      assert.equal(String(await server.command("STRLEN", "ns:k19")), String(text.length));
+      scene.see(`${lib.stats().redis.losses} connections lost`);
+      assert.equal(lib.stats().redis.losses, 0, "the connection was kept");
+    },
+  },
+  {
+    title: "connections that are reset at any byte of the replies cost no call and no right answer",
+    injected: "reset after 1 to 3,000 bytes of replies, 2 s long",
+    quick: true,
+    async run(scene) {
+      const { proxy, lib } = await chain(scene);
+      const load = scene.load(lib);
+      await load.recovered();
+      // Drawn once for each connection; the first hundreds of bytes are the handshake's.
+      const bounds = new WeakMap();
+      proxy.resetAfter((flow) => {
+        if (!bounds.has(flow)) bounds.set(flow, 1 + Math.floor(Math.random() * 3000));
+        return bounds.get(flow);
+      });
+      await sleep(2000);
+      await proxy.heal();
+      scene.healed(await load.recovered());
+      scene.see(`${lib.stats().redis.losses} connections lost`);
+      await scene.judge(load);
+      assert.ok(lib.stats().redis.losses >= 5, "connections were lost");
+    },
+  },
+  {
+    title: "a large reply that is cut in its middle comes whole over the next connection",
+    injected: "reset after 1 MB, 2 MB … of a reply of 5 MB",
+    quick: true,
+    async run(scene) {
+      const { proxy, lib } = await chain(scene);
+      const map = new lib.BaseMap("ns", -1);
+      const text = "0123456789".repeat(500_000);
+      await map.set("k", text);
+      let cuts = 0;
+      proxy.resetAfter(() => (cuts < 4 ? 1_000_000 * (cuts + 1) : Infinity));
+      const accepted = proxy.accepted;
+      const timer = setInterval(() => (cuts = proxy.accepted - accepted), 1);
+      const { value, error, ms } = await scene.timed(map.get("k"));
+      clearInterval(timer);
+      assert.equal(error, undefined);
+      assert.ok(value === text, "the value is whole");
+      scene.inTime(ms);
+      scene.see(`${lib.stats().redis.losses} connections lost`);
+      assert.ok(lib.stats().redis.losses >= 3, "connections were lost");
+    },
+  },
+  {
+    title: "garbage in place of replies is never taken for an answer",
+    injected: "one reply packet in twenty replaced by random bytes, for 2 s",
+    quick: true,
+    async run(scene) {
+      const { proxy, lib } = await chain(scene, { CC_REDIS_TIMEOUT_MS: 2000 });
+      const load = scene.load(lib);
+      await load.recovered();
+      // Bytes above 0x7f begin no reply and stand in none of ours.
+      const noise = (chunk) => Buffer.from(chunk.map(() => 0x80 + Math.floor(Math.random() * 0x80)));
+      proxy.corrupt((chunk) => (Math.random() < 0.05 ? noise(chunk) : chunk));
+      await sleep(2000);
+      await proxy.heal();
+      scene.healed(await load.recovered());
+      scene.see(`${lib.stats().redis.losses} connections lost`);
+      await scene.judge(load, WAITING);
+      assert.ok(lib.stats().redis.losses >= 5, "connections were lost");
+    },
+  },
+  {
+    title: "a port that refuses for two seconds costs no call",
+    injected: "connections cut and refused, 2 s",
+    quick: true,
+    async run(scene) {
+      const { proxy, lib } = await chain(scene);
+      const load = scene.load(lib);
+      await load.recovered();
+      await proxy.refuse();
+      await sleep(2000);
+      await proxy.heal();
+      scene.healed(await load.recovered());
+      await scene.judge(load);
+    },
+  },
+  {
+    title: "a network that is gone for four seconds and comes back costs no call",
+    injected: "all bytes swallowed, old and new connections, 4 s",
+    async run(scene) {
+      const { proxy, lib } = await chain(scene);
+      const load = scene.load(lib);
+      await load.recovered();
+      proxy.swallow();
+      await sleep(4000);
+      // What was swallowed is lost; what is sent from now on arrives in the middle of nothing.
+      proxy.strand();
+      await proxy.heal();
+      const ms = await load.recovered();
+      scene.healed(ms, NOTICE_MS);
+      await scene.judge(load);
+    },
+  },
+  {
+    title: "a name whose first address swallows SYNs is reached by its second within the deadline",
+    injected: "127.0.0.2 with a full listen queue, then 127.0.0.1",
+    async run(scene) {
+      const server = await scene.server();
+      await startDeaf(scene, "127.0.0.2", server.port);
+      resolveTo(scene, "two.test", ["127.0.0.2", "127.0.0.1"]);
+      const lib = scene.client({ url: `redis://two.test:${server.port}` });
+      const { value, error, ms } = await scene.timed(new lib.BaseMap("ns", -1).get("k"));
+      scene.see(error ? `${error.code} after ${Math.round(ms)} ms` : `answered after ${Math.round(ms)} ms`);
+      assert.equal(error, undefined);
+      assert.equal(value, null);
+      // And again, when the first connection is gone: it must not be a matter of luck.
+      const again = new lib.BaseMap("ns", -1);
+      await killConnections(server);
+      const second = await scene.timed(again.get("k"));
+      assert.equal(second.error, undefined);
+      scene.inTime(second.ms);
+    },
+  },
+];
