@@ -15,7 +15,7 @@ const { loadFresh, outcome, until } = require("../support/addon.js");
 const { Load, sleep } = require("../support/load.js");
 
 /** What a slow machine may add to a bound before it counts as broken. */
-const SLACK_MS = 2000;
+const SLACK_MS = 3000;
 /** Within that time after the server's return calls succeed again. */
 const RECOVERY_MS = 1000;
 /** Within that time a connection that has fallen mute is noticed. */
