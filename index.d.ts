@@ -970,6 +970,20 @@ export interface RedisStats {
   readonly queued: number;
   /** Commands that wait for their reply, now. */
   readonly inFlight: number;
+  /** How long Redis took to answer, in the last one to two minutes. Null before the first call. */
+  readonly latency: Latency | null;
+}
+
+/** Round trips: from writing a command to reading its reply, in microseconds. Quantiles are at most an eighth too large. */
+export interface Latency {
+  /** Replies. */
+  readonly count: number;
+  /** Half of them took at most this long. */
+  readonly p50: number;
+  /** 99 of 100 took at most this long. */
+  readonly p99: number;
+  /** The longest. */
+  readonly max: number;
 }
 
 /** What stats() returns. */

@@ -4,6 +4,7 @@
 
 const { serial: test } = require("ava");
 const { serverFor, loadFor, killConnections, outcome, until } = require("./support/addon.js");
+const { fakeFor, hello } = require("./support/fake-redis.js");
 
 async function acl(redis, ...rules) {
   const reply = await redis.command("ACL", "SETUSER", ...rules);
@@ -110,6 +111,30 @@ test("what an ACL forbids rejects with REDIS_REPLY and the server's words, and t
   t.is(await own.size(), 0);
 });
 
+test("waitForInit takes a forbidden PING for the proof of life that it is", async (t) => {
+  const redis = await serverFor(t);
+  await acl(redis, "silent", "on", ">pw", "~*", "+@all", "-ping");
+  const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_USER: "silent", CC_REDIS_PASSWORD: "pw" });
+  t.deepEqual(await outcome(lib.waitForInit()), { value: undefined });
+  t.is(lib.stats().redis.errors, 1, "the server did forbid it");
+  await new lib.BaseMap("ns").set("k", "v");
+  t.is(await new lib.BaseMap("ns").get("k"), "v");
+});
+
+for (const words of ["LOADING Redis is loading the dataset in memory", "MASTERDOWN Link with MASTER is down", "BUSY a script"]) {
+  test(`waitForInit goes on waiting while the server says ${words}`, async (t) => {
+    let pings = 0;
+    const fake = await fakeFor(t, () => "+OK\r\n", ([name], _, id) => {
+      if (name === "HELLO") return hello(id);
+      if (name !== "PING") return "+OK\r\n";
+      return ++pings < 4 ? `-${words}\r\n` : "+PONG\r\n";
+    });
+    const lib = loadFor(t, fake.config);
+    t.deepEqual(await outcome(lib.waitForInit()), { value: undefined });
+    t.is(pings, 4);
+  });
+}
+
 test("a full server rejects writes with REDIS_REPLY and its words, and reads go on", async (t) => {
   const redis = await serverFor(t);
   const lib = loadFor(t, { CC_REDIS_URL: redis.url });
@@ -142,13 +167,15 @@ test("an error reply belongs to its own call among a hundred others", async (t) 
   });
 });
 
-test("a read-only replica answers reads and rejects writes with its words", async (t) => {
+test("a replica answers reads; writes wait for a master until their deadline, and say so in the server's words", async (t) => {
   const redis = await serverFor(t);
   const replica = await serverFor(t, { args: ["--replicaof", "127.0.0.1", String(redis.port)] });
   const lib = loadFor(t, { CC_REDIS_URL: replica.url, CC_REDIS_TIMEOUT_MS: 1000 });
   const map = new lib.BaseMap("ns", -1);
   await until(async () => !(await outcome(map.get("k"))).error, "the replica answers");
   const { error } = await outcome(map.set("k", "v"));
-  t.is(error?.code, "REDIS_REPLY");
-  t.regex(error.message, /^READONLY /);
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /^READONLY .*SET ns:k on 127.*tried again for 1000 ms; failed attempts: \d+/);
+  t.regex(error.cause.message, /^READONLY /);
+  t.is(await map.get("k"), null, "reads go on");
 });

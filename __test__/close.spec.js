@@ -6,6 +6,7 @@ const { inspect } = require("node:util");
 const { serial: test } = require("ava");
 const { freePort } = require("./support/redis.js");
 const { serverFor, loadFor, connectionsOf, outcome, until, collect } = require("./support/addon.js");
+const { fakeFor, hello } = require("./support/fake-redis.js");
 
 const near = (one, more) => ({ CC_REDIS_URL: one.url, ...more });
 const range = (from, to) => Array.from({ length: to - from }, (_, i) => from + i);
@@ -107,6 +108,93 @@ test("writes that close gave up do not come after later ones", async (t) => {
   t.is(String(await redis.command("GET", "ns:k")), "last");
 });
 
+test("calls made at every moment of close() are answered", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, near(redis));
+  const map = new lib.BaseMap("ns", -1);
+  await map.set("k", "v");
+  for (let round = 0; round < 20; round++) {
+    const later = [];
+    const call = () => later.push(map.get("k"), map.set(`k${later.length}`, "v"));
+    const before = range(0, 50).map((i) => map.get("k").then((value) => {
+      // Settled by the turn that also ends the connection.
+      if (i % 10 === 9) call();
+      return value;
+    }));
+    if (round % 2) await null;
+    const closing = lib.close();
+    call();
+    process.nextTick(call);
+    queueMicrotask(call);
+    const after = closing.then(call);
+    t.deepEqual(new Set(await Promise.all(before)), new Set(["v"]));
+    await after;
+    call();
+    const results = await Promise.all(later.map(outcome));
+    t.is(results.length, 20);
+    t.deepEqual(results, results.map((_, i) => ({ value: i % 2 ? undefined : "v" })));
+  }
+});
+
+test("a connection that is lost during close() rejects what was made before it, and nothing that was made after", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, near(redis));
+  const map = new lib.BaseMap("ns", -1);
+  await map.set("k", "v");
+  await redis.kill("SIGSTOP");
+  const before = range(0, 30).map((i) => outcome(map.set(`before${i}`, "v")));
+  await new Promise(setImmediate);
+  const closing = lib.close();
+  const after = range(0, 30).map((i) => outcome(map.set(`after${i}`, "v")));
+  await redis.restart();
+  t.is(await closing, undefined);
+  t.deepEqual((await Promise.all(before)).map(({ error }) => error?.code), Array(30).fill("CLOSED"));
+  t.deepEqual(await Promise.all(after), Array(30).fill({ value: undefined }));
+  t.is(await redis.command("DBSIZE"), 30);
+});
+
+test("close on a connection that is ready after failed attempts finishes what is in flight", async (t) => {
+  let answer;
+  const asked = new Promise((resolve) => (answer = resolve));
+  const fake = await fakeFor(
+    t,
+    (args, socket) => void answer(() => socket.write("$1\r\nv\r\n")),
+    ([name], socket, id) => {
+      // The first three connections come to nothing.
+      if (id <= 3) return void socket.destroy();
+      return name === "HELLO" ? hello(id) : "+OK\r\n";
+    },
+  );
+  const lib = loadFor(t, fake.config);
+  const call = outcome(new lib.BaseMap("ns").get("k"));
+  const reply = await asked;
+  t.is(lib.health().redis.state, "ready");
+  t.true(lib.health().redis.attempts > 0, "no command has been answered yet");
+  const closing = lib.close();
+  await new Promise(setImmediate);
+  reply();
+  t.deepEqual(await call, { value: "v" });
+  t.is(await closing, undefined);
+});
+
+for (const state of ["idle", "busy"]) {
+  test(`close() after a call that was made while close() was under way finishes that call too, from ${state}`, async (t) => {
+    const redis = await serverFor(t);
+    const lib = loadFor(t, near(redis));
+    const map = new lib.BaseMap("ns", -1);
+    await map.set("k", "v");
+    const early = state === "busy" ? [map.get("k")] : [];
+    lib.close();
+    let done = false;
+    const call = map.set("k", "later").then(() => (done = true));
+    await lib.close();
+    t.true(done, "what was in flight is finished");
+    t.is(lib.health().redis.state, "idle");
+    await until(async () => (await ours(redis)) === 0, "the server sees the connection end");
+    await Promise.all([call, ...early]);
+  });
+}
+
 test("an iteration that close interrupts ends or goes on, with every step settled", async (t) => {
   const redis = await serverFor(t);
   const lib = loadFor(t, near(redis));
@@ -163,6 +251,37 @@ test("waitForInit gives up after 15 seconds with the cause, and a later call tri
   t.regex(inspect(error.cause), /ECONNREFUSED/);
   await serverFor(t, { port });
   t.is(await lib.ioc.redisService.waitForInit(), undefined);
+});
+
+test("waitForInit that close() ends rejects with CLOSED and connects no more; a later call starts again", async (t) => {
+  const port = await freePort();
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}` });
+  for (let round = 0; round < 2; round++) {
+    const waiting = outcome(lib.waitForInit());
+    await until(() => lib.health().redis.attempts > 0, "an attempt was made");
+    await lib.close();
+    t.is((await waiting).error?.code, "CLOSED");
+    // Longer than the pause between two of its questions.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const { state, attempts, queued } = lib.health().redis;
+    t.deepEqual([state, attempts, queued], ["idle", 0, 0], "nobody asks any more");
+  }
+  await serverFor(t, { port });
+  t.is(await lib.waitForInit(), undefined);
+});
+
+test("waitForInit that close() ends between two of its questions rejects with CLOSED and connects no more", async (t) => {
+  const port = await freePort();
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 20 });
+  let told = null;
+  lib.waitForInit().catch((error) => (told = error));
+  await until(() => lib.health().redis.attempts > 0, "it asks");
+  await until(() => lib.health().redis.queued === 0, "it pauses");
+  t.is(told, null);
+  await lib.close();
+  await until(() => told !== null, "it gives up", 5_000);
+  t.is(told.code, "CLOSED");
+  t.is(lib.health().redis.state, "idle");
 });
 
 test("waitForInit carries clear() as in the original", async (t) => {

@@ -288,7 +288,7 @@ test("JavaScript that is blocked again and again is no timeout for a long scan",
 });
 
 const COUNTERS = "commands replies errors timeouts retried connects losses flushes bytesSent bytesReceived";
-const STATS = `${COUNTERS} queued inFlight`.split(" ");
+const STATS = `${COUNTERS} queued inFlight latency`.split(" ");
 const HEALTH = "state since server attempts lastError queued inFlight".split(" ");
 
 test("stats counts what happened, as a plain object", async (t) => {
@@ -298,7 +298,7 @@ test("stats counts what happened, as a plain object", async (t) => {
   t.deepEqual(Object.keys(before).sort(), ["nearCache", "redis"]);
   t.is(Object.getPrototypeOf(before), Object.prototype);
   t.deepEqual(Object.keys(before.redis).sort(), [...STATS].sort());
-  t.deepEqual(before.redis, Object.fromEntries(Object.keys(before.redis).map((name) => [name, 0])));
+  t.deepEqual(before.redis, { ...Object.fromEntries(Object.keys(before.redis).map((name) => [name, 0])), latency: null });
   const map = new lib.BaseMap("ns", -1);
   for (let i = 0; i < 10; i++) await map.set("k", "v");
   await redis.command("HSET", "ns:h", "f", "v");
@@ -311,6 +311,8 @@ test("stats counts what happened, as a plain object", async (t) => {
   t.true(after.flushes >= 11 && after.flushes <= 13, String(after.flushes));
   t.true(after.bytesSent > 300 && after.bytesReceived > 50);
   t.deepEqual([after.queued, after.inFlight, after.retried], [0, 0, 0]);
+  t.is(after.latency.count, 11);
+  t.true(after.latency.p50 > 0 && after.latency.p50 <= after.latency.p99 && after.latency.p99 <= after.latency.max);
   t.is(before.redis.commands, 0, "a snapshot does not change");
   await killConnections(redis);
   await until(async () => (await map.get("k")) && lib.stats().redis.connects === 2, "the reconnection is counted");

@@ -4,6 +4,7 @@
 
 const { serial: test } = require("ava");
 const { withRedis, recorder, outcome } = require("./support/addon.js");
+const { runChild } = require("./support/child.js");
 const { loadSpec } = require("./support/spec.js");
 
 const own = withRedis(test);
@@ -185,3 +186,27 @@ test("a call that is refused has been logged by its name, except for an empty ke
   await outcome(own.lib.ioc.signalCacheService.getSignalId("only one"));
   t.true(logger.calls.every(([level]) => level === "log"), "no map operation was logged");
 });
+
+const ALL = ["log", "debug", "info", "warn"];
+for (const [way, levels] of [
+  ["throws", ["warn"]],
+  ["rejects", ["warn"]],
+  ["is no function", ["warn"]],
+  ["throws", ALL],
+  ["rejects", ALL],
+  ["returns a thenable that rejects", ALL],
+  ["is no function", ALL],
+  ["throws only when it is told of readiness", ["log"]],
+]) {
+  const what = levels.length === 1 ? levels[0] : "every method";
+  test(`${what} of ioc.loggerService may be replaced by what ${way}: no process ends, and no call breaks`, async (t) => {
+    await own.server.command("ACL", "SETUSER", "bot", "on", ">pw", "~*", "+@all", "-client|tracking");
+    const env = { ...own.server.env, CC_REDIS_USER: "bot", CC_REDIS_PASSWORD: "pw", CC_NEAR_CACHE: "on" };
+    const result = await runChild("loggers", { env, args: [way, ...levels] });
+    t.is(result.stderr, "");
+    t.is(result.code, 0);
+    const [told] = result.lines;
+    t.is(told.nearCache, "refused", "there was something to tell in the background");
+    t.deepEqual(told.answers, ["ok", "ok", "1", "1", "ok", "ok"]);
+  });
+}

@@ -38,6 +38,50 @@ for (const action of [
   });
 }
 
+for (const use of [
+  "close, again and again",
+  "a call after close",
+  "a call while it closes",
+  "a close that gives up",
+  "nothing but calls",
+]) {
+  test(`a copy of the package that is forgotten after ${use} is collected with its connection`, async (t) => {
+    await own.lib.close();
+    let connections = null;
+    const result = await runChild("holds", {
+      env: own.server.env,
+      args: [use],
+      nodeArgs: ["--expose-gc"],
+      async onLine(line) {
+        if (line.left === 0) connections = (await connectionsOf(own.server)).length;
+      },
+    });
+    endedWell(t, result);
+    t.is(result.lines[0].left, 0, "copies that are held for ever");
+    t.true(connections === null || connections === 0, `${connections} connections are left`);
+    t.true(result.lines.at(-1).tookMs < 1000, `${result.lines.at(-1).tookMs} ms`);
+  });
+}
+
+for (const when of ["in the same tick", "a turn later"]) {
+  test(`a call of a copy that is forgotten is answered, also where garbage is collected ${when}`, async (t) => {
+    const result = await runChild("holds", {
+      env: own.server.env,
+      args: [when],
+      nodeArgs: ["--expose-gc"],
+      async onLine(line, child) {
+        if (line.ready) {
+          await own.server.kill("SIGSTOP");
+          child.stdin.write("go\n");
+        }
+        if (line.collecting) await own.server.kill("SIGCONT");
+      },
+    });
+    endedWell(t, result);
+    t.is(result.lines.at(-2).value, "v");
+  });
+}
+
 test("a call that nobody waits for is finished before the process ends", async (t) => {
   const result = await runChild("idle", { env: own.server.env, args: ["a call that nobody waits for"] });
   endedWell(t, result);

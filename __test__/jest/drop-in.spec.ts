@@ -126,6 +126,7 @@ const EXPORTS: Record<keyof typeof lib, true> = {
 const STATS: Record<keyof lib.RedisStats, true> = {
   commands: true, replies: true, errors: true, timeouts: true, retried: true, connects: true, losses: true,
   flushes: true, bytesSent: true, bytesReceived: true, queued: true, inFlight: true,
+  latency: true,
 };
 const HEALTH: Record<keyof lib.RedisHealth, true> = {
   state: true, since: true, server: true, attempts: true, lastError: true, queued: true, inFlight: true,

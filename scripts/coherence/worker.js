@@ -1,94 +1,184 @@
 "use strict";
 // One process of the coherence test: reads and writes shared keys through ioc, and reports what it saw.
 //
-// Every id that it writes is unique. It reports each write with the moments of its call and its answer, and for each key
-// and id the last moment at which that id was returned. The clock (CLOCK_MONOTONIC) is one for all processes of a machine.
+// Every id that it writes is unique. It reports each write with the moments of its call and its answer, and for each
+// key and answer the last read that returned it, again every 100 ms as long as it does.
 
 const { ioc, close, stats } = require("../..");
+const { SHARED, KEYS, symbol, now } = require("./keys.js");
 
-const { COHERENCE_ME: me, COHERENCE_KEYS: keyCount } = process.env;
-const keys = Number(keyCount);
+const { COHERENCE_ME: me } = process.env;
 const service = ioc.signalCacheService;
-const now = () => Number(process.hrtime.bigint() / 1000n) / 1000;
-const symbol = (key) => `S${key}`;
+const NOTED_MS = 100;
+/** One of so many answered writes is told to the others, who read at once and when the lease must be over. */
+const TOLD = 50;
+const LATER_MS = 2100;
+const REPORT_MS = 250;
 
-const writes = [];
-const sightings = [];
+let history = { writes: [], sightings: [] };
 const errors = {};
 const violations = [];
-const shown = new Array(keys).fill(undefined);
-const acknowledged = new Array(keys).fill(-1);
-let reads = 0;
+/** What is shown of each key: by reads of its id, and by questions whether there is one. */
+const shown = { id: new Array(KEYS), presence: new Array(KEYS) };
+const counts = { reads: 0, writes: 0, told: 0 };
 let sequence = 0;
 let running = true;
+
+const any = (bound) => Math.floor(Math.random() * bound);
 
 function failed(error) {
   errors[error.code] = (errors[error.code] ?? 0) + 1;
 }
 
+function note(list, key) {
+  const last = list[key];
+  if (last !== undefined) history.sightings.push([key, last.id, last.at, last.until]);
+  list[key] = undefined;
+}
+
 /** Notes what a read that began at a moment returned. */
-function saw(key, id, at) {
-  const before = shown[key];
-  if (before !== undefined && before.id !== id) {
-    sightings.push([key, before.id, before.at]);
-  }
-  shown[key] = { id, at };
+function saw(list, key, id, at) {
+  const last = list[key];
+  if (last !== undefined && (last.id !== id || at - last.since > NOTED_MS)) note(list, key);
+  const same = list[key];
+  if (same === undefined) list[key] = { id, at, since: at, until: now() };
+  else if (at > same.at) Object.assign(same, { at, until: now() });
 }
 
 async function read(key) {
-  const mine = acknowledged[key];
   const at = now();
   const id = await service.getSignalId(symbol(key), "s", "x");
-  reads++;
-  saw(key, id, at);
-  const [writer, number] = id === null ? [] : id.split("-");
-  // Read-your-writes: an id of our own from before our latest answered write is old.
-  if (writer === me && Number(number) < mine) {
-    violations.push(`read ${id} after our own write ${mine} was answered`);
-  }
+  counts.reads++;
+  saw(shown.id, key, id, at);
+}
+
+async function ask(key) {
+  const at = now();
+  const there = await service.hasSignalId(symbol(key), "s", "x");
+  counts.reads++;
+  saw(shown.presence, key, there ? true : null, at);
+}
+
+/** Reports a write. What was read before its answer is not to be mixed with what is read after it. */
+function wrote(key, id, start, end) {
+  counts.writes++;
+  history.writes.push([key, id, start, end]);
+  note(shown.id, key);
+  note(shown.presence, key);
 }
 
 async function write(key) {
-  const number = sequence++;
-  const id = `${me}-${number}`;
+  const id = `${me}-${sequence++}`;
   const start = now();
-  await service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
-  writes.push([key, id, start, now()]);
-  acknowledged[key] = Math.max(acknowledged[key], number);
+  try {
+    await service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
+  } catch (error) {
+    // Nobody knows whether it was carried out.
+    wrote(key, id, start, null);
+    throw error;
+  }
+  wrote(key, id, start, now());
+  if (sequence % TOLD === 0) process.send({ kind: "told", key });
+  // Once more: where that is not sent, it says as a read does that the key holds the id.
+  const { skippedWrites } = stats().nearCache;
+  const again = now();
+  const answered = service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
+  const skipped = stats().nearCache.skippedWrites > skippedWrites;
+  try {
+    await answered;
+  } catch (error) {
+    wrote(key, id, again, null);
+    throw error;
+  }
+  if (skipped) saw(shown.id, key, id, again);
+  else wrote(key, id, again, now());
+}
+
+async function remove(key) {
+  const start = now();
+  try {
+    await service.delete(`x:s:${symbol(key)}`);
+  } catch (error) {
+    wrote(key, null, start, null);
+    throw error;
+  }
+  wrote(key, null, start, now());
 }
 
 async function work() {
   while (running) {
-    const key = Math.floor(Math.random() * keys);
-    const act = Math.random() < 0.02 ? write : read;
-    await act(key).catch(failed);
+    const die = Math.random();
+    if (die < 0.01) await write(any(SHARED)).catch(failed);
+    else if (die < 0.013) await remove(any(SHARED)).catch(failed);
+    else if (die < 0.1) await ask(any(KEYS)).catch(failed);
+    else await read(any(KEYS)).catch(failed);
   }
 }
 
-async function finish() {
-  const held = [];
-  for (let key = 0; key < keys; key++) {
-    held.push(await service.getSignalId(symbol(key), "s", "x"));
+/** Goes on reading what is in memory while other calls wait for a server that does not answer. */
+const watch = setInterval(() => {
+  for (let i = 0; i < 4; i++) read(any(KEYS)).catch(failed);
+}, 5);
+
+/** Reports what has not been reported yet. */
+function report() {
+  const { hits, skippedWrites } = stats().nearCache ?? { hits: 0, skippedWrites: 0 };
+  const sums = { ...counts, hits, skippedWrites };
+  process.send({ kind: "history", at: now(), ...history, counts: sums, errors, violations });
+  history = { writes: [], sightings: [] };
+}
+
+/** What every key holds, asked several times, and how many of each time's answers came from memory. */
+async function hold() {
+  const rounds = [];
+  for (let round = 0; round < 4; round++) {
+    const { hits } = stats().nearCache;
+    const ids = [];
+    for (let key = 0; key < KEYS; key++) ids.push(await service.getSignalId(symbol(key), "s", "x"));
+    rounds.push({ ids, hits: stats().nearCache.hits - hits });
   }
-  shown.forEach((last, key) => last !== undefined && sightings.push([key, last.id, last.at]));
-  process.send({ kind: "report", writes, sightings, held, errors, violations, reads });
+  process.send({ kind: "held", rounds });
 }
 
 process.on("unhandledRejection", (error) => {
   violations.push(`unhandled rejection: ${error.stack}`);
 });
 
+/** Stands still, and then reads everything before the event loop has turned: old news lies in the socket by then. */
+function block(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  for (let key = 0; key < KEYS; key++) {
+    read(key).catch(failed);
+    ask(key).catch(failed);
+  }
+}
+
 process.on("message", async (message) => {
-  if (message === "stop") {
+  if (message.block !== undefined) {
+    block(message.block);
+  } else if (message.told !== undefined) {
+    counts.told++;
+    read(message.told).catch(failed);
+    setTimeout(() => running && read(message.told).catch(failed), LATER_MS);
+  } else if (message === "stop") {
     running = false;
-  } else if (message === "report") {
-    await finish();
+    clearInterval(watch);
+  } else if (message === "hold") {
+    await hold();
   } else if (message === "end") {
     await close();
     process.disconnect();
   }
 });
 
-setInterval(() => running && process.send({ kind: "tick", reads, writes: writes.length, hits: stats().nearCache.hits, errors }), 500).unref();
+const reports = setInterval(report, REPORT_MS);
 // Several at a time, so that reads, writes and replies overlap; each by itself goes on without a pause.
-Promise.all([work(), work(), work()]).then(() => process.send({ kind: "stopped" }));
+Promise.all([work(), work(), work()]).then(async () => {
+  clearInterval(reports);
+  for (let key = 0; key < KEYS; key++) {
+    note(shown.id, key);
+    note(shown.presence, key);
+  }
+  report();
+  process.send({ kind: "stopped" });
+});

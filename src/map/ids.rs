@@ -1,7 +1,7 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
 use crate::map::store::Op;
-use crate::near::{Near, Ticket, Trace, Value};
+use crate::near::{Near, Text, Ticket, Trace, Value};
 use crate::redis::decode::Token;
 use crate::redis::{MILLI, Nanos};
 
@@ -29,18 +29,12 @@ impl Read {
     pub const fn asks_expiry(&self) -> bool {
         self.expiry
     }
-
-    /// The same read without one.
-    #[must_use]
-    pub fn without_expiry(self) -> Self {
-        Self { expiry: false, ..self }
-    }
 }
 
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
-    /// A GET was answered and its PTTL, which is the next reply, is not read yet.
+    /// A read was answered and its PTTL, which is the next reply, is not read yet.
     awaiting: Option<(Ticket, Value, Nanos)>,
     /// A PING is under way.
     proving: bool,
@@ -61,9 +55,11 @@ impl Ids {
         self.near.as_ref()
     }
 
-    /// The same, to count.
-    pub const fn near_mut(&mut self) -> Option<&mut Near> {
-        self.near.as_mut()
+    /// Goes on with the counters of the cache before it.
+    pub fn resume(&mut self, before: &Self) {
+        if let (Some(near), Some(before)) = (&mut self.near, &before.near) {
+            near.resume_counters(before.counters());
+        }
     }
 
     /// Why the server does not announce changes, if it refused.
@@ -169,8 +165,16 @@ impl Ids {
 
     /// A GET was answered.
     pub fn got(&mut self, read: Read, text: Option<&[u8]>, written: Nanos) {
+        self.answered(read, text.map_or(Value::Absent, |text| Value::Text(Text::from_slice(text))), written);
+    }
+
+    /// An EXISTS was answered.
+    pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
+        self.answered(read, if there { Value::Present } else { Value::Absent }, written);
+    }
+
+    fn answered(&mut self, read: Read, value: Value, written: Nanos) {
         let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
-        let value = text.map_or(Value::Absent, |text| Value::Text(text.into()));
         if read.expiry {
             self.awaiting = Some((ticket, value, written));
         } else {
@@ -178,13 +182,7 @@ impl Ids {
         }
     }
 
-    /// An EXISTS was answered.
-    pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
-        let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
-        near.filled(ticket, if there { Value::Present } else { Value::Absent }, written, None);
-    }
-
-    /// The PTTL after a GET was answered: milliseconds, -1 without expiry, -2 without a key.
+    /// The PTTL after a read was answered: milliseconds, -1 without expiry, -2 without a key.
     pub fn expiry(&mut self, millis: i64) {
         let (Some((ticket, value, written)), Some(near)) = (self.awaiting.take(), &mut self.near) else { return };
         let ends = match u64::try_from(millis) {
@@ -222,11 +220,16 @@ impl Ids {
         self.proving = false;
     }
 
-    /// A command of the cache's own failed. The answer to a PING proves the same whatever it says; a GET whose PTTL is
-    /// forbidden fills nothing.
+    /// A command of the cache's own failed, or a read whose PTTL follows. The answer to a PING proves the same whatever it
+    /// says; where PTTL is forbidden, entries stay brief.
     pub fn failed(&mut self, op: &Op) {
         match op {
             Op::Proof => self.proving = false,
+            Op::Expiry => {
+                if let (Some((ticket, value, written)), Some(near)) = (self.awaiting.take(), &mut self.near) {
+                    near.filled(ticket, value, written, None);
+                }
+            }
             _ => self.awaiting = None,
         }
     }

@@ -34,7 +34,7 @@ pub enum Op {
     GetId(Call, Read),
     /// EXISTS of an id, likewise.
     HasId(Call, Read),
-    /// The PTTL that travels with the GET before it.
+    /// The PTTL that travels with the read before it.
     Expiry,
     /// A PING that proves that the server still tells us everything.
     Proof,
@@ -110,14 +110,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store for a configuration. It counts calls and scans on from those of the store before it, so that an old
-    /// number never means a new thing.
+    /// A store for a configuration. It goes on with the counters of the store before it, which must be down; of calls and
+    /// scans too, so that an old number never means a new thing.
     #[must_use]
-    pub fn new(config: &Config, before: Option<&Self>) -> Self {
-        let (next_call, next_scan) = before.map_or((0, 0), |store| (store.next_call, store.next_scan));
+    pub fn new(config: &Config, before: Option<Self>) -> Self {
+        let (mut lane, mut ids) = (Lane::new(config), Ids::new(config.near_max_bytes));
+        let (next_call, next_scan) = before.map_or((0, 0), |store| {
+            lane.resume(store.lane);
+            ids.resume(&store.ids);
+            (store.next_call, store.next_scan)
+        });
         Self {
-            lane: Lane::new(config),
-            ids: Ids::new(config.near_max_bytes),
+            lane,
+            ids,
             server: config.address.to_string(),
             next_call,
             scans: HashMap::new(),
@@ -168,37 +173,34 @@ impl Store {
 
     /// `GET key` of an id.
     pub fn get_id(&mut self, key: &[u8], trace: Trace) -> Result<()> {
+        self.read_id(key, trace, Op::GetId, b"*2\r\n$3\r\nGET\r\n")
+    }
+
+    /// `EXISTS key` of an id.
+    pub fn has_id(&mut self, key: &[u8], trace: Trace) -> Result<()> {
+        self.read_id(key, trace, Op::HasId, b"*2\r\n$6\r\nEXISTS\r\n")
+    }
+
+    fn read_id(&mut self, key: &[u8], trace: Trace, op: fn(Call, Read) -> Op, command: &[u8]) -> Result<()> {
         let read = self.ids.reading(key, trace);
         let expiry = read.asks_expiry();
         self.call(
-            |call| Op::GetId(call, read),
+            |call| op(call, read),
             |out| {
-                out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+                out.extend_from_slice(command);
                 push_word(out, key);
             },
         )?;
         if expiry {
             // Without an answer the entry just ends early; so it is with a full queue.
-            let _ = self.lane.push(Op::Expiry, |out| push_command(out, &[b"PTTL", key]));
+            let _ = self.lane.push_quiet(Op::Expiry, |out| push_command(out, &[b"PTTL", key]));
         }
         Ok(())
     }
 
-    /// `EXISTS key` of an id.
-    pub fn has_id(&mut self, key: &[u8], trace: Trace) -> Result<()> {
-        let read = self.ids.reading(key, trace).without_expiry();
-        self.call(
-            |call| Op::HasId(call, read),
-            |out| {
-                out.extend_from_slice(b"*2\r\n$6\r\nEXISTS\r\n");
-                push_word(out, key);
-            },
-        )
-    }
-
     /// `PING`, to renew the lease.
     pub fn prove(&mut self) {
-        if self.ids.proof_sent() && self.lane.push(Op::Proof, |out| push_command(out, &[b"PING"])).is_err() {
+        if self.ids.proof_sent() && self.lane.push_quiet(Op::Proof, |out| push_command(out, &[b"PING"])).is_err() {
             self.ids.proven();
         }
     }
@@ -333,16 +335,13 @@ impl Store {
     /// Settles one call, or fails one scan, with an error.
     pub fn fail(&mut self, op: &Op, error: Error, outcomes: &mut Vec<(Call, Outcome)>) {
         match op {
-            Op::GetId(call, _) => {
+            Op::GetId(call, _) | Op::HasId(call, _) => {
                 self.ids.failed(op);
                 outcomes.push((*call, Outcome::Failed(error)));
             }
-            Op::Get(call)
-            | Op::Has(call)
-            | Op::HasId(call, _)
-            | Op::Done(call)
-            | Op::Stored(call, ..)
-            | Op::First(call) => outcomes.push((*call, Outcome::Failed(error))),
+            Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, ..) | Op::First(call) => {
+                outcomes.push((*call, Outcome::Failed(error)));
+            }
             Op::Expiry | Op::Proof => self.ids.failed(op),
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Values, resolve};
 use crate::map::ids::Known;
+use crate::near::LEASE;
 use crate::redis::Nanos;
 use crate::redis::lane::News;
 
@@ -41,7 +42,7 @@ fn answer(store: &mut Store, bytes: &str) -> Vec<(Call, String)> {
     store.lane.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
     store.lane.filled(bytes.len());
     let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-    match store.lane.decode(&mut batch) {
+    match store.lane.decode(&mut batch, 0) {
         News::Ready(tracking) => {
             store.ids.ready(tracking);
         }
@@ -222,7 +223,7 @@ fn a_key_that_is_asked_for_again_is_read_with_its_expiry() {
 }
 
 #[test]
-fn a_forbidden_pttl_fills_nothing_and_disturbs_nobody() {
+fn where_pttl_is_forbidden_entries_stay_brief() {
     let mut store = tracking();
     read(&mut store).unwrap();
     sent(&mut store);
@@ -230,6 +231,7 @@ fn a_forbidden_pttl_fills_nothing_and_disturbs_nobody() {
     read(&mut store).unwrap();
     sent(&mut store);
     assert_eq!(answer(&mut store, "$2\r\nid\r\n-NOPERM no\r\n"), [(1, "id".to_owned())]);
+    assert_eq!(store.ids.text(KEY, b"", LEASE - 1), Some(Known::Text(b"id")));
     read(&mut store).unwrap();
     assert_eq!(sent(&mut store), "GET signal_cache:x:s:B PTTL signal_cache:x:s:B", "it is still not known");
 }
@@ -251,6 +253,22 @@ fn existence_answers_has_and_not_get() {
     answer(&mut store, ":1\r\n");
     assert_eq!(store.ids.presence(KEY, b"", 1), Some(Known::Exists(true)));
     assert_eq!(known(&mut store), None);
+}
+
+#[test]
+fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
+    let mut store = tracking();
+    let has = |store: &mut Store, now| {
+        let trace = store.ids.knows(KEY, now).unwrap_err();
+        store.has_id(KEY, trace).unwrap();
+        sent(store)
+    };
+    assert_eq!(has(&mut store, 1), "EXISTS signal_cache:x:s:B");
+    answer(&mut store, ":1\r\n");
+    assert_eq!(has(&mut store, LEASE), "EXISTS signal_cache:x:s:B PTTL signal_cache:x:s:B");
+    answer(&mut store, ":1\r\n:-1\r\n");
+    store.ids.proof(10 * LEASE);
+    assert_eq!(store.ids.presence(KEY, b"", 10 * LEASE), Some(Known::Exists(true)));
 }
 
 #[test]

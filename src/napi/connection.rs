@@ -20,6 +20,9 @@ use crate::services::table::tracked_prefixes;
 /// What calls are told that `close()` could not finish.
 pub(super) const CLOSED: &str = "The connection was closed before an answer came";
 
+/// How long one address of several may take to connect before the next one is tried.
+const ADDRESS_LIMIT: Nanos = 1_000 * MILLI;
+
 /// How long one turn may go on before the loop's other descriptors and timers have theirs.
 const TURN: Nanos = MILLI;
 
@@ -41,6 +44,7 @@ struct Link {
     stream: Stream,
     handle: RawHandle,
     endpoint: Endpoint,
+    since: Nanos,
     connected: bool,
     watching: c_int,
 }
@@ -120,6 +124,9 @@ impl Engine {
             let Address::Tcp(_, port) = core.config.address else { return };
             let endpoint = |text: &String| text.parse().ok().map(|ip| Endpoint::Tcp(ip, port));
             core.connection.endpoints = addresses.iter().filter_map(endpoint).collect();
+            // An address that accepts connections and then keeps silent must not shut out the others for good.
+            let others = core.supervisor.attempts() as usize % core.connection.endpoints.len().max(1);
+            core.connection.endpoints.rotate_left(others);
             self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
         }
         self.finish_turn();
@@ -135,7 +142,7 @@ impl Engine {
                         failure = format!("connect {endpoint}: the event loop refused the socket");
                         continue;
                     };
-                    let link = Link { stream, handle, endpoint, connected: false, watching: 0 };
+                    let link = Link { stream, handle, endpoint, since: self.uv.now(), connected: false, watching: 0 };
                     core.connection.link = Some(link);
                     self.watch(core);
                     return;
@@ -144,6 +151,17 @@ impl Engine {
             }
         }
         self.attempt_failed(core, &failure);
+    }
+
+    /// Leaves an address that does not answer for the next one of the same name.
+    pub(super) fn leave_silent_address(self: &Rc<Self>, core: &mut Core) {
+        let Connection { link: Some(link), endpoints, .. } = &core.connection else { return };
+        if link.connected || endpoints.is_empty() || self.uv.now().saturating_sub(link.since) < ADDRESS_LIMIT {
+            return;
+        }
+        let failure = format!("connect ETIMEDOUT {}", link.endpoint);
+        self.disconnect(core);
+        self.connect_next(core, &failure);
     }
 
     /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
@@ -158,8 +176,7 @@ impl Engine {
         let now = self.uv.now();
         core.supervisor.failed(now);
         if let Some(closing) = core.closing {
-            let counters = core.store.lane.counters();
-            let settled = counters.commands - core.store.lane.waiting() as u64;
+            let (_, settled) = core.store.lane.accepted_and_settled();
             core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }
         if core.supervisor.due(now) {
@@ -171,6 +188,7 @@ impl Engine {
     pub(super) fn disconnect(&self, core: &mut Core) {
         core.connection.blocked = false;
         core.connection.fresh = false;
+        core.watchdog.reset();
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
@@ -197,7 +215,7 @@ impl Engine {
     /// Writes what the socket takes. A failed write is noticed by the next read.
     pub(super) fn write_out(core: &mut Core) {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
-        core.connection.blocked = false;
+        let was_blocked = std::mem::take(&mut core.connection.blocked);
         loop {
             let bytes = core.store.lane.unsent();
             if bytes.is_empty() {
@@ -208,6 +226,9 @@ impl Engine {
                 Ok(count) => {
                     core.store.lane.sent(count, at);
                     core.connection.fresh = true;
+                    if was_blocked {
+                        core.watchdog.sign();
+                    }
                 }
                 Err(error) => {
                     core.connection.blocked = error.kind() == ErrorKind::WouldBlock;
@@ -223,6 +244,7 @@ impl Engine {
             Ok(0) => Read::Lost(format!("{} closed the connection", link.endpoint)),
             Ok(count) => {
                 core.store.lane.filled(count);
+                core.watchdog.sign();
                 Read::Bytes
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
@@ -317,9 +339,10 @@ impl Engine {
 
     fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
         let replies = core.store.lane.counters().replies;
-        let news = core.store.lane.decode(batch);
+        let news = core.store.lane.decode(batch, Self::wall());
         if core.store.lane.counters().replies > replies {
             core.supervisor.answered();
+            core.unfit = None;
         }
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
@@ -339,6 +362,11 @@ impl Engine {
             News::Refused(words) => {
                 self.attempt_failed(core, &words);
                 core.abandon(u64::MAX, Code::RedisAuth, &words);
+            }
+            News::Unfit(words) => {
+                // A name may stand for another server by now; an attempt resolves it anew.
+                self.attempt_failed(core, &words);
+                core.unfit = Some(words);
             }
             News::Broken(why) => self.attempt_failed(core, &why),
         }

@@ -25,9 +25,10 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::map::store::{Call, Op, Outcome, Store};
 use crate::redis::Nanos;
-use crate::redis::lane::{Batch, Counters};
+use crate::redis::lane::Batch;
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
+use crate::redis::watchdog::Watchdog;
 use crate::services::table::{Entry, entries, is_tracked};
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
@@ -74,6 +75,9 @@ pub(super) struct Core {
     pub(super) later: Vec<(Call, Outcome)>,
     /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
     pub(super) last_error: Option<String>,
+    /// In the server's words, why it would not do what waits; until it answers again.
+    pub(super) unfit: Option<String>,
+    pub(super) watchdog: Watchdog,
     /// When the state last changed, in milliseconds since 1970.
     pub(super) since: u64,
     /// A name must be resolved by JavaScript before the attempt can go on.
@@ -298,15 +302,9 @@ impl Engine {
     /// Takes a configuration into use. Nothing may be open.
     pub(super) fn configure(self: &Rc<Self>, config: Config) {
         let mut slot = self.core.borrow_mut();
-        let near = slot.as_ref().and_then(|core| core.store.ids.near()).map(crate::near::Near::counters);
-        let busy = slot.as_ref().is_some_and(|core| core.busy);
-        let (counters, connects) =
-            slot.as_ref().map_or((Counters::default(), 0), |core| (*core.store.lane.counters(), core.connects));
-        let mut store = Store::new(&config, slot.as_ref().map(|core| &core.store));
-        store.lane.resume_counters(counters);
-        if let (Some(counters), Some(near)) = (near, store.ids.near_mut()) {
-            near.resume_counters(counters);
-        }
+        let before = slot.take();
+        let (busy, connects) = before.as_ref().map_or((false, 0), |core| (core.busy, core.connects));
+        let store = Store::new(&config, before.map(|core| core.store));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
             spin: Spin::new(config.spin_us),
@@ -316,6 +314,8 @@ impl Engine {
             closing: None,
             later: Vec::new(),
             last_error: None,
+            unfit: None,
+            watchdog: Watchdog::default(),
             since: epoch_millis(),
             lookup: false,
             parked: Vec::new(),

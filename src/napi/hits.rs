@@ -41,7 +41,7 @@ impl Engine {
             return Ok(Hit::Miss(trace));
         }
         self.look(core);
-        Self::keep_lease(core, now);
+        self.keep_lease(core, now);
         let Some(answer) = ask(&core.store.ids, now) else {
             return Ok(Hit::Miss(core.store.ids.knows(key, now).err().unwrap_or_default()));
         };
@@ -68,10 +68,11 @@ impl Engine {
     }
 
     /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
-    fn keep_lease(core: &mut Core, now: Nanos) {
+    fn keep_lease(&self, core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
             core.store.prove();
             Self::write_out(core);
+            self.watch(core);
         }
     }
 }

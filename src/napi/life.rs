@@ -14,6 +14,9 @@ use crate::redis::{MILLI, Nanos};
 const HEARTBEAT: Nanos = 100 * MILLI;
 /// Lateness beyond this is JavaScript's doing and does not count against deadlines.
 const PUNCTUAL: Nanos = 20 * MILLI;
+/// Why a connection was given up, in `health()` and in errors.
+const SILENT: &str = "the connection is dead: Redis owed an answer and sent no byte for 2.4 seconds";
+
 impl Core {
     /// Whether answers are there that nobody was told yet.
     fn has_answers(&self) -> bool {
@@ -131,6 +134,10 @@ impl Engine {
             if core.supervisor.overdue(self.uv.now()) {
                 self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
             }
+            self.leave_silent_address(core);
+            if drained && core.watchdog.look(self.now(), core.store.lane.is_owed()) {
+                self.attempt_failed(core, SILENT);
+            }
             if drained {
                 Self::expire(core, self.now());
             }
@@ -148,7 +155,13 @@ impl Engine {
         core.store.lane.expire(now, &mut tags);
         let (address, waited) = (&core.config.address, core.config.timeout_ms);
         for (op, command) in tags {
-            let error = if up {
+            let error = if let Some(words) = &core.unfit {
+                let attempts = core.supervisor.attempts();
+                let message = format!(
+                    "{words} ({command} on {address}, tried again for {waited} ms; failed attempts: {attempts})"
+                );
+                Error::new(Code::RedisUnavailable, message).because(words.clone())
+            } else if up {
                 Error::new(
                     Code::RedisTimeout,
                     format!("Redis at {address} did not answer within {waited} ms ({command})"),
@@ -180,7 +193,7 @@ impl Engine {
             self.disconnect(core);
             Self::closed(core);
         } else {
-            let mark = core.store.lane.counters().commands;
+            let (mark, _) = core.store.lane.accepted_and_settled();
             core.closing = Some(Closing { call: core.store.reserve(), mark });
         }
         // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
@@ -190,8 +203,8 @@ impl Engine {
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
         let Some(Closing { call, mark }) = core.closing else { return };
-        let waiting = core.store.lane.waiting();
-        if core.store.lane.counters().commands - (waiting as u64) < mark {
+        let (accepted, settled) = core.store.lane.accepted_and_settled();
+        if settled < mark {
             return;
         }
         core.closing = None;
@@ -199,7 +212,7 @@ impl Engine {
         self.disconnect(core);
         Self::closed(core);
         // Calls made since then go out on a new connection.
-        if waiting > 0 && core.supervisor.wanted(self.uv.now()) {
+        if settled < accepted && core.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);
         }
     }
@@ -209,6 +222,7 @@ impl Engine {
         core.store.ids.lost();
         core.supervisor.closed();
         core.last_error = None;
+        core.unfit = None;
         core.changed();
     }
 }

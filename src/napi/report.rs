@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::engine::{Core, Engine};
+use crate::redis::Nanos;
+use crate::redis::latency::Summary;
 
 impl Engine {
     /// Counters, for `stats()`.
@@ -23,6 +25,7 @@ impl Engine {
             "bytesReceived": counters.bytes_received,
             "queued": queued,
             "inFlight": in_flight,
+            "latency": core.as_ref().map(|core| latency(core.store.lane.latency(Self::wall()))),
         }, "nearCache": core.as_ref().map(near_stats) })
     }
 
@@ -46,6 +49,17 @@ impl Engine {
             "inFlight": in_flight,
         }, "nearCache": near_health(core) })
     }
+}
+
+/// Round trips in microseconds.
+fn latency(summary: Summary) -> serde_json::Value {
+    let micros = |nanos: Nanos| nanos.div_ceil(1_000);
+    json!({
+        "count": summary.count,
+        "p50": micros(summary.p50),
+        "p99": micros(summary.p99),
+        "max": micros(summary.most),
+    })
 }
 
 /// The state of the near cache, and why it is off where the server refused it.

@@ -44,6 +44,10 @@ impl Stream {
             // Commands are written in batches already; waiting for more to fill a packet only adds latency.
             socket.set_tcp_nodelay(true)?;
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)))?;
+            // What we sent and the other machine has not confirmed for so long will not be: the watchdog's limit, but told
+            // by the system, which also knows of machines that are gone.
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(Duration::from_secs(3)))?;
         }
         match socket.connect(&address) {
             Ok(()) => {}

@@ -24,13 +24,15 @@ mod simulation;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault};
 use std::rc::Rc;
 
-use quick_cache::unsync::Cache;
+use quick_cache::DefaultHashBuilder;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+use smallvec::SmallVec;
 
 use crate::redis::{MILLI, Nanos};
-use entry::{Known, Weight};
+use entry::{AsIs, Hashed, HashedRef, Known, Weight};
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
 pub const LEASE: Nanos = 2_000 * MILLI;
@@ -38,7 +40,7 @@ pub const LEASE: Nanos = 2_000 * MILLI;
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 #[derive(Debug)]
 pub struct Ticket {
-    key: Box<[u8]>,
+    key: Hashed,
     /// The count of touches when it was made.
     made: u64,
     /// The key may hold an entry by the time of the reply, which must be looked at.
@@ -50,11 +52,16 @@ pub struct Ticket {
 /// What the cache holds of a key, for a read that it cannot answer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
+    /// The key's hash, if it was looked for: a first read hashes its key once.
+    hash: Option<u64>,
     /// There is an entry.
     exists: bool,
     /// It ended because the expiry of the key is not known: the read should ask for that as well.
     brief: bool,
 }
+
+/// A value. The id of a document, which has 24 digits, costs no allocation.
+pub type Text = SmallVec<[u8; 24]>;
 
 /// What is known of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +71,7 @@ pub enum Value {
     /// It exists; a GET may still find that it holds no string.
     Present,
     /// It holds this text.
-    Text(Box<[u8]>),
+    Text(Text),
 }
 
 /// Counters for `stats()`.
@@ -91,7 +98,7 @@ const MAX_TOUCHED: usize = 65_536;
 
 /// The cache of one connection.
 pub struct Near {
-    entries: Cache<Box<[u8]>, Known, Weight>,
+    entries: Cache<Hashed, Known, Weight, BuildHasherDefault<AsIs>>,
     /// Counts touches: whatever takes an entry away, or would if there were one.
     touches: u64,
     /// When a key was last touched, by its hash (a collision voids a ticket in vain), while tickets are under way. First
@@ -100,7 +107,7 @@ pub struct Near {
     /// Tickets made before this are void.
     void_before: u64,
     outstanding: Rc<()>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
@@ -118,12 +125,12 @@ impl Near {
         // An estimate of the number of entries, for the cache's own tables.
         let items = usize::try_from(max_bytes / 256).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
-            entries: Cache::with_weighter(items, max_bytes, Weight),
+            entries: Cache::with(items, max_bytes, Weight, BuildHasherDefault::default(), DefaultLifecycle::default()),
             touches: 0,
             touched: HashMap::new(),
             void_before: 0,
             outstanding: Rc::new(()),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             informed: false,
             proven: 0,
             counters: Counters::default(),
@@ -187,21 +194,27 @@ impl Near {
         self.informed && now >= self.proven + LEASE / 2
     }
 
+    fn hashed<'a>(&self, key: &'a [u8]) -> HashedRef<'a> {
+        HashedRef { hash: self.hasher.hash_one(key), key }
+    }
+
     /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<&Value> {
         if !self.is_alive(now) {
             return None;
         }
-        self.entries.get(key).filter(|known| now < known.ends).map(|known| &known.value)
+        self.entries.get(&self.hashed(key)).filter(|known| now < known.ends).map(|known| &known.value)
     }
 
     /// The same, and what there is if nothing may be told.
     pub fn look_up(&self, key: &[u8], now: Nanos) -> Result<&Value, Trace> {
-        match self.entries.get(key) {
-            None => Err(Trace::default()),
+        let hashed = self.hashed(key);
+        let hash = Some(hashed.hash);
+        match self.entries.get(&hashed) {
+            None => Err(Trace { hash, ..Trace::default() }),
             Some(known) if now < known.ends && self.is_alive(now) => Ok(&known.value),
-            Some(known) => Err(Trace { exists: true, brief: known.brief }),
+            Some(known) => Err(Trace { hash, exists: true, brief: known.brief }),
         }
     }
 
@@ -220,11 +233,12 @@ impl Near {
         self.counters.misses += 1;
         // A write of ours that is under way will have filled the entry before this read is answered.
         let revisits = trace.exists || self.is_outstanding();
-        (self.ticket(key, revisits), trace.brief)
+        let hash = trace.hash.unwrap_or_else(|| self.hasher.hash_one(key));
+        (self.ticket(HashedRef { hash, key }, revisits), trace.brief)
     }
 
-    fn ticket(&self, key: &[u8], revisits: bool) -> Ticket {
-        Ticket { key: key.into(), made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
+    fn ticket(&self, key: HashedRef<'_>, revisits: bool) -> Ticket {
+        Ticket { key: key.to_owned(), made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
     }
 
     fn is_outstanding(&self) -> bool {
@@ -232,8 +246,8 @@ impl Near {
     }
 
     /// Something has happened to a key: its entry goes, and the tickets that were made before are void.
-    fn touch(&mut self, key: &[u8]) {
-        self.entries.remove(key);
+    fn touch(&mut self, key: HashedRef<'_>) {
+        self.entries.remove(&key);
         self.touches += 1;
         if !self.is_outstanding() {
             self.touched.clear();
@@ -243,7 +257,7 @@ impl Near {
             self.touched.clear();
             self.void_before = self.touches;
         }
-        self.touched.insert(self.hasher.hash_one(key), self.touches);
+        self.touched.insert(key.hash, self.touches);
     }
 
     fn is_void(&self, ticket: &Ticket) -> bool {
@@ -253,7 +267,7 @@ impl Near {
         if self.touched.is_empty() {
             return false;
         }
-        self.touched.get(&self.hasher.hash_one(&*ticket.key)).is_some_and(|&at| at > ticket.made)
+        self.touched.get(&ticket.key.hash).is_some_and(|&at| at > ticket.made)
     }
 
     /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
@@ -264,7 +278,7 @@ impl Near {
         }
         // A read that only confirms what is known for longer brings nothing new.
         if ticket.revisits
-            && let Some(known) = self.entries.peek(&*ticket.key)
+            && let Some(known) = self.entries.peek(&ticket.key)
             && !known.brief
             && (known.value == value || (value == Value::Present && known.value != Value::Absent))
         {
@@ -279,6 +293,7 @@ impl Near {
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
     pub fn writing(&mut self, key: &[u8]) -> Ticket {
+        let key = self.hashed(key);
         self.touch(key);
         self.ticket(key, false)
     }
@@ -290,19 +305,19 @@ impl Near {
             return;
         }
         self.counters.fills += 1;
-        let value = Value::Text(value.into());
+        let value = Value::Text(Text::from_slice(value));
         self.entries.insert(ticket.key, Known { value, own: true, ends: Nanos::MAX, brief: false });
     }
 
     /// A write or deletion that nothing is stored of is about to be queued.
     pub fn forget(&mut self, key: &[u8]) {
-        self.touch(key);
+        self.touch(self.hashed(key));
     }
 
     /// The server says that somebody else has changed a key.
     pub fn invalidated(&mut self, key: &[u8]) {
         self.counters.invalidations += 1;
-        self.touch(key);
+        self.touch(self.hashed(key));
     }
 
     /// The server says that everything has changed.
@@ -322,7 +337,7 @@ impl Near {
     /// socket must have been read in this very call. What only a read brought does not count: that key may expire.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
-        match self.entries.get(key)? {
+        match self.entries.get(&self.hashed(key))? {
             Known { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
             _ => None,
         }
@@ -335,6 +350,6 @@ impl Near {
             return Vec::new();
         }
         let known = self.entries.iter().filter(|(_, known)| now < known.ends);
-        known.map(|(key, known)| (key.to_vec(), known.value.clone())).collect()
+        known.map(|(key, known)| (key.bytes.to_vec(), known.value.clone())).collect()
     }
 }

@@ -89,8 +89,8 @@ struct World {
     served: u64,
 }
 
-fn text(value: u64) -> Box<[u8]> {
-    value.to_string().into_bytes().into()
+fn text(value: u64) -> Text {
+    Text::from_slice(value.to_string().as_bytes())
 }
 
 impl World {

@@ -39,12 +39,17 @@ pub enum Token {
 #[error("protocol error: {0}")]
 pub struct Malformed(pub String);
 
+/// The most aggregates in one reply: ours need two, HELLO on a server with many modules some hundreds. It bounds how deep a
+/// reply can be nested.
+pub const MAX_AGGREGATES: usize = 10_000;
+
 /// Where decoding stands in a buffer that grows at its end.
 #[derive(Debug, Default)]
 pub struct Decoder {
     position: usize,
     /// How many values the reply that has begun still lacks; 0 between replies.
     lacking: usize,
+    aggregates: usize,
 }
 
 impl Decoder {
@@ -66,11 +71,16 @@ impl Decoder {
                 return Ok(false);
             }
             self.lacking = 1;
+            self.aggregates = 0;
         }
         while self.lacking > 0 {
             let Some((token, next, children)) = value(buffer, self.position)? else { return Ok(false) };
             self.position = next;
             self.lacking = self.lacking - 1 + children;
+            self.aggregates += usize::from(children > 0);
+            if self.aggregates > MAX_AGGREGATES {
+                return Err(Malformed("a reply has too many levels".into()));
+            }
             if self.lacking > MAX_ELEMENTS {
                 return Err(Malformed("a reply has too many elements".into()));
             }
@@ -334,5 +344,11 @@ mod tests {
     fn a_line_without_an_end_is_refused() {
         assert_eq!(decode(&[b'+'; 100]), Ok(None));
         assert!(decode(&vec![b'+'; MAX_LINE + 1]).is_err());
+    }
+
+    #[test]
+    fn a_reply_of_endless_levels_is_refused_before_its_end() {
+        assert!(decode(&b"*1\r\n".repeat(100_000)).is_err());
+        assert!(decode(&b"*0\r\n".repeat(100_000)).is_ok());
     }
 }

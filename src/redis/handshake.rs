@@ -127,7 +127,11 @@ impl Handshake {
             }
             (Step::Auth | Step::AuthPassword, Some(error)) if is_temporary(&error) => Progress::Unfit(error),
             // A server without a password takes any, as the original's client has it.
-            (Step::Auth | Step::AuthPassword, Some(error)) if error.contains("no password") => self.after_auth(),
+            (Step::Auth | Step::AuthPassword, Some(error))
+                if error.contains("no password") || error.contains("without any password") =>
+            {
+                self.after_auth()
+            }
             (Step::Auth | Step::AuthPassword, Some(error)) => Progress::Refused(error),
             (Step::Select, Some(error)) => {
                 if error.starts_with("NOAUTH") {
@@ -218,8 +222,9 @@ impl Handshake {
     }
 }
 
-fn is_temporary(error: &str) -> bool {
-    ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "ERR max number of clients"]
+/// Whether the server will answer otherwise soon, or another one will that the same name stands for.
+pub(super) fn is_temporary(error: &str) -> bool {
+    ["LOADING", "MASTERDOWN", "READONLY", "BUSY ", "TRYAGAIN", "ERR max number of clients"]
         .iter()
         .any(|word| error.starts_with(word))
 }

@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::redis::decode::{Decoder, Malformed, Token};
 use crate::redis::encode::describe;
-use crate::redis::handshake::{Handshake, Progress};
+use crate::redis::handshake::{Handshake, Progress, is_temporary};
+use crate::redis::latency::{Latency, Summary};
 use crate::redis::{MILLI, Nanos};
 
 /// Free space offered to each read. One read of this size carries some two thousand small replies.
@@ -27,6 +28,8 @@ struct Pending<T> {
     bytes: usize,
     /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
     deadline: Nanos,
+    /// Nobody waits for it.
+    quiet: bool,
 }
 
 /// The state of the wire below the calls.
@@ -105,6 +108,9 @@ pub enum News {
     Ready(std::result::Result<Nanos, String>),
     /// The server refuses the credentials.
     Refused(String),
+    /// The server cannot serve now, in its own words: it is loading, say, or has become a replica. What it would not do
+    /// is still wanted.
+    Unfit(String),
     /// This connection is of no use; the text says why.
     Broken(String),
 }
@@ -120,6 +126,10 @@ pub struct Lane<T> {
     pending: VecDeque<Pending<T>>,
     /// How many at the front of `pending` have lost their tag.
     expired: usize,
+    /// How many of the others are quiet.
+    quiet: usize,
+    /// Calls that were pushed, quiet commands left out.
+    accepted: u64,
     /// How many at its back have no deadline yet.
     unstamped: usize,
     link: Link,
@@ -140,6 +150,7 @@ pub struct Lane<T> {
     /// Tokens of a reply that has begun and not ended.
     partial: Vec<Token>,
     counters: Counters,
+    latency: Latency,
 }
 
 impl<T> Lane<T> {
@@ -155,6 +166,8 @@ impl<T> Lane<T> {
             sent: 0,
             pending: VecDeque::new(),
             expired: 0,
+            quiet: 0,
+            accepted: 0,
             unstamped: 0,
             link: Link::Down,
             writes: VecDeque::new(),
@@ -168,6 +181,7 @@ impl<T> Lane<T> {
             decoder: Decoder::default(),
             partial: Vec::new(),
             counters: Counters::default(),
+            latency: Latency::default(),
         }
     }
 
@@ -177,15 +191,35 @@ impl<T> Lane<T> {
         &self.counters
     }
 
-    /// Takes over the counters of the lane before it.
-    pub const fn resume_counters(&mut self, counters: Counters) {
-        self.counters = counters;
+    /// How long the server has taken to answer lately.
+    #[must_use]
+    pub fn latency(&self, now: Nanos) -> Summary {
+        self.latency.summary(now)
+    }
+
+    /// Takes over from the lane before it: counters, and the connection that the server may still hold commands of.
+    pub fn resume(&mut self, before: Self) {
+        self.counters = before.counters;
+        self.latency = before.latency;
+        self.client = before.client;
     }
 
     /// Calls that wait for an answer.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.pending.len() - self.expired
+        self.pending.len() - self.expired - self.quiet
+    }
+
+    /// Calls so far, and how many of them are settled.
+    #[must_use]
+    pub fn accepted_and_settled(&self) -> (u64, u64) {
+        (self.accepted, self.accepted - self.waiting() as u64)
+    }
+
+    /// Whether the server owes an answer, if only to somebody who has given up.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.is_up() && !self.pending.is_empty()
     }
 
     /// Calls whose command the socket has not taken yet, and calls on the wire.
@@ -195,19 +229,33 @@ impl<T> Lane<T> {
             return (self.waiting(), 0);
         }
         let mut end = self.head;
-        let on_wire = self.pending.iter().take_while(|p| {
-            end += p.bytes;
+        let on_wire = self.pending.iter().take_while(|pending| {
+            end += pending.bytes;
             end <= self.sent
         });
-        let in_flight = on_wire.count().saturating_sub(self.expired);
+        let in_flight = on_wire.filter(|pending| pending.tag.is_some() && !pending.quiet).count();
         (self.waiting() - in_flight, in_flight)
     }
 
     /// Queues a command that `write` appends to the out-buffer.
     pub fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.enqueue(tag, false, write)?;
+        self.accepted += 1;
+        Ok(())
+    }
+
+    /// The same for a command that nobody waits for: it keeps nothing alive.
+    pub fn push_quiet(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.enqueue(tag, true, write)?;
+        self.quiet += 1;
+        Ok(())
+    }
+
+    fn enqueue(&mut self, tag: T, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.commands.len();
-        if self.pending.len() >= self.queue_max {
-            return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.pending.len())));
+        // Calls whose deadline has passed wait for nothing. They hold bytes until their reply comes or the connection goes.
+        if self.waiting() >= self.queue_max {
+            return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.waiting())));
         }
         write(&mut self.commands);
         if self.commands.len() - self.head > self.queue_max_bytes {
@@ -215,7 +263,7 @@ impl<T> Lane<T> {
             self.commands.truncate(start);
             return Err(queue_full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
         }
-        self.pending.push_back(Pending { tag: Some(tag), bytes: self.commands.len() - start, deadline: 0 });
+        self.pending.push_back(Pending { tag: Some(tag), bytes: self.commands.len() - start, deadline: 0, quiet });
         self.unstamped += 1;
         self.counters.commands += 1;
         Ok(())
@@ -308,8 +356,8 @@ impl<T> Lane<T> {
         self.counters.bytes_received += count as u64;
     }
 
-    /// Decodes what was read into `batch`.
-    pub fn decode(&mut self, batch: &mut Batch<T>) -> News {
+    /// Decodes what was read, at that moment, into `batch`.
+    pub fn decode(&mut self, batch: &mut Batch<T>, now: Nanos) -> News {
         batch.items.clear();
         batch.tokens.clear();
         std::mem::swap(&mut batch.tokens, &mut self.partial);
@@ -324,7 +372,7 @@ impl<T> Lane<T> {
                     break;
                 }
             }
-            let found = self.place(batch, first);
+            let found = self.place(batch, first, now);
             first = batch.tokens.len();
             self.start = self.decoder.position();
             match found {
@@ -360,7 +408,7 @@ impl<T> Lane<T> {
     }
 
     /// Finds whose reply the tokens from `first` on are.
-    fn place(&mut self, batch: &mut Batch<T>, first: usize) -> News {
+    fn place(&mut self, batch: &mut Batch<T>, first: usize, now: Nanos) -> News {
         if matches!(batch.tokens[first], Token::Push(_)) {
             batch.items.push(Item::Push { tokens: first..batch.tokens.len() });
             return News::None;
@@ -377,7 +425,7 @@ impl<T> Lane<T> {
                     News::Ready(tracking)
                 }
                 Progress::Refused(words) => News::Refused(words),
-                Progress::Unfit(words) => News::Broken(words),
+                Progress::Unfit(words) => News::Unfit(words),
             };
         }
         let Some(pending) = self.pending.front() else {
@@ -389,20 +437,32 @@ impl<T> Lane<T> {
         if end > self.sent && !is_error {
             return News::Broken("protocol error: a reply before its command".into());
         }
+        // As if the connection had been lost before this reply: the command stays, and whatever follows it stays behind it.
+        if let Token::Error(range) = &batch.tokens[first]
+            && pending.tag.is_some()
+            && let words = String::from_utf8_lossy(&self.input[range.clone()])
+            && is_temporary(&words)
+        {
+            return News::Unfit(words.into_owned());
+        }
         self.counters.replies += 1;
         let context = is_error.then(|| {
             self.counters.errors += 1;
             describe(&self.commands[self.head..end])
         });
         let unfinished = end > self.sent;
-        let tag = self.pending.pop_front().and_then(|pending| pending.tag);
+        let answered = self.pending.pop_front();
+        let quiet = answered.as_ref().is_some_and(|pending| pending.quiet);
+        let tag = answered.and_then(|pending| pending.tag);
         self.unstamped = self.unstamped.min(self.pending.len());
         self.answered += (end - self.head) as u64;
         self.head = end;
         self.sent = self.sent.max(end);
         self.compact();
         let written = self.written_at();
+        self.latency.note(now.saturating_sub(written), now);
         if let Some(tag) = tag {
+            self.quiet -= usize::from(quiet);
             batch.items.push(Item::Reply { tag, tokens: first..batch.tokens.len(), written, context });
         } else {
             self.expired -= 1;
@@ -488,19 +548,27 @@ impl<T> Lane<T> {
             tags.extend(pending.tag.take().map(|tag| (tag, describe(&self.commands[start..end]))));
             start = end;
             self.expired += 1;
-            self.counters.timeouts += 1;
+            self.quiet -= usize::from(pending.quiet);
+            self.counters.timeouts += u64::from(!pending.quiet);
         }
         if !matches!(self.link, Link::Up) {
             self.drop_expired();
         }
     }
 
-    /// Takes the first so many calls, because they will not be answered any more, each with its command and key. The
-    /// connection must be down, so that nothing is on the wire and nothing has expired.
+    /// Takes the first so many calls, and what is quiet among them, because they will not be answered any more, each with
+    /// its command and key. The connection must be down, so that nothing is on the wire and nothing has expired.
     pub fn abandon(&mut self, count: usize, tags: &mut Vec<(T, String)>) {
         let mut start = self.head;
-        let count = count.min(self.pending.len());
-        for pending in self.pending.drain(..count) {
+        let mut left = count;
+        while self.pending.front().is_some_and(|pending| pending.quiet || left > 0)
+            && let Some(pending) = self.pending.pop_front()
+        {
+            if pending.quiet {
+                self.quiet -= 1;
+            } else {
+                left -= 1;
+            }
             let end = start + pending.bytes;
             tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
             start = end;

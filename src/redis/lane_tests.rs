@@ -31,7 +31,7 @@ fn up(lane: &mut Lane<u64>, config: &Config) {
     assert!(hello > 0);
     lane.sent(hello, 0);
     feed(lane, b"%0\r\n");
-    assert_eq!(lane.decode(&mut Batch::default()), News::Ready(Err("off".into())));
+    assert_eq!(lane.decode(&mut Batch::default(), 0), News::Ready(Err("off".into())));
 }
 
 fn send_all(lane: &mut Lane<u64>) -> Vec<u8> {
@@ -55,6 +55,90 @@ fn texts(batch: &Batch<u64>) -> Vec<(u64, String)> {
 }
 
 #[test]
+fn what_a_server_cannot_do_now_is_asked_again_in_its_order() {
+    let config = config(&[]);
+    for words in
+        ["READONLY You can't write against a read only replica.", "LOADING Redis is loading", "MASTERDOWN Link"]
+    {
+        let mut lane = Lane::new(&config);
+        up(&mut lane, &config);
+        (1..=3).for_each(|tag| get(&mut lane, tag));
+        let all = send_all(&mut lane);
+        feed(&mut lane, format!("$1\r\na\r\n-{words}\r\n$1\r\nc\r\n").as_bytes());
+        let mut batch = Batch::default();
+        assert_eq!(lane.decode(&mut batch, 0), News::Unfit(words.to_owned()));
+        assert_eq!(texts(&batch), [(1, "a".to_owned())]);
+        lane.lost();
+        up(&mut lane, &config);
+        assert_eq!(send_all(&mut lane), all[all.len() / 3..], "the one that failed, and what followed it");
+        feed(&mut lane, b"$1\r\nb\r\n$1\r\nc\r\n");
+        assert_eq!(lane.decode(&mut batch, 0), News::None);
+        assert_eq!(texts(&batch), [(2, "b".to_owned()), (3, "c".to_owned())]);
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_quiet_command() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    lane.push_quiet(2, |out| push_command(out, &[b"PING"])).unwrap();
+    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (1, (1, 0)));
+    send_all(&mut lane);
+    assert_eq!(lane.queued_and_in_flight(), (0, 1));
+    feed(&mut lane, b"$1\r\na\r\n");
+    let mut batch = Batch::default();
+    lane.decode(&mut batch, 0);
+    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (0, (1, 1)));
+    assert!(lane.is_owed());
+    feed(&mut lane, b"+PONG\r\n");
+    lane.decode(&mut batch, 0);
+    assert_eq!(texts(&batch), [(2, "PONG".to_owned())]);
+    assert!(!lane.is_owed());
+    // Of what is given up, too, only calls count.
+    lane.push_quiet(3, |out| push_command(out, &[b"PING"])).unwrap();
+    get(&mut lane, 4);
+    get(&mut lane, 5);
+    lane.lost();
+    let mut tags = Vec::new();
+    lane.abandon(1, &mut tags);
+    assert_eq!(tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (1, (3, 2)));
+    lane.push_quiet(6, |out| push_command(out, &[b"PING"])).unwrap();
+    lane.stamp(1);
+    lane.expire(Nanos::MAX, &mut tags);
+    assert_eq!((lane.waiting(), lane.counters().timeouts), (0, 1));
+}
+
+#[test]
+fn calls_that_have_expired_leave_their_place_in_the_queue() {
+    let config = config(&[("CC_REDIS_QUEUE_MAX", "2")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    get(&mut lane, 2);
+    assert!(lane.push(3, |out| push_command(out, &[b"PING"])).is_err());
+    lane.stamp(1);
+    send_all(&mut lane);
+    lane.expire(Nanos::MAX, &mut Vec::new());
+    get(&mut lane, 4);
+}
+
+#[test]
+fn round_trips_are_measured_from_the_write() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    let length = lane.unsent().len();
+    lane.sent(length, 5 * MILLI);
+    feed(&mut lane, b"$1\r\na\r\n");
+    lane.decode(&mut Batch::default(), 7 * MILLI);
+    assert_eq!(lane.latency(7 * MILLI).most, 2 * MILLI);
+}
+
+#[test]
 fn nothing_is_written_before_the_handshake_is_through() {
     let config = config(&[]);
     let mut lane = Lane::new(&config);
@@ -64,7 +148,7 @@ fn nothing_is_written_before_the_handshake_is_through() {
     assert!(lane.unsent().starts_with(b"*7\r\n$5\r\nHELLO"));
     send_all(&mut lane);
     feed(&mut lane, b"%0\r\n");
-    assert_eq!(lane.decode(&mut Batch::default()), News::Ready(Err("off".into())));
+    assert_eq!(lane.decode(&mut Batch::default(), 0), News::Ready(Err("off".into())));
     assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n");
 }
 
@@ -83,7 +167,7 @@ fn a_late_reply_takes_the_place_of_its_expired_call_and_nobody_elses() {
     send_all(&mut lane);
     feed(&mut lane, b"$3\r\nold\r\n$3\r\nnew\r\n");
     let mut batch = Batch::default();
-    assert_eq!(lane.decode(&mut batch), News::None);
+    assert_eq!(lane.decode(&mut batch, 0), News::None);
     assert_eq!(texts(&batch), [(2, "new".to_owned())]);
     assert_eq!(lane.waiting(), 0);
 }
@@ -140,7 +224,7 @@ fn an_error_knows_the_command_that_it_answers() {
     send_all(&mut lane);
     feed(&mut lane, b"-WRONGTYPE Operation\r\n");
     let mut batch = Batch::default();
-    lane.decode(&mut batch);
+    lane.decode(&mut batch, 0);
     let Item::Reply { context, .. } = &batch.items[0] else { panic!("a reply") };
     assert_eq!(context.as_deref(), Some("GET 7"));
 }
@@ -151,7 +235,7 @@ fn replies_that_nobody_asked_for_break_the_connection() {
     let mut lane = Lane::<u64>::new(&config);
     up(&mut lane, &config);
     feed(&mut lane, b"+OK\r\n");
-    assert!(matches!(lane.decode(&mut Batch::default()), News::Broken(_)));
+    assert!(matches!(lane.decode(&mut Batch::default(), 0), News::Broken(_)));
 }
 
 #[test]
@@ -163,7 +247,7 @@ fn an_error_in_the_middle_of_a_command_is_delivered_and_ends_the_connection() {
     lane.sent(5, 0);
     feed(&mut lane, b"-ERR Protocol error: invalid bulk length\r\n");
     let mut batch = Batch::default();
-    assert!(matches!(lane.decode(&mut batch), News::Broken(_)));
+    assert!(matches!(lane.decode(&mut batch, 0), News::Broken(_)));
     assert_eq!(texts(&batch).len(), 1);
 }
 
@@ -176,7 +260,7 @@ fn push_messages_between_replies_are_not_answers() {
     send_all(&mut lane);
     feed(&mut lane, b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n$1\r\nv\r\n");
     let mut batch = Batch::default();
-    assert_eq!(lane.decode(&mut batch), News::None);
+    assert_eq!(lane.decode(&mut batch, 0), News::None);
     assert_eq!(texts(&batch), [(1, "v".to_owned())]);
     assert!(matches!(batch.items[0], Item::Push { .. }), "in the order of the stream");
 }
@@ -195,7 +279,7 @@ fn a_reply_knows_when_its_command_was_written_however_late_it_is_read() {
     lane.sent(2 * one - 4, 200);
     feed(&mut lane, b"$1\r\n0\r\n$1\r\n1\r\n$1\r\n2\r\n");
     let mut batch = Batch::default();
-    lane.decode(&mut batch);
+    lane.decode(&mut batch, 0);
     let written = |item: &Item<u64>| match item {
         Item::Reply { written, .. } => *written,
         Item::Push { .. } => 0,
@@ -292,7 +376,7 @@ proptest! {
                     let count = count.min(server.output.len());
                     let bytes: Vec<u8> = server.output.drain(..count).collect();
                     feed(&mut lane, &bytes);
-                    let news = lane.decode(&mut batch);
+                    let news = lane.decode(&mut batch, 0);
                     prop_assert!(matches!(news, News::None | News::Ready(_)), "{news:?}");
                     for (tag, text) in texts(&batch) {
                         prop_assert_eq!(tag.to_string(), text);
