@@ -104,6 +104,13 @@ class Scene {
     return { ...result, ms };
   }
 
+  /** A call that had to be answered. */
+  answered({ value, error, ms }) {
+    if (error) throw new Error(`a call was rejected after ${Math.round(ms)} ms: ${error.code}: ${error.message}`);
+    this.inTime(ms);
+    return value;
+  }
+
   /** The process's memory in MiB when what is garbage is gone. */
   memory() {
     v8.setFlagsFromString("--expose-gc");

@@ -7,8 +7,9 @@
 const net = require("node:net");
 
 const DIRECTIONS = ["up", "down"];
-/** A reader that is this far behind makes the proxy stop reading from the other side. */
+/** A side that is this far behind makes the proxy stop reading from the other; a throttled one has less to buffer in. */
 const HIGH_WATER = 8 * 1024 * 1024;
+const THROTTLED_WATER = 64 * 1024;
 
 /** No fault: what every direction starts with. */
 const clean = () => ({ delayMs: 0, bytesPerSecond: Infinity, swallow: false, resetAfter: null, transform: null });
@@ -17,17 +18,20 @@ const clean = () => ({ delayMs: 0, bytesPerSecond: Infinity, swallow: false, res
 class Flow {
   constructor(link, from, to, fault) {
     this.link = link;
+    this.from = from;
     this.to = to;
     this.fault = fault;
     this.stranded = false;
+    this.held = false;
     this.passed = 0;
     this.queue = [];
+    this.queued = 0;
     this.due = 0;
     this.timer = null;
     from.on("data", (chunk) => this.take(chunk));
     // A lost packet may carry the end of a connection as well.
     from.on("end", () => this.lost || this.later(null));
-    from.on("drain", () => link.other(from).resume());
+    to.on("drain", () => this.flow());
   }
 
   get lost() {
@@ -49,29 +53,55 @@ class Flow {
     this.passed += size;
     const now = performance.now();
     this.due = Math.max(now + delayMs, this.due) + (size / bytesPerSecond) * 1000;
-    if (this.queue.length === 0 && this.due <= now) return this.leave(item);
+    if (!this.held && this.queue.length === 0 && this.due <= now) return this.leave(item);
     this.queue.push({ item, due: this.due });
+    this.queued += size;
+    this.flow();
     if (this.timer === null) this.wait();
   }
 
   wait() {
+    if (this.held || this.queue.length === 0) return;
     this.timer = setTimeout(() => {
       this.timer = null;
       // Timers may come a fraction of a millisecond early.
-      while (this.queue.length > 0 && this.queue[0].due <= performance.now() + 1) this.leave(this.queue.shift().item);
-      if (this.queue.length > 0) this.wait();
+      while (this.queue.length > 0 && this.queue[0].due <= performance.now() + 1) {
+        const { item } = this.queue.shift();
+        this.queued -= Buffer.isBuffer(item) ? item.length : 0;
+        this.leave(item);
+      }
+      this.flow();
+      this.wait();
     }, this.queue[0].due - performance.now());
+  }
+
+  /** Reads on, or waits until less is under way. */
+  flow() {
+    const water = this.fault.bytesPerSecond < Infinity ? THROTTLED_WATER : HIGH_WATER;
+    if (this.queued + this.to.writableLength > water) this.from.pause();
+    else this.from.resume();
   }
 
   leave(item) {
     if (item === "reset") return this.link.reset();
     if (this.lost || this.to.destroyed) return;
     if (item === null) return void this.to.end();
-    if (!this.to.write(item) && this.to.writableLength > HIGH_WATER) this.link.other(this.to).pause();
+    if (!this.to.write(item)) this.flow();
+  }
+
+  hold() {
+    this.held = true;
+    clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  release() {
+    this.held = false;
+    this.wait();
   }
 
   drop() {
-    clearTimeout(this.timer);
+    this.hold();
     this.queue.length = 0;
   }
 }
@@ -99,8 +129,8 @@ class Link {
     const flow = socket === this.server ? this.down : this.up;
     // What is under way still arrives, unless the network loses it.
     if (flow.queue.length === 0 && !flow.lost) this.other(socket).destroy();
-    else if (socket === this.client) this.reset();
-    if (this.client.destroyed) this.proxy.links.delete(this);
+    else if (socket === this.client && !flow.held) this.reset();
+    if (this.client.destroyed && !flow.held) this.proxy.links.delete(this);
   }
 
   strand(direction) {
@@ -181,6 +211,18 @@ class Proxy {
   /** Half-open: the connections of this moment lose all bytes for ever; new ones are sound. */
   strand(direction = "both") {
     for (const link of this.links) link.strand(direction);
+  }
+
+  /** Stalls the connections of this moment: their bytes go on when the function that is returned is called. */
+  hold(direction = "both") {
+    const flows = [...this.links].flatMap((link) => DIRECTIONS.filter((one) => [one, "both"].includes(direction)).map((one) => link[one]));
+    for (const flow of flows) flow.hold();
+    return () => flows.forEach((flow) => flow.release());
+  }
+
+  /** Cuts the clients' side of the connections of this moment; the server hears nothing of it. */
+  cutClients() {
+    for (const link of this.links) link.client.resetAndDestroy();
   }
 
   /** Accepts, and never answers. Connections of that time stay mute for ever. */

@@ -71,6 +71,7 @@ module.exports = [
         const refused = await Promise.all(range(100).map(() => scene.timed(map.get("k"))));
         assert.deepEqual(counted(refused), { QUEUE_FULL: 100 }, `round ${round}`);
         scene.see(`round ${round}: refused after ${Math.round(Math.max(...refused.map(({ ms }) => ms)))} ms at the most`);
+        // At once, and not with those that wait for their deadline.
         for (const { error, ms } of refused) assert.ok(ms < 450, `${error.code} after ${ms} ms`);
         const results = await Promise.all(accepted);
         for (const { error, ms } of results) {

@@ -4,7 +4,7 @@
 // (MASTERDOWN), servers that are loading (LOADING). These replies are not a call's fate: it is made again until its
 // deadline.
 
-const { assert, range, sleep, until, outcome } = require("../scene.js");
+const { assert, range, sleep, until } = require("../scene.js");
 const { bulk, hello } = require("../../support/fake-redis.js");
 
 /** A master, its replica in step with it, and a proxy before the master: a name that can be moved. */
@@ -55,13 +55,10 @@ const forAWhile = Object.entries(WORDS).map(([name, words]) => ({
     healed = performance.now() + 1000;
     const sets = range(50).map((i) => scene.timed(map.set(`k${i}`, `v${i}`)));
     // Written twice: the later value must win, however often both are sent.
-    const twice = [map.set("twice", "first"), map.set("twice", "second")].map(outcome);
-    for (const { error, ms } of await Promise.all(sets)) {
-      assert.equal(error, undefined);
-      scene.inTime(ms);
-    }
+    const twice = [map.set("twice", "first"), map.set("twice", "second")].map((call) => scene.timed(call));
+    for (const result of await Promise.all(sets)) scene.answered(result);
     scene.healed(performance.now() - healed);
-    for (const { error } of await Promise.all(twice)) assert.equal(error, undefined);
+    for (const result of await Promise.all(twice)) scene.answered(result);
     assert.deepEqual(await Promise.all(range(50).map((i) => map.get(`k${i}`))), range(50).map((i) => `v${i}`));
     assert.equal(await map.get("twice"), "second");
     scene.see(`${fake.commands.length} commands for 103 calls over ${fake.connections} connections`);
@@ -124,10 +121,7 @@ module.exports = [
       const sets = range(200).map((i) => scene.timed(map.set("k", `v${i}`)));
       const others = range(200).map((i) => scene.timed(map.set(`k${i}`, `v${i}`)));
       await moving;
-      for (const { error, ms } of await Promise.all([...sets, ...others])) {
-        assert.equal(error, undefined);
-        scene.inTime(ms);
-      }
+      for (const result of await Promise.all([...sets, ...others])) scene.answered(result);
       assert.equal(String(await servers.second.command("GET", "ns:k")), "v199");
       for (const i of range(200)) assert.equal(await map.get(`k${i}`), `v${i}`);
       scene.see("400 writes, all there, the last of one key last");
@@ -150,12 +144,8 @@ module.exports = [
       await first.start();
       await until(async () => !((await direct()) instanceof Error), "the replica serves again", 20_000);
       const back = performance.now();
-      for (const { value, error, ms } of await Promise.all(calls)) {
-        assert.equal(error, undefined);
-        // The master came back empty.
-        assert.equal(value, null);
-        scene.inTime(ms);
-      }
+      // The master came back empty.
+      for (const result of await Promise.all(calls)) assert.equal(scene.answered(result), null);
       scene.healed(performance.now() - back);
       scene.see("50 calls, none rejected");
     },
@@ -175,11 +165,7 @@ module.exports = [
       const calls = range(100).map((i) => scene.timed(map.get(`k${i}`)));
       await until(async () => !((await direct()) instanceof Error), "the server has loaded", 20_000);
       const back = performance.now();
-      for (const [i, { value, error, ms }] of (await Promise.all(calls)).entries()) {
-        assert.equal(error, undefined);
-        assert.equal(value, `v${i}`);
-        scene.inTime(ms);
-      }
+      for (const [i, result] of (await Promise.all(calls)).entries()) assert.equal(scene.answered(result), `v${i}`);
       scene.healed(performance.now() - back);
       scene.see("100 calls, none rejected");
     },
