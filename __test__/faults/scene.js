@@ -20,6 +20,8 @@ const SLACK_MS = 3000;
 const RECOVERY_MS = 1000;
 /** Within that time a connection that has fallen mute is noticed. */
 const NOTICE_MS = 3000;
+/** A bound that is close to the next larger one leaves less to slowness. */
+const NOTICE_SLACK_MS = 1500;
 
 const range = (count) => Array.from({ length: count }, (_, i) => i);
 
@@ -78,6 +80,13 @@ class Scene {
   inTime(ms) {
     this.worst(ms);
     assert.ok(ms <= this.timeoutMs + SLACK_MS, `a call took ${Math.round(ms)} ms; its deadline is ${this.timeoutMs} ms`);
+  }
+
+  /** A mute connection must have been noticed and replaced by then. */
+  noticed(ms) {
+    this.worst(ms);
+    const text = `calls were answered ${Math.round(ms)} ms after the connection had fallen mute; the promise is ${NOTICE_MS} ms`;
+    assert.ok(ms <= NOTICE_MS + NOTICE_SLACK_MS, text);
   }
 
   /** Calls must have succeeded that soon after the fault's end. */
@@ -156,4 +165,4 @@ function declare(test, cases) {
   }
 }
 
-module.exports = { play, declare, summary, assert, range, sleep, until, outcome, freePort, NOTICE_MS, RECOVERY_MS, SLACK_MS };
+module.exports = { play, declare, summary, assert, range, sleep, until, outcome, freePort, NOTICE_MS };

@@ -5,7 +5,7 @@
 const { spawn } = require("node:child_process");
 const dns = require("node:dns");
 const net = require("node:net");
-const { assert, sleep, NOTICE_MS, SLACK_MS } = require("../scene.js");
+const { assert, sleep, NOTICE_MS } = require("../scene.js");
 const { killConnections } = require("../../support/addon.js");
 
 const WAITING = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT"];
@@ -30,7 +30,7 @@ const halfOpen = ["up", "down", "both"].map((direction) => ({
     const ms = await load.recovered(performance.now(), 15_000);
     scene.see(`noticed after ${Math.round(ms)} ms`);
     await scene.judge(load);
-    assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+    scene.noticed(ms);
     assert.equal(lib.stats().redis.losses, 1, "one connection was given up, and no other");
   },
 }));
@@ -80,7 +80,7 @@ module.exports = [
       const { ms, ...result } = await scene.timed(map.get("k"));
       scene.see(`${result.error?.code ?? "answered"} after ${Math.round(ms)} ms`);
       assert.equal(scene.answered({ ms, ...result }), "v");
-      assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+      scene.noticed(ms);
     },
   },
   {
@@ -117,7 +117,7 @@ module.exports = [
       const { ms } = result;
       assert.equal(scene.answered(result), null);
       scene.see(`answered after ${Math.round(ms)} ms`);
-      assert.ok(ms <= NOTICE_MS + SLACK_MS, `it took ${Math.round(ms)} ms; the promise is ${NOTICE_MS} ms`);
+      scene.noticed(ms);
     },
   },
   {

@@ -6,6 +6,7 @@
 
 const { assert, range, sleep, until } = require("../scene.js");
 const { bulk, hello } = require("../../support/fake-redis.js");
+const { connect } = require("../../support/resp.js");
 
 /** A master, its replica in step with it, and a proxy before the master: a name that can be moved. */
 async function pair(scene, config) {
@@ -77,7 +78,7 @@ const forEver = Object.entries(WORDS).map(([name, words]) => ({
     const results = await Promise.all(range(20).map((i) => scene.timed(map.set(`k${i}`, "v"))));
     for (const { error, ms } of results) {
       assert.ok(error?.message.startsWith(name), String(error));
-      assert.equal(error.code, "REDIS_REPLY");
+      assert.equal(error.code, "REDIS_UNAVAILABLE");
       scene.inTime(ms);
     }
     scene.see(`${fake.commands.length} commands for 20 calls over ${fake.connections} connections, then ${name}`);
@@ -168,6 +169,39 @@ module.exports = [
       for (const [i, result] of (await Promise.all(calls)).entries()) assert.equal(scene.answered(result), `v${i}`);
       scene.healed(performance.now() - back);
       scene.see("100 calls, none rejected");
+    },
+  },
+  {
+    title: "a server that is busy with a script costs no call",
+    injected: "a script that runs for 2 s, BUSY after 50 ms",
+    async run(scene) {
+      const server = await scene.server({ args: ["--lua-time-limit", "50"] });
+      const load = scene.load(scene.client(server));
+      await load.recovered();
+      const other = await connect(server);
+      scene.endings.push(async () => other.close());
+      const script = other.command("EVAL", "while true do end", "0");
+      await sleep(2000);
+      await server.command("SCRIPT", "KILL");
+      assert.ok((await script) instanceof Error, "the script was ended");
+      scene.healed(await load.recovered());
+      await scene.judge(load);
+    },
+  },
+  {
+    title: "a server that pauses its clients costs no call, nor does a connection that is lost meanwhile",
+    injected: "CLIENT PAUSE 2 s, then once more with the connection killed before",
+    async run(scene) {
+      const server = await scene.server();
+      const load = scene.load(scene.client(server));
+      for (const kill of [false, true]) {
+        await load.recovered();
+        if (kill) await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+        await server.command("CLIENT", "PAUSE", "2000", "ALL");
+        await sleep(2000);
+        scene.healed(await load.recovered());
+      }
+      await scene.judge(load);
     },
   },
 ];
