@@ -11,7 +11,7 @@ const { fork } = require("node:child_process");
 const { ensureRedisServer } = require("../../scripts/lib/tools.js");
 const { play } = require("./scene.js");
 
-const GROUPS = ["server", "network", "roles", "mass"];
+const GROUPS = ["server", "network", "names", "roles", "mass"];
 const cases = GROUPS.flatMap((name) => require(`./cases/${name}.js`));
 
 /** No case takes longer than that; a process that does hangs. */
@@ -75,7 +75,8 @@ function table(rows) {
 async function main(args) {
   ensureRedisServer();
   const words = args.filter((arg) => !arg.startsWith("--")).map((word) => word.toLowerCase());
-  const wanted = ({ title, injected, quick }) => {
+  const wanted = ({ title, injected, quick, linux }) => {
+    if (linux && process.platform !== "linux") return false;
     if (args.includes("--quick") && !quick) return false;
     return words.length === 0 || words.some((word) => `${title} ${injected}`.toLowerCase().includes(word));
   };

@@ -2,7 +2,7 @@
 
 // What a case of the fault suite works with: servers, proxies, copies of the package, load; and what it found out.
 //
-// A case is `{ title, injected, quick, run(scene) }`. ava runs the quick ones (`__test__/faults-*.spec.js`), and
+// A case is `{ title, injected, quick, linux, run(scene) }`; `linux`: only there. ava runs the quick ones (`__test__/faults-*.spec.js`), and
 // `npm run test:faults` all of them, each in a process of its own.
 
 const assert = require("node:assert/strict");
@@ -42,8 +42,8 @@ class Scene {
     return this.own(startRedis(options), (server) => server.stop());
   }
 
-  proxy(target) {
-    return this.own(startProxy(target), (proxy) => proxy.stop());
+  proxy(target, options) {
+    return this.own(startProxy(target, options), (proxy) => proxy.stop());
   }
 
   fake(answer, greet) {
@@ -77,9 +77,9 @@ class Scene {
   }
 
   /** A call must be settled by its deadline. */
-  inTime(ms) {
+  inTime(ms, slackMs = SLACK_MS) {
     this.worst(ms);
-    assert.ok(ms <= this.timeoutMs + SLACK_MS, `a call took ${Math.round(ms)} ms; its deadline is ${this.timeoutMs} ms`);
+    assert.ok(ms <= this.timeoutMs + slackMs, `a call took ${Math.round(ms)} ms; its deadline is ${this.timeoutMs} ms`);
   }
 
   /** A mute connection must have been noticed and replaced by then. */

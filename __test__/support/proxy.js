@@ -146,11 +146,11 @@ class Link {
 }
 
 class Proxy {
-  /** `target` has a `port` and perhaps a `host`; a RedisServer is one. */
-  constructor(target) {
+  /** `target` has a `port` and perhaps a `host`; a RedisServer is one. `host` and `port`: where to listen. */
+  constructor(target, { host = "127.0.0.1", port = 0 } = {}) {
     this.target = target;
-    this.host = "127.0.0.1";
-    this.port = 0;
+    this.host = host;
+    this.port = port;
     this.links = new Set();
     this.held = new Set();
     this.faults = { up: clean(), down: clean() };
@@ -164,7 +164,7 @@ class Proxy {
     return `redis://${this.host}:${this.port}`;
   }
 
-  /** Listens: on a free port at first, and on the same one ever after. */
+  /** Listens: on a free port unless one was asked for, and on the same one ever after. */
   async start() {
     const listener = net.createServer({ allowHalfOpen: true }, (client) => this.accept(client));
     await new Promise((resolve, reject) => {
@@ -274,8 +274,8 @@ class Proxy {
 }
 
 /** Starts one in front of a server. */
-function startProxy(target) {
-  return new Proxy(target).start();
+function startProxy(target, options) {
+  return new Proxy(target, options).start();
 }
 
 module.exports = { startProxy, Proxy };

