@@ -905,8 +905,7 @@ export interface Config {
   /** First COUNT of a scan, 1 to 100000 keys. Default: 100. */
   CC_REDIS_SCAN_COUNT: number;
   /**
-   * Up to where COUNT grows within one scan while pages come back sparse, 1 to 100000 keys. Equal to
-   * CC_REDIS_SCAN_COUNT: fixed. Default: 1000.
+   * Up to where COUNT doubles within one scan, 1 to 100000 keys. Equal to CC_REDIS_SCAN_COUNT: fixed. Default: 1000.
    */
   CC_REDIS_SCAN_COUNT_MAX: number;
   /**

@@ -88,9 +88,14 @@ function idOf(map) {
   return id;
 }
 
-/** A rejected promise with a code. What has none came from a call without its object, or from a hostile one. */
+/** An error with a code. What has none came from a call without its object, or from a hostile one. */
+function coded(error) {
+  return withCode(error, "INVALID_CONTEXT", "the method was called on something that is not a map");
+}
+
+/** A promise that is rejected with it. */
 function failed(error) {
-  return Promise.reject(withCode(error, "INVALID_CONTEXT", "the method was called on something that is not a map"));
+  return Promise.reject(coded(error));
 }
 
 /** Scans whose iterator was dropped in the middle are forgotten when it is collected. */
@@ -98,8 +103,9 @@ const dropped = new FinalizationRegistry((id) => engine.closeScan(id));
 
 class Scan {
   constructor(map, kind) {
+    const id = idOf(map);
     ready();
-    this.id = engine.openScan(idOf(map), kind);
+    this.id = engine.openScan(id, kind);
     dropped.register(this, this.id, this);
   }
 
@@ -116,9 +122,18 @@ class Scan {
   }
 }
 
+/** The log call of an operation on all keys, and its scan. */
+function begin(map, topic, kind) {
+  try {
+    heard(map, topic);
+    return new Scan(map, kind);
+  } catch (error) {
+    throw coded(error);
+  }
+}
+
 /** The pages of a scan, one round trip each. */
-async function* pages(map, kind) {
-  const scan = new Scan(map, kind);
+async function* pages(scan) {
   try {
     for (let page = await scan.page(); page !== null; page = await scan.page()) {
       yield page;
@@ -129,8 +144,7 @@ async function* pages(map, kind) {
 }
 
 /** The single result of a COUNT or CLEAR. */
-async function result(map, kind) {
-  const scan = new Scan(map, kind);
+async function result(scan) {
   try {
     return await scan.page();
   } finally {
@@ -161,8 +175,9 @@ class Methods {
       if (listens(this)) {
         emit(this, "info", `BaseMap set key=${text}`, { key, value });
       }
+      const [id, bytes] = [idOf(this), encodeValue(value)];
       ready();
-      return promise(engine.set(idOf(this), text, encodeValue(value)));
+      return promise(engine.set(id, text, bytes));
     } catch (error) {
       return failed(error);
     }
@@ -177,8 +192,9 @@ class Methods {
       if (key === null) {
         return Promise.resolve(null);
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.get(idOf(this), text));
+      return promise(engine.get(id, text));
     } catch (error) {
       return failed(error);
     }
@@ -193,8 +209,9 @@ class Methods {
       if (key === null) {
         return Promise.resolve();
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.delete(idOf(this), text));
+      return promise(engine.delete(id, text));
     } catch (error) {
       return failed(error);
     }
@@ -209,42 +226,32 @@ class Methods {
       if (key === null) {
         return Promise.resolve(false);
       }
+      const id = idOf(this);
       ready();
-      return promise(engine.has(idOf(this), text));
+      return promise(engine.has(id, text));
     } catch (error) {
       return failed(error);
     }
   }
 
   async clear() {
-    try {
-      heard(this, "BaseMap clear");
-      await result(this, CLEAR);
-    } catch (error) {
-      return failed(error);
-    }
+    await result(begin(this, "BaseMap clear", CLEAR));
   }
 
   async toArray() {
-    try {
-      heard(this, "BaseMap toArray");
-      const pairs = [];
-      const scan = new Scan(this, PAIRS);
-      for (let page = await scan.page(); page !== null; page = await scan.page()) {
-        for (let i = 0; i < page.length; i += 2) {
-          pairs.push([page[i], page[i + 1]]);
-        }
+    const pairs = [];
+    const scan = begin(this, "BaseMap toArray", PAIRS);
+    for (let page = await scan.page(); page !== null; page = await scan.page()) {
+      for (let i = 0; i < page.length; i += 2) {
+        pairs.push([page[i], page[i + 1]]);
       }
-      scan.close();
-      return pairs;
-    } catch (error) {
-      return failed(error);
     }
+    scan.close();
+    return pairs;
   }
 
   async *iterate() {
-    heard(this, "BaseMap iterate");
-    for await (const page of pages(this, PAIRS)) {
+    for await (const page of pages(begin(this, "BaseMap iterate", PAIRS))) {
       for (let i = 0; i < page.length; i += 2) {
         yield [page[i], page[i + 1]];
       }
@@ -252,8 +259,7 @@ class Methods {
   }
 
   async *keys() {
-    heard(this, "BaseMap iterate keys");
-    for await (const page of pages(this, KEYS)) {
+    for await (const page of pages(begin(this, "BaseMap iterate keys", KEYS))) {
       for (let i = 0; i < page.length; i++) {
         yield page[i];
       }
@@ -261,8 +267,7 @@ class Methods {
   }
 
   async *values() {
-    heard(this, "BaseMap iterate values");
-    for await (const page of pages(this, VALUES)) {
+    for await (const page of pages(begin(this, "BaseMap iterate values", VALUES))) {
       for (let i = 0; i < page.length; i++) {
         yield page[i];
       }
@@ -270,12 +275,7 @@ class Methods {
   }
 
   async size() {
-    try {
-      heard(this, "BaseMap size");
-      return await result(this, COUNT);
-    } catch (error) {
-      return failed(error);
-    }
+    return await result(begin(this, "BaseMap size", COUNT));
   }
 }
 

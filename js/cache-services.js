@@ -61,7 +61,6 @@ function methodsOf(row, noun, number) {
   const methods = {
     [names.has](a, b, c, d, e) {
       try {
-        ready();
         const overridden = this.has !== plainHas;
         if (overridden && typeof this.has !== "function") {
           throw makeError("INVALID_CONTEXT", "TypeError", `${name}.${names.has} was called on something that is not a map`);
@@ -74,6 +73,7 @@ function methodsOf(row, noun, number) {
           }
           emit(this, "info", `BaseMap has key=${keys[0]}`);
         }
+        ready();
         return promise(engine.idHas(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);
@@ -82,7 +82,6 @@ function methodsOf(row, noun, number) {
 
     [names.get](a, b, c, d, e) {
       try {
-        ready();
         const plain = isPlain(this, prefix);
         if (!plain || listens(this)) {
           const keys = find(this, GET, names.get, arguments);
@@ -91,6 +90,7 @@ function methodsOf(row, noun, number) {
           }
           emit(this, "info", `BaseMap get key=${keys[0]}`);
         }
+        ready();
         return promise(engine.idGet(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);
@@ -99,7 +99,6 @@ function methodsOf(row, noun, number) {
 
     [names.set](row) {
       try {
-        ready();
         if (row === null || (typeof row !== "object" && typeof row !== "function")) {
           engine.noRow(number, row == null ? String(row) : `a ${typeof row}`);
         }
@@ -129,6 +128,7 @@ function methodsOf(row, noun, number) {
             emit(this, "info", `BaseMap set key=${key}`, { key, value });
           }
         }
+        ready();
         return promise(engine.idSet(number, a, b, c, d, e, id));
       } catch (error) {
         return Promise.reject(withCode(error, "INVALID_ROW", `${name}.${names.set}: reading the row failed`));
@@ -138,7 +138,6 @@ function methodsOf(row, noun, number) {
   if (noun.delete) {
     methods[names.delete] = function (a, b, c, d, e) {
       try {
-        ready();
         const plain = isPlain(this, prefix);
         if (!plain || listens(this)) {
           const [key] = find(this, DELETE, names.delete, arguments);
@@ -147,6 +146,7 @@ function methodsOf(row, noun, number) {
           }
           emit(this, "info", `BaseMap delete key=${key}`);
         }
+        ready();
         return promise(engine.idDelete(number, arguments.length, a, b, c, d, e));
       } catch (error) {
         return failed(error);

@@ -1,53 +1,71 @@
 "use strict";
 // This module's engine: one connection, and the promises of the calls that wait for it.
 //
-// A call that waits has a number; the engine counts the same numbers, and settles them by calling settle(). Promises are
+// A call that waits has a number, which the engine counts and writes to `flags`; it settles calls by settle(). Promises are
 // made here, in JavaScript, because V8 makes and resolves them several times faster than Node-API does.
+//
+// Any call of a function may fail where the stack runs out. So numbers are the engine's, not counted along here, and
+// nothing is left half done: a number without a promise is passed over.
 
 // Captured now: fake timers replace the global ones later.
 const { nextTick } = process;
 const { lookup: dnsLookup } = require("node:dns");
 
 const { createEngine, services } = require("./binding.js");
-const { makeError, withCode } = require("./errors.js");
-const { loggerService } = require("./logger-service.js");
+const { makeError, withCode, ours } = require("./errors.js");
+const { callLogger, loggerService } = require("./logger-service.js");
 
 let capacity = 1024;
 let mask = capacity - 1;
 let resolves = new Array(capacity).fill(undefined);
 let rejects = new Array(capacity).fill(undefined);
-/** The lowest number that may still wait, and the next one. */
+/** The lowest number that may still wait, and the one after the highest; modulo 2^32, as in `flags`. */
 let head = 0;
 let tail = 0;
 
-/** Makes room: forgets what is settled at the front, or doubles the ring. */
-function makeRoom() {
-  while (head < tail && resolves[head & mask] === undefined) {
-    head++;
+/** Makes room for all numbers below `next`: forgets what is settled at the front, or enlarges the ring. */
+function makeRoom(next) {
+  while (head !== tail && resolves[head & mask] === undefined) {
+    head = (head + 1) >>> 0;
   }
-  if (tail - head < capacity / 2) {
+  if (head === tail) {
+    head = tail = (next - 1) >>> 0;
+  }
+  let size = capacity;
+  while ((next - head) >>> 0 > size / 2) {
+    size *= 2;
+  }
+  if (size === capacity) {
     return;
   }
-  const [oldResolves, oldRejects, oldMask] = [resolves, rejects, mask];
-  capacity *= 2;
-  mask = capacity - 1;
-  resolves = new Array(capacity).fill(undefined);
-  rejects = new Array(capacity).fill(undefined);
-  for (let call = head; call < tail; call++) {
-    resolves[call & mask] = oldResolves[call & oldMask];
-    rejects[call & mask] = oldRejects[call & oldMask];
+  const newResolves = new Array(size).fill(undefined);
+  const newRejects = new Array(size).fill(undefined);
+  for (let call = head; call !== tail; call = (call + 1) >>> 0) {
+    newResolves[call & (size - 1)] = resolves[call & mask];
+    newRejects[call & (size - 1)] = rejects[call & mask];
   }
+  capacity = size;
+  mask = size - 1;
+  resolves = newResolves;
+  rejects = newRejects;
 }
 
 function settle(first, ...values) {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    const at = (first + i) & mask;
-    const failed = typeof value === "object" && value instanceof Error;
+    const call = (first + i) >>> 0;
+    if ((call - head) >>> 0 >= (tail - head) >>> 0) {
+      // A call that found no stack left to make its promise, and none was made after it.
+      continue;
+    }
+    const at = call & mask;
+    const failed = typeof value === "object" && value !== null && ours.has(value);
     const finish = failed ? rejects[at] : resolves[at];
     resolves[at] = undefined;
     rejects[at] = undefined;
-    finish(value);
+    if (finish) {
+      finish(value);
+    }
   }
 }
 
@@ -62,8 +80,8 @@ function lookup(host, generation) {
 }
 
 const table = services();
-/** [0] is 1 while a flush is arranged; the engine clears it. */
-const flags = new Uint32Array(1);
+/** [0] is 1 while a flush is arranged; the engine clears it. [1] is the number of the call queued last, modulo 2^32. */
+const flags = new Uint32Array(2);
 // The order is that of `Hook` in src/napi/engine.rs. The engine holds this array weakly while nothing waits.
 const hooks = [
   settle,
@@ -72,7 +90,7 @@ const hooks = [
   lookup,
   (why) => {
     try {
-      loggerService.warn(`backtest-kit-native works without its near cache: the server says ${why}`);
+      callLogger(loggerService, "warn", [`backtest-kit-native works without its near cache: the server says ${why}`]);
     } catch {
       // Somebody has put something else in place of the logger; it must not disturb the connection.
     }
@@ -81,6 +99,8 @@ const hooks = [
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;
 const { flush } = engine;
+// Where nobody can reach this module any more, the arranged flush still has to find them.
+flush.hooks = hooks;
 
 let resolveNext;
 let rejectNext;
@@ -91,20 +111,26 @@ function capture(resolve, reject) {
 
 /** The promise of the call that the engine has just queued. */
 function enqueue() {
-  if (tail - head >= capacity) {
-    makeRoom();
-  }
   // The number is taken before the promise is made: promise hooks may run user code that makes further calls. `null`
   // marks the place as taken; `undefined` is a settled one.
-  const call = tail++;
+  const call = flags[1];
+  const next = (call + 1) >>> 0;
+  if ((next - head) >>> 0 > capacity) {
+    makeRoom(next);
+  }
+  tail = next;
   resolves[call & mask] = null;
   if (flags[0] === 0) {
-    flags[0] = 1;
     nextTick(flush);
+    flags[0] = 1;
   }
+  resolveNext = null;
   const promise = new Promise(capture);
-  resolves[call & mask] = resolveNext;
-  rejects[call & mask] = rejectNext;
+  // Without it, capture() itself had no stack left: the promise is rejected already.
+  if (resolveNext !== null) {
+    resolves[call & mask] = resolveNext;
+    rejects[call & mask] = rejectNext;
+  }
   return promise;
 }
 
@@ -138,8 +164,10 @@ const native = {
   engine,
   /** The table of cache services. */
   table,
+  /** How often close() was called. */
+  closes: 0,
   enqueue,
-  /** Before any call that may be queued. */
+  /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
     if (!configured) {
       configure();
@@ -191,24 +219,13 @@ function getConfig() {
   return JSON.parse(engine.showConfig(values()));
 }
 
-let closing = null;
-
 /** See index.d.ts. */
-function close() {
-  if (closing === null) {
-    closing = finishClose(native.promise(engine.close()));
-  }
-  return closing;
-}
-
-async function finishClose(closed) {
-  try {
-    await closed;
-  } finally {
-    closing = null;
-    // Calls made meanwhile have opened a new connection with the configuration as it was.
-    configured = engine.isOpen();
-  }
+async function close() {
+  native.closes++;
+  // Nothing that waits for it takes the promise from another: each close() is over when all calls before it are.
+  await native.promise(engine.close());
+  // Calls made meanwhile have opened a new connection with the configuration as it was.
+  configured = engine.isOpen();
 }
 
 module.exports = {

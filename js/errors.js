@@ -37,4 +37,4 @@ function withCode(error, code, attempt) {
   return makeError(code, "TypeError", why === "" ? attempt : `${why} (${attempt})`, error);
 }
 
-module.exports = { makeError, withCode };
+module.exports = { ours, makeError, withCode };

@@ -2,7 +2,7 @@
 
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
-const { loggerService } = require("./logger-service.js");
+const { callLogger, loggerService } = require("./logger-service.js");
 
 const { engine, enqueue, ready } = native;
 
@@ -20,6 +20,7 @@ const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED"];
 const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
 
 async function untilReady() {
+  const { closes } = native;
   const end = now.call(performance) + PATIENCE_MS;
   for (;;) {
     try {
@@ -38,6 +39,9 @@ async function untilReady() {
         throw makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", error);
       }
       await sleep(PAUSE_MS);
+      if (native.closes !== closes) {
+        throw makeError("CLOSED", "Error", "The connection was closed before the server answered", error);
+      }
     }
   }
 }
@@ -49,10 +53,10 @@ class RedisService {
     let waiting = null;
     this.waitForInit = () => {
       if (waiting === null) {
-        loggerService.log("redisService waitForInit");
+        callLogger(loggerService, "log", ["redisService waitForInit"]);
         waiting = untilReady();
         waiting.then(
-          () => loggerService.log("redisService ready"),
+          () => callLogger(loggerService, "log", ["redisService ready"]),
           // A later call tries again.
           () => this.waitForInit.clear(),
         );

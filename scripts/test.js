@@ -11,7 +11,7 @@
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const { root, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
+const { root, which, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
 const { specFiles, loadedSpecs } = require("./lib/coverage.js");
@@ -102,11 +102,21 @@ async function committed() {
 /** ava's spec files but those about the near cache, which turn it on themselves: the suite before has run them. */
 const withoutNear = specFiles().filter((file) => /^__test__\/(?!near-)[^/]+\.spec\.js$/.test(file));
 
+/** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */
+async function deny() {
+  if (which("cargo-deny")) {
+    return check("cargo", ["deny", "--locked", "--offline", "check", "licenses", "bans", "sources"])();
+  }
+  console.log("  not checked: cargo-deny is not installed (cargo install --locked cargo-deny)");
+  return { passed: 0, failed: 0, files: [] };
+}
+
 const build = check(process.execPath, ["scripts/build.js"]);
 
 const SUITES = {
   fmt: ["cargo fmt", check("cargo", ["fmt", "--check"])],
   clippy: ["cargo clippy", check("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"])],
+  deny: ["cargo deny", deny],
   rust: ["cargo test", cargoTest],
   generated: ["declarations in step with the table", check(process.execPath, ["scripts/generate.js", "--check"])],
   committed: ["generated files are committed", committed],

@@ -132,6 +132,12 @@ impl Store {
         }
     }
 
+    /// The number of the call that was queued last.
+    #[must_use]
+    pub const fn last_call(&self) -> Call {
+        self.next_call.wrapping_sub(1)
+    }
+
     /// Numbers a call that waits for something other than a reply.
     pub const fn reserve(&mut self) -> Call {
         self.next_call += 1;

@@ -1,7 +1,7 @@
 //! The functions that JavaScript calls.
 //!
-//! Each converts its arguments, calls the layer below, and returns `undefined` when a call was queued: JavaScript then
-//! makes the promise and counts the call. Anything else is the answer itself. Failures are thrown.
+//! Each converts its arguments, calls the layer below, and returns `undefined` when a call was queued, whose number
+//! then stands in the flags: JavaScript makes the promise. Anything else is the answer itself. Failures are thrown.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -67,7 +67,11 @@ fn enter<const N: usize>(
         Err(Error::new(Code::Closed, format!("backtest-kit-native has a bug: {text}")).into())
     });
     match answer {
-        Ok(value) => value.unwrap_or(ptr::null_mut()),
+        Ok(Some(value)) => value,
+        Ok(None) => {
+            engine.tell_number();
+            ptr::null_mut()
+        }
         Err(Thrown::Pending) => ptr::null_mut(),
         Err(Thrown::Error(error)) => {
             if let Ok(error) = engine.error(&error) {

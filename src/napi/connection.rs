@@ -63,6 +63,7 @@ impl Engine {
     /// Starts an attempt that the supervisor has decided on.
     pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
         core.connection.generation = core.connection.generation.wrapping_add(1);
+        core.stalled_before = self.stalled.get();
         core.changed();
         match &core.config.address {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
@@ -142,7 +143,7 @@ impl Engine {
                         failure = format!("connect {endpoint}: the event loop refused the socket");
                         continue;
                     };
-                    let link = Link { stream, handle, endpoint, since: self.uv.now(), connected: false, watching: 0 };
+                    let link = Link { stream, handle, endpoint, since: self.now(), connected: false, watching: 0 };
                     core.connection.link = Some(link);
                     self.watch(core);
                     return;
@@ -156,7 +157,7 @@ impl Engine {
     /// Leaves an address that does not answer for the next one of the same name.
     pub(super) fn leave_silent_address(self: &Rc<Self>, core: &mut Core) {
         let Connection { link: Some(link), endpoints, .. } = &core.connection else { return };
-        if link.connected || endpoints.is_empty() || self.uv.now().saturating_sub(link.since) < ADDRESS_LIMIT {
+        if link.connected || endpoints.is_empty() || self.now().saturating_sub(link.since) < ADDRESS_LIMIT {
             return;
         }
         let failure = format!("connect ETIMEDOUT {}", link.endpoint);
@@ -175,7 +176,7 @@ impl Engine {
         core.changed();
         let now = self.uv.now();
         core.supervisor.failed(now);
-        if let Some(closing) = core.closing {
+        if let Some(closing) = core.closing.back().copied() {
             let (_, settled) = core.store.lane.accepted_and_settled();
             core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }

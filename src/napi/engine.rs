@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -70,7 +71,8 @@ pub(super) struct Core {
     pub(super) supervisor: Supervisor,
     pub(super) spin: Spin,
     pub(super) connection: Connection,
-    pub(super) closing: Option<Closing>,
+    /// In their order.
+    pub(super) closing: VecDeque<Closing>,
     /// Outcomes that no reply brought: deadlines, refusals, `close()`. Settled in the next turn.
     pub(super) later: Vec<(Call, Outcome)>,
     /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
@@ -78,6 +80,8 @@ pub(super) struct Core {
     /// In the server's words, why it would not do what waits; until it answers again.
     pub(super) unfit: Option<String>,
     pub(super) watchdog: Watchdog,
+    /// How long the loop had been blocked when the attempt began.
+    pub(super) stalled_before: Nanos,
     /// When the state last changed, in milliseconds since 1970.
     pub(super) since: u64,
     /// A name must be resolved by JavaScript before the attempt can go on.
@@ -117,7 +121,7 @@ pub(super) struct Engine {
     hooks: sys::napi_ref,
     /// Keeps `flags` alive.
     flags_reference: sys::napi_ref,
-    /// Shared with JavaScript: [0] is 1 while a flush is arranged.
+    /// Shared with JavaScript: [0] is 1 while a flush is arranged, [1] the number of the call queued last.
     flags: *mut u32,
     pub(super) async_context: sys::napi_async_context,
     pub(super) core: RefCell<Option<Core>>,
@@ -251,8 +255,18 @@ impl Engine {
 
     /// Says whether a flush is arranged, so that JavaScript need not arrange another.
     pub(super) fn arranged(&self, arranged: bool) {
-        // SAFETY: `flags_reference` keeps the array alive; it has at least one element, and only this thread uses it.
+        // SAFETY: `flags_reference` keeps the array alive; it has two elements, and only this thread uses it.
         unsafe { *self.flags = u32::from(arranged) };
+    }
+
+    /// Tells JavaScript the number of the call that was queued last.
+    pub(super) fn tell_number(&self) {
+        if let Some(core) = &*self.core.borrow() {
+            #[allow(clippy::cast_possible_truncation, reason = "JavaScript knows calls modulo 2^32")]
+            let number = core.store.last_call() as u32;
+            // SAFETY: as above; it has two elements.
+            unsafe { *self.flags.add(1) = number };
+        }
     }
 
     /// One of the hooks, while the module is there.
@@ -311,11 +325,12 @@ impl Engine {
             store,
             supervisor: Supervisor::new(seed),
             connection: Connection::default(),
-            closing: None,
+            closing: VecDeque::new(),
             later: Vec::new(),
             last_error: None,
             unfit: None,
             watchdog: Watchdog::default(),
+            stalled_before: 0,
             since: epoch_millis(),
             lookup: false,
             parked: Vec::new(),

@@ -25,7 +25,7 @@ impl Core {
 
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
-        self.store.lane.waiting() > 0 || self.closing.is_some() || self.has_answers()
+        self.store.lane.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
     }
 }
 
@@ -131,7 +131,9 @@ impl Engine {
         {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
-            if core.supervisor.overdue(self.uv.now()) {
+            // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
+            let blocked = self.stalled.get() - core.stalled_before;
+            if core.supervisor.overdue(self.uv.now() - blocked) {
                 self.attempt_failed(core, "connect ETIMEDOUT: no connection within 5 seconds");
             }
             self.leave_silent_address(core);
@@ -194,7 +196,9 @@ impl Engine {
             Self::closed(core);
         } else {
             let (mark, _) = core.store.lane.accepted_and_settled();
-            core.closing = Some(Closing { call: core.store.reserve(), mark });
+            let call = core.store.reserve();
+            core.closing.push_back(Closing { call, mark });
+            core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         }
         // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
         self.set_busy(core);
@@ -202,15 +206,15 @@ impl Engine {
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let Some(Closing { call, mark }) = core.closing else { return };
         let (accepted, settled) = core.store.lane.accepted_and_settled();
-        if settled < mark {
+        if core.closing.front().is_none_or(|closing| settled < closing.mark) {
             return;
         }
-        core.closing = None;
-        core.later.push((call, Outcome::Undefined));
+        let over = core.closing.iter().take_while(|closing| closing.mark <= settled).count();
+        core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
         self.disconnect(core);
         Self::closed(core);
+        core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         // Calls made since then go out on a new connection.
         if settled < accepted && core.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);

@@ -31,6 +31,18 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
 }
 
 #[test]
+fn more_touches_than_are_remembered_make_every_earlier_read_void() {
+    let mut near = near();
+    let (ticket, _) = near.reading(KEY, Trace::default());
+    near.invalidated(KEY);
+    for other in 0..=MAX_TOUCHED {
+        near.invalidated(format!("signal_cache:{other}").as_bytes());
+    }
+    near.filled(ticket, text("old"), 0, None);
+    assert_eq!(near.known(KEY, 1), None);
+}
+
+#[test]
 fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
     let (ticket, _) = near.reading(KEY, Trace::default());

@@ -1,8 +1,9 @@
 //! What a new connection says before it carries calls.
 //!
 //! `HELLO 3` with credentials and a name; on a server that does not know it (older than 6.0, or an ACL that forbids it)
-//! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID` of the old one: commands that the server still holds for
-//! it (it may have been paused) must not run after the same commands have been sent again. `SELECT` where the URL names a
+//! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID … ADDR …` of the old one: commands that the server still
+//! holds for it (it may have been paused) must not run after the same commands have been sent again. For the next time,
+//! `CLIENT INFO` tells by which address the server knows us: behind a proxy or a container's port mapping it is not ours. `SELECT` where the URL names a
 //! database. Last, for the near cache, `CLIENT TRACKING`; a server that refuses it is used without. One request at a time;
 //! each answer decides about the next.
 
@@ -21,6 +22,7 @@ enum Step {
     Auth,
     AuthPassword,
     Kill,
+    Info,
     Select,
     Track,
     Ready,
@@ -48,6 +50,8 @@ pub struct Handshake {
     previous: Option<(i64, String)>,
     /// This connection's id, once the server has told it.
     id: Option<i64>,
+    /// Our address: as we know it, and then as the server does. Clients of Unix sockets have none.
+    address: Option<String>,
     /// Prefixes of the keys whose changes the server is to announce; emptied where it cannot (RESP2).
     prefixes: Vec<String>,
     /// Whether it does, or why not.
@@ -63,6 +67,7 @@ impl Handshake {
         database: i64,
         previous: Option<(i64, String)>,
         prefixes: Vec<String>,
+        address: Option<String>,
     ) -> Self {
         let mut handshake = Self {
             step: Step::Hello,
@@ -70,6 +75,7 @@ impl Handshake {
             database,
             previous,
             id: None,
+            address,
             prefixes,
             tracking: Err("off".to_owned()),
             out: Vec::with_capacity(128),
@@ -97,10 +103,10 @@ impl Handshake {
         self.out.drain(..count);
     }
 
-    /// The server's name for this connection.
+    /// How the server knows this connection: its id and our address.
     #[must_use]
-    pub const fn id(&self) -> Option<i64> {
-        self.id
+    pub fn client(&self) -> Option<(i64, String)> {
+        self.id.zip(self.address.clone())
     }
 
     /// Whether the server announces changes on this connection, or why not.
@@ -142,7 +148,11 @@ impl Handshake {
             }
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
             // Whatever the answer (no such client, no permission): the old connection is as gone as we can make it.
-            (Step::Kill, _) => self.select(),
+            (Step::Kill, _) => self.ask_address(),
+            (Step::Info, _) => {
+                self.address = tokens.first().and_then(|token| address(buffer, token)).or(self.address.take());
+                self.select()
+            }
             (Step::Select, None) => self.track(),
             (Step::Track, error) => {
                 self.tracking = error.map_or(Ok(()), Err);
@@ -185,11 +195,20 @@ impl Handshake {
     }
 
     fn after_auth(&mut self) -> Progress {
-        let Some((id, address)) = self.previous.take() else { return self.select() };
+        let Some((id, address)) = self.previous.take() else { return self.ask_address() };
         self.step = Step::Kill;
         // The address as well: a server that was restarted, or another one, has given the id to somebody else.
         let id = id.to_string();
         push_command(&mut self.out, &[b"CLIENT", b"KILL", b"ID", id.as_bytes(), b"ADDR", address.as_bytes()]);
+        Progress::Next
+    }
+
+    fn ask_address(&mut self) -> Progress {
+        if self.client().is_none() {
+            return self.select();
+        }
+        self.step = Step::Info;
+        push_command(&mut self.out, &[b"CLIENT", b"INFO"]);
         Progress::Next
     }
 
@@ -233,6 +252,12 @@ fn text(buffer: &[u8], range: &Range<usize>) -> String {
     String::from_utf8_lossy(&buffer[range.clone()]).into_owned()
 }
 
+/// The address in what CLIENT INFO answers: `id=3 addr=127.0.0.1:5000 …`.
+fn address(buffer: &[u8], token: &Token) -> Option<String> {
+    let Token::Text(range) = token else { return None };
+    text(buffer, range).split_ascii_whitespace().find_map(|pair| pair.strip_prefix("addr=").map(str::to_owned))
+}
+
 /// The number under a name in the map (RESP3) or flat list (RESP2) that HELLO answers with.
 fn map_number(buffer: &[u8], tokens: &[Token], name: &[u8]) -> Option<i64> {
     tokens.windows(2).find_map(|pair| match pair {
@@ -262,16 +287,31 @@ mod tests {
 
     #[test]
     fn a_modern_server_needs_one_round_trip() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new(), None);
         let (sent, progress) = step(&mut handshake, "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$2\r\nid\r\n:42\r\n");
         assert_eq!(sent, "HELLO 3 AUTH u pw SETNAME backtest-kit-native");
         assert_eq!(progress, Progress::Ready);
-        assert_eq!(handshake.id(), Some(42));
+        assert_eq!(handshake.client(), None, "without an address it cannot be told from others");
+    }
+
+    #[test]
+    fn the_address_is_the_one_that_the_server_sees() {
+        for (info, address) in [
+            ("=40\r\ntxt:id=42 addr=172.17.0.1:40000 name=b x\r\n", "172.17.0.1:40000"),
+            ("$26\r\nid=42 addr=[::1]:40000 x=y\r\n", "[::1]:40000"),
+            ("-NOPERM this user has no permissions\r\n", "10.0.0.1:5000"),
+        ] {
+            let mut handshake = Handshake::new(None, 0, None, Vec::new(), Some("10.0.0.1:5000".to_owned()));
+            assert_eq!(step(&mut handshake, "%1\r\n$2\r\nid\r\n:42\r\n").1, Progress::Next);
+            let (sent, progress) = step(&mut handshake, info);
+            assert_eq!((sent.as_str(), progress), ("CLIENT INFO", Progress::Ready));
+            assert_eq!(handshake.client(), Some((42, address.to_owned())));
+        }
     }
 
     #[test]
     fn the_previous_connection_is_killed_before_any_call() {
-        let mut handshake = Handshake::new(None, 2, Some((7, "127.0.0.1:5000".to_owned())), Vec::new());
+        let mut handshake = Handshake::new(None, 2, Some((7, "127.0.0.1:5000".to_owned())), Vec::new(), None);
         assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR No such client\r\n");
         assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7 ADDR 127.0.0.1:5000", Progress::Next));
@@ -281,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_server_before_version_6_gets_the_password_alone() {
-        let mut handshake = Handshake::new(Some(credentials("default")), 0, None, Vec::new());
+        let mut handshake = Handshake::new(Some(credentials("default")), 0, None, Vec::new(), None);
         assert_eq!(step(&mut handshake, "-ERR unknown command `HELLO`\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-ERR wrong number of arguments for 'auth' command\r\n");
         assert_eq!((sent.as_str(), progress), ("AUTH default pw", Progress::Next));
@@ -291,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_server_that_refuses_tracking_is_used_without() {
-        let mut handshake = Handshake::new(None, 0, None, vec!["a:".to_owned(), "b:".to_owned()]);
+        let mut handshake = Handshake::new(None, 0, None, vec!["a:".to_owned(), "b:".to_owned()], None);
         assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
         let (sent, progress) = step(&mut handshake, "-NOPERM this user has no permissions\r\n");
         assert_eq!(sent, "CLIENT TRACKING ON BCAST NOLOOP PREFIX a: PREFIX b:");
@@ -301,16 +341,16 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_told_in_the_servers_words() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new(), None);
         let words = "WRONGPASS invalid username-password pair or user is disabled.";
         assert_eq!(step(&mut handshake, &format!("-{words}\r\n")).1, Progress::Refused(words.to_owned()));
-        let mut handshake = Handshake::new(None, 0, None, Vec::new());
+        let mut handshake = Handshake::new(None, 0, None, Vec::new(), None);
         assert!(matches!(step(&mut handshake, "-NOAUTH HELLO must be called\r\n").1, Progress::Refused(_)));
     }
 
     #[test]
     fn a_loading_server_is_unfit_and_not_a_refusal() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new());
+        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new(), None);
         assert!(matches!(step(&mut handshake, "-LOADING Redis is loading\r\n").1, Progress::Unfit(_)));
     }
 }

@@ -123,6 +123,8 @@ pub struct Lane<T> {
     commands: Vec<u8>,
     head: usize,
     sent: usize,
+    /// Nothing is written from here on.
+    barrier: Option<usize>,
     pending: VecDeque<Pending<T>>,
     /// How many at the front of `pending` have lost their tag.
     expired: usize,
@@ -140,8 +142,6 @@ pub struct Lane<T> {
     answered: u64,
     /// The server's number for the last connection that was ready, and our address then.
     client: Option<(i64, String)>,
-    /// Our address on this connection.
-    local: Option<String>,
     input: Vec<u8>,
     filled: usize,
     /// Where the reply that has begun and not ended starts; 0 but while decoding.
@@ -164,6 +164,7 @@ impl<T> Lane<T> {
             commands: Vec::new(),
             head: 0,
             sent: 0,
+            barrier: None,
             pending: VecDeque::new(),
             expired: 0,
             quiet: 0,
@@ -174,7 +175,6 @@ impl<T> Lane<T> {
             written: 0,
             answered: 0,
             client: None,
-            local: None,
             input: Vec::new(),
             filled: 0,
             start: 0,
@@ -288,13 +288,35 @@ impl<T> Lane<T> {
         self.unstamped = 0;
     }
 
+    /// Writes nothing on this connection beyond the call up to which so many are accepted (see
+    /// [`Lane::accepted_and_settled`]): it ends there, and what was written beyond would be written again on the next.
+    pub fn hold_after(&mut self, accepted: Option<u64>) {
+        self.barrier = accepted.map(|accepted| {
+            let mut left = accepted.saturating_sub(self.accepted_and_settled().1);
+            let mut barrier = self.head;
+            for pending in &self.pending {
+                if !pending.quiet && pending.tag.is_some() {
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                }
+                barrier += pending.bytes;
+            }
+            barrier
+        });
+    }
+
     /// What the socket should take next.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         match &self.link {
             Link::Down => &[],
             Link::Greeting(handshake, _) => handshake.unsent(),
-            Link::Up => &self.commands[self.sent..],
+            Link::Up => {
+                let end = self.commands.len();
+                &self.commands[self.sent..self.barrier.map_or(end, |barrier| barrier.clamp(self.sent, end))]
+            }
         }
     }
 
@@ -333,10 +355,10 @@ impl<T> Lane<T> {
 
     /// The socket is connected: the handshake begins.
     /// `prefixes`: keys whose changes the server is to announce.
-    /// `local`: our address, as the server lists it.
+    /// `local`: our address, if we have one.
     pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>) {
-        let handshake = Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes);
-        self.local = local;
+        let handshake =
+            Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes, local);
         self.link = Link::Greeting(Box::new(handshake), 0);
     }
 
@@ -419,7 +441,7 @@ impl<T> Lane<T> {
             return match progress {
                 Progress::Next => News::None,
                 Progress::Ready => {
-                    self.client = handshake.id().zip(self.local.take());
+                    self.client = handshake.client();
                     let tracking = handshake.tracking().clone().map(|()| *written);
                     self.link = Link::Up;
                     News::Ready(tracking)
@@ -481,6 +503,7 @@ impl<T> Lane<T> {
     }
 
     fn compact(&mut self) {
+        let head = self.head;
         if self.head == self.commands.len() {
             self.commands.clear();
             self.head = 0;
@@ -493,6 +516,8 @@ impl<T> Lane<T> {
             self.sent -= self.head;
             self.head = 0;
         }
+        let moved = head - self.head;
+        self.barrier = self.barrier.map(|barrier| barrier.saturating_sub(moved));
     }
 
     fn reset_input(&mut self) {

@@ -78,6 +78,31 @@ fn what_a_server_cannot_do_now_is_asked_again_in_its_order() {
 }
 
 #[test]
+fn a_connection_that_is_to_end_writes_no_later_calls() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    get(&mut lane, 2);
+    let both = lane.unsent().len();
+    lane.hold_after(Some(2));
+    get(&mut lane, 3);
+    assert_eq!(send_all(&mut lane).len(), both);
+    feed(&mut lane, b"$1\r\na\r\n");
+    lane.decode(&mut Batch::default(), 0);
+    assert!(lane.unsent().is_empty());
+    lane.hold_after(Some(2));
+    assert!(lane.unsent().is_empty(), "the same bound, counted with one call less that waits");
+    lane.lost();
+    up(&mut lane, &config);
+    assert_eq!(send_all(&mut lane).len(), both / 2);
+    feed(&mut lane, b"$1\r\nb\r\n");
+    lane.decode(&mut Batch::default(), 0);
+    lane.hold_after(None);
+    assert_eq!(send_all(&mut lane).len(), both / 2, "the third");
+}
+
+#[test]
 fn nobody_waits_for_a_quiet_command() {
     let config = config(&[]);
     let mut lane = Lane::new(&config);
