@@ -78,7 +78,7 @@ class RedisServer {
     if (this.password) args.push("--requirepass", this.password);
     args.push(...(this.options.args || []));
     fs.rmSync(log, { force: true });
-    const child = spawn(findRedisServer(), args.map(String), { stdio: "ignore" });
+    const child = spawn(findRedisServer(), args.map(String), { stdio: "ignore", detached: Boolean(this.options.detached) });
     this.child = child;
     this.exited = new Promise((resolve) => {
       child.once("exit", resolve);
@@ -232,7 +232,8 @@ function tail(file) {
 
 /**
  * Starts a redis-server and waits until it answers.
- * Options: `args` (further words of its command line), `password`, `port` (default: a free one), `dir` (kept at the end).
+ * Options: `args` (further words of its command line), `password`, `port` (default: a free one), `dir` (kept at the end),
+ * `detached` (Ctrl-C in a terminal reaches us and not the server).
  */
 function startRedis(options = {}) {
   return new RedisServer(options).start();

@@ -1,0 +1,8 @@
+"use strict";
+
+// Much of everything, those cases that take seconds; `npm run test:faults` plays the others too.
+
+const { serial: test } = require("ava");
+const { declare } = require("./faults/scene.js");
+
+declare(test, require("./faults/cases/mass.js"));

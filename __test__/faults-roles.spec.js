@@ -1,0 +1,8 @@
+"use strict";
+
+// Servers that cannot serve now, those cases that take seconds; `npm run test:faults` plays the others too.
+
+const { serial: test } = require("ava");
+const { declare } = require("./faults/scene.js");
+
+declare(test, require("./faults/cases/roles.js"));
