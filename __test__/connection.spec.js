@@ -287,6 +287,19 @@ test("JavaScript that is blocked again and again is no timeout for a long scan",
   t.is(seen, 1000);
 });
 
+test("a server that is busy for seconds is waited for on the same connection", async (t) => {
+  const redis = await serverFor(t, { args: ["--enable-debug-command", "yes"] });
+  const lib = loadFor(t, near(redis));
+  const map = new lib.BaseMap("ns", -1);
+  await map.set("k", "v");
+  const { commands } = lib.stats().redis;
+  const busy = redis.command("DEBUG", "SLEEP", "4");
+  t.is(await map.get("k"), "v");
+  await busy;
+  const { connects, losses, retried, commands: after } = lib.stats().redis;
+  t.deepEqual([connects, losses, retried, after - commands], [1, 0, 0, 1]);
+});
+
 const COUNTERS = "commands replies errors timeouts retried connects losses flushes bytesSent bytesReceived";
 const STATS = `${COUNTERS} queued inFlight latency`.split(" ");
 const HEALTH = "state since server attempts lastError queued inFlight".split(" ");

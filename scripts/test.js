@@ -105,7 +105,7 @@ const withoutNear = specFiles().filter((file) => /^__test__\/(?!near-)[^/]+\.spe
 /** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */
 async function deny() {
   if (which("cargo-deny")) {
-    return check("cargo", ["deny", "--locked", "--offline", "check", "licenses", "bans", "sources"])();
+    return check("cargo", ["deny", "--locked", "check", "licenses", "bans", "sources"])();
   }
   console.log("  not checked: cargo-deny is not installed (cargo install --locked cargo-deny)");
   return { passed: 0, failed: 0, files: [] };

@@ -148,7 +148,9 @@ test("what index.d.ts declares is what there is", async () => {
   await ioc.signalCacheService.size();
   const { redis } = lib.stats();
   expect(names(redis)).toEqual(names(STATS));
-  for (const value of Object.values(redis)) expect(typeof value).toBe("number");
+  const { latency, ...counters } = redis;
+  for (const value of [...Object.values(counters), ...Object.values(latency ?? {})]) expect(typeof value).toBe("number");
+  expect(names(latency ?? {})).toEqual(["count", "max", "p50", "p99"]);
   const { state, server, since, attempts, lastError } = lib.health().redis;
   expect([state, server, typeof since, attempts, lastError]).toEqual([
     "ready", `127.0.0.1:${own.server.port}`, "number", 0, null,

@@ -158,7 +158,7 @@ impl World {
     fn expire(&mut self) {
         self.now += 20_000_000_000;
         let (mut late, mut outcomes) = (Vec::new(), Vec::new());
-        self.store.lane.expire(self.now, &mut late);
+        self.store.lane.expire(self.now, usize::MAX, &mut late);
         for (op, words) in late {
             self.store.fail(&op, Error::new(Code::RedisTimeout, words), &mut outcomes);
         }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::engine::{Core, Engine, Hook, engine};
+use super::probe::Probe;
 use super::question::Question;
 use super::socket::{Endpoint, Stream, name};
 use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
@@ -32,8 +33,10 @@ const TURN: Nanos = MILLI;
 #[derive(Default)]
 pub(super) struct Connection {
     /// How TLS is spoken, where it is.
-    trust: Option<Trust>,
+    pub(super) trust: Option<Trust>,
     pub(super) link: Option<Link>,
+    /// Asks a silent server whether it answers at all.
+    pub(super) probe: Option<Probe>,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
     /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
@@ -48,6 +51,11 @@ impl Connection {
     /// Not connected.
     pub(super) fn new(trust: Option<Trust>) -> Self {
         Self { trust, ..Self::default() }
+    }
+
+    /// Where it goes to.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.link.as_ref().map(|link| link.endpoint.clone())
     }
 
     /// Whether the socket's last read left something that the event loop will not tell of.
@@ -141,7 +149,7 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
             let current = generation == core.connection.generation && core.connection.link.is_none();
-            if !current || !matches!(core.supervisor.state(), State::Connecting(_)) {
+            if !current || core.supervisor.state() != State::Connecting {
                 return;
             }
             let Address::Tcp(_, port) = core.config.address else { return };
@@ -191,8 +199,15 @@ impl Engine {
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return false };
         let link = Link { stream, handle, endpoint, connected: false, since: self.now(), question, watching: 0 };
         core.connection.link = Some(link);
+        self.progressed(core);
         self.watch(core);
         true
+    }
+
+    /// The attempt has come one step further. What blocked the loop before that does not count any more.
+    fn progressed(&self, core: &mut Core) {
+        core.supervisor.progressed(self.uv.now());
+        core.stalled_before = self.stalled.get();
     }
 
     /// The attempt failed, and so will the next: what waits is rejected now. Attempts go on, slowly, so that a server that
@@ -227,6 +242,7 @@ impl Engine {
         core.connection.blocked = false;
         core.connection.fresh = false;
         core.watchdog.reset();
+        self.end_probe(core);
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
@@ -389,6 +405,9 @@ impl Engine {
 
     fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
         let replies = core.store.lane.counters().replies;
+        if !core.store.lane.is_up() {
+            self.progressed(core);
+        }
         let news = core.store.lane.decode(batch, Self::wall());
         if core.store.lane.counters().replies > replies {
             core.supervisor.answered();
@@ -471,6 +490,8 @@ impl Engine {
                     Ok(()) if status >= 0 => {
                         link.connected = true;
                         link.since = self.now();
+                        core.supervisor.progressed(self.uv.now());
+                        core.stalled_before = self.stalled.get();
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                         let local = link.stream.local_address();

@@ -24,6 +24,7 @@ mod hits;
 mod js;
 mod life;
 mod part;
+mod probe;
 mod question;
 mod report;
 mod settle;

@@ -25,8 +25,10 @@ const KEEP: usize = 1024 * 1024;
 struct Pending<T> {
     /// Whose reply it is; `None` once its deadline has passed. The reply still takes its place in the order.
     tag: Option<T>,
-    /// Length of the command in the out-buffer.
+    /// Length of the command.
     bytes: usize,
+    /// How much of that the out-buffer holds: all, or nothing any more.
+    held: usize,
     /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
     deadline: Nanos,
     /// Nobody waits for it.
@@ -233,7 +235,7 @@ impl<T> Lane<T> {
         }
         let mut end = self.head;
         let on_wire = self.pending.iter().take_while(|pending| {
-            end += pending.bytes;
+            end += pending.held;
             end <= self.sent
         });
         let in_flight = on_wire.filter(|pending| pending.tag.is_some() && !pending.quiet).count();
@@ -256,7 +258,7 @@ impl<T> Lane<T> {
 
     fn enqueue(&mut self, tag: T, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.commands.len();
-        // Calls whose deadline has passed wait for nothing. They hold bytes until their reply comes or the connection goes.
+        // Calls whose deadline has passed wait for nothing.
         if self.waiting() >= self.queue_max {
             return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.waiting())));
         }
@@ -266,7 +268,8 @@ impl<T> Lane<T> {
             self.commands.truncate(start);
             return Err(queue_full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
         }
-        self.pending.push_back(Pending { tag: Some(tag), bytes: self.commands.len() - start, deadline: 0, quiet });
+        let bytes = self.commands.len() - start;
+        self.pending.push_back(Pending { tag: Some(tag), bytes, held: bytes, deadline: 0, quiet });
         self.unstamped += 1;
         self.counters.commands += 1;
         Ok(())
@@ -304,7 +307,7 @@ impl<T> Lane<T> {
                     }
                     left -= 1;
                 }
-                barrier += pending.bytes;
+                barrier += pending.held;
             }
             barrier
         });
@@ -463,7 +466,7 @@ impl<T> Lane<T> {
         let Some(pending) = self.pending.front() else {
             return News::Broken("protocol error: a reply that nobody asked for".into());
         };
-        let end = self.head + pending.bytes;
+        let (end, bytes) = (self.head + pending.held, pending.bytes);
         let is_error = matches!(batch.tokens[first], Token::Error(_));
         // An error may come before the whole command was sent (it is too long, say); any other answer may not.
         if end > self.sent && !is_error {
@@ -487,7 +490,7 @@ impl<T> Lane<T> {
         let quiet = answered.as_ref().is_some_and(|pending| pending.quiet);
         let tag = answered.and_then(|pending| pending.tag);
         self.unstamped = self.unstamped.min(self.pending.len());
-        self.answered += (end - self.head) as u64;
+        self.answered += bytes as u64;
         self.head = end;
         self.sent = self.sent.max(end);
         self.compact();
@@ -558,7 +561,7 @@ impl<T> Lane<T> {
 
     /// Forgets commands that nobody waits for. Only while nothing is on the wire.
     fn drop_expired(&mut self) {
-        let bytes: usize = self.pending.drain(..self.expired).map(|pending| pending.bytes).sum();
+        let bytes: usize = self.pending.drain(..self.expired).map(|pending| pending.held).sum();
         self.expired = 0;
         self.head += bytes;
         self.sent = self.sent.max(self.head);
@@ -571,24 +574,40 @@ impl<T> Lane<T> {
         self.pending.get(self.expired).map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
     }
 
-    /// Takes the calls whose deadline has passed, each with its command and key for the message. All calls have the
-    /// same timeout, so they stand at the front.
-    pub fn expire(&mut self, now: Nanos, tags: &mut Vec<(T, String)>) {
-        let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.bytes).sum::<usize>();
-        while let Some(pending) = self.pending.get_mut(self.expired) {
+    /// Takes calls whose deadline has passed, at most so many, each with its command and key for the message. All calls
+    /// have the same timeout, so they stand at the front. Those that are left are taken the next time.
+    pub fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) {
+        let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.held).sum::<usize>();
+        let before = self.expired;
+        while self.expired - before < most
+            && let Some(pending) = self.pending.get_mut(self.expired)
+        {
             if pending.deadline == 0 || pending.deadline > now {
                 break;
             }
-            let end = start + pending.bytes;
+            let end = start + pending.held;
             tags.extend(pending.tag.take().map(|tag| (tag, describe(&self.commands[start..end]))));
             start = end;
             self.expired += 1;
             self.quiet -= usize::from(pending.quiet);
             self.counters.timeouts += u64::from(!pending.quiet);
         }
-        if !matches!(self.link, Link::Up) {
+        if !self.is_up() {
             self.drop_expired();
+        } else if self.expired > before {
+            self.release_expired();
         }
+    }
+
+    /// What was written for calls that nobody waits for is not written again: its bytes need not be held.
+    fn release_expired(&mut self) {
+        for pending in self.pending.iter_mut().take(self.expired) {
+            if self.head + pending.held > self.sent {
+                break;
+            }
+            self.head += std::mem::take(&mut pending.held);
+        }
+        self.compact();
     }
 
     /// Takes the first so many calls, and what is quiet among them, because they will not be answered any more, each with
@@ -604,7 +623,7 @@ impl<T> Lane<T> {
             } else {
                 left -= 1;
             }
-            let end = start + pending.bytes;
+            let end = start + pending.held;
             tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
             start = end;
         }

@@ -132,7 +132,7 @@ fn nobody_waits_for_a_quiet_command() {
     assert_eq!((lane.waiting(), lane.accepted_and_settled()), (1, (3, 2)));
     lane.push_quiet(6, |out| push_command(out, &[b"PING"])).unwrap();
     lane.stamp(1);
-    lane.expire(Nanos::MAX, &mut tags);
+    lane.expire(Nanos::MAX, usize::MAX, &mut tags);
     assert_eq!((lane.waiting(), lane.counters().timeouts), (0, 1));
 }
 
@@ -146,7 +146,7 @@ fn calls_that_have_expired_leave_their_place_in_the_queue() {
     assert!(lane.push(3, |out| push_command(out, &[b"PING"])).is_err());
     lane.stamp(1);
     send_all(&mut lane);
-    lane.expire(Nanos::MAX, &mut Vec::new());
+    lane.expire(Nanos::MAX, usize::MAX, &mut Vec::new());
     get(&mut lane, 4);
 }
 
@@ -186,7 +186,7 @@ fn a_late_reply_takes_the_place_of_its_expired_call_and_nobody_elses() {
     lane.stamp(0);
     send_all(&mut lane);
     let mut expired = Vec::new();
-    lane.expire(10 * MILLI, &mut expired);
+    lane.expire(10 * MILLI, usize::MAX, &mut expired);
     assert_eq!(expired, [(1, "GET 1".to_owned())]);
     get(&mut lane, 2);
     send_all(&mut lane);
@@ -207,7 +207,7 @@ fn an_expired_call_is_not_sent_again() {
     get(&mut lane, 2);
     lane.stamp(5 * MILLI);
     send_all(&mut lane);
-    lane.expire(11 * MILLI, &mut Vec::new());
+    lane.expire(11 * MILLI, usize::MAX, &mut Vec::new());
     lane.lost();
     up(&mut lane, &config);
     assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n2\r\n");
@@ -221,7 +221,7 @@ fn a_deadline_starts_at_the_flush() {
     get(&mut lane, 1);
     assert_eq!(lane.next_deadline(), None);
     let mut expired = Vec::new();
-    lane.expire(Nanos::MAX, &mut expired);
+    lane.expire(Nanos::MAX, usize::MAX, &mut expired);
     assert!(expired.is_empty());
     lane.stamp(100 * MILLI);
     assert_eq!(lane.next_deadline(), Some(110 * MILLI));
@@ -420,7 +420,7 @@ proptest! {
                 Step::Tick(millis) => {
                     now += millis * MILLI;
                     let mut expired = Vec::new();
-                    lane.expire(now, &mut expired);
+                    lane.expire(now, usize::MAX, &mut expired);
                     for (tag, command) in expired {
                         prop_assert_eq!(command, format!("GET {tag}"));
                         *done.entry(tag).or_default() += 1;

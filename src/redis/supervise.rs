@@ -6,16 +6,19 @@ use crate::redis::{MILLI, Nanos};
 /// processes from returning in step.
 const PAUSE: (Nanos, Nanos) = (20 * MILLI, 500 * MILLI);
 
-/// How long one attempt (name, TCP, handshake) may take before the next one starts.
-pub const ATTEMPT_LIMIT: Nanos = 5_000 * MILLI;
+/// How long an attempt may wait for the name's addresses. A resolver that asks a second server does so after 5 seconds.
+pub const LOOKUP_LIMIT: Nanos = 8_000 * MILLI;
+
+/// How long it may wait for each of its further steps: the connection, and every answer of the handshake.
+pub const STEP_LIMIT: Nanos = 2_400 * MILLI;
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// No connection and nobody who asked for one.
     Idle,
-    /// An attempt is under way since that moment.
-    Connecting(Nanos),
+    /// An attempt is under way.
+    Connecting,
     /// It carries calls.
     Ready,
     /// The last attempt failed or the connection was lost; the next attempt is due at that moment.
@@ -28,7 +31,7 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
-            Self::Connecting(_) => "connecting",
+            Self::Connecting => "connecting",
             Self::Ready => "ready",
             Self::Waiting(_) => "waiting",
         }
@@ -42,6 +45,8 @@ pub struct Supervisor {
     /// Failed attempts since the connection was last ready.
     attempts: u32,
     last_attempt: Nanos,
+    /// When the attempt's present step began, and how long it may take.
+    step: (Nanos, Nanos),
     /// A command was answered since the connection was last ready.
     served: bool,
     random: u64,
@@ -51,7 +56,7 @@ impl Supervisor {
     /// `seed`: anything that differs between processes.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { state: State::Idle, attempts: 0, last_attempt: 0, served: false, random: seed | 1 }
+        Self { state: State::Idle, attempts: 0, last_attempt: 0, step: (0, 0), served: false, random: seed | 1 }
     }
 
     /// Where the connection is.
@@ -72,7 +77,7 @@ impl Supervisor {
         let start = match self.state {
             State::Idle => true,
             State::Waiting(_) => now.saturating_sub(self.last_attempt) > PAUSE.1,
-            State::Connecting(_) | State::Ready => false,
+            State::Connecting | State::Ready => false,
         };
         if start {
             self.start(now);
@@ -89,10 +94,15 @@ impl Supervisor {
         due
     }
 
-    /// Whether the attempt under way has taken too long.
+    /// The attempt under way has come one step further.
+    pub const fn progressed(&mut self, now: Nanos) {
+        self.step = (now, STEP_LIMIT);
+    }
+
+    /// Whether a step of the attempt under way has taken too long.
     #[must_use]
     pub fn overdue(&self, now: Nanos) -> bool {
-        matches!(self.state, State::Connecting(since) if now.saturating_sub(since) > ATTEMPT_LIMIT)
+        self.state == State::Connecting && now.saturating_sub(self.step.0) > self.step.1
     }
 
     /// When to look again, if nothing else happens.
@@ -100,14 +110,15 @@ impl Supervisor {
     pub const fn next(&self) -> Option<Nanos> {
         match self.state {
             State::Waiting(at) => Some(at),
-            State::Connecting(since) => Some(since + ATTEMPT_LIMIT + MILLI),
+            State::Connecting => Some(self.step.0 + self.step.1 + MILLI),
             State::Idle | State::Ready => None,
         }
     }
 
     const fn start(&mut self, now: Nanos) {
         self.last_attempt = now;
-        self.state = State::Connecting(now);
+        self.step = (now, LOOKUP_LIMIT);
+        self.state = State::Connecting;
     }
 
     /// The handshake is through.
@@ -223,7 +234,13 @@ mod tests {
     fn an_attempt_that_hangs_is_given_up() {
         let mut supervisor = Supervisor::new(7);
         supervisor.wanted(0);
-        assert!(!supervisor.overdue(ATTEMPT_LIMIT));
+        assert!(!supervisor.overdue(LOOKUP_LIMIT));
         assert!(supervisor.overdue(supervisor.next().unwrap()));
+        // However many steps there are, each has its time.
+        for step in 1..10 {
+            supervisor.progressed(step * STEP_LIMIT);
+            assert!(!supervisor.overdue((step + 1) * STEP_LIMIT));
+            assert!(supervisor.overdue(supervisor.next().unwrap()));
+        }
     }
 }
