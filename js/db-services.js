@@ -29,12 +29,19 @@ function formOf(row) {
   return service.nouns.find(({ noun }) => noun === row.noun).forms[0].args.map((arg) => arg.name);
 }
 
+/** The number by which the engine knows the noun of a collection's ids; see src/services/table.rs. */
+function nounOf(row) {
+  const nouns = native.table.flatMap(({ service, nouns }) => nouns.map(({ noun }) => [service, noun]));
+  return nouns.findIndex(([service, noun]) => service === row.cache && noun === row.noun);
+}
+
 /** What reads and writes of one collection have in common: its key, and the cache of its ids. */
 function accessOf(row, number) {
   const names = formOf(row);
   const cache = caches[row.cache];
   const [has, get, set] = ["has", "get", "set"].map((verb) => `${verb}${row.noun}Id`);
   const session = row.service === "sessionDbService";
+  const noun = nounOf(row);
   const findByFilter = (service, filterData) =>
     log(service, "info", `BaseCRUD findByFilter modelName=${row.collection}`, { filterData, sort: undefined });
 
@@ -72,6 +79,17 @@ function accessOf(row, number) {
       return found;
     },
 
+    /** What the near cache knows of a row's id: it spares a question when many rows are written at once. */
+    known(args) {
+      try {
+        native.ready();
+        return native.engine.idPeek(noun, args.length, ...args);
+      } catch {
+        // Arguments that have no key: the write itself says so.
+        return undefined;
+      }
+    },
+
     /** Writes a row. */
     async write(op, body) {
       await remember(onlyRow(await ask(op, number, body)));
@@ -97,7 +115,8 @@ function methodsOf(row, number) {
         given.when = millis(given.when);
       }
       const stored = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-      await access.write(OPS.upsert, { k: key, v: stored });
+      const id = access.known(args.slice(0, keys.length)) ?? null;
+      await access.write(OPS.upsert, { k: key, v: stored, id });
     },
 
     async [row.find](...args) {

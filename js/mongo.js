@@ -24,8 +24,8 @@ const OPS = Object.fromEntries(
     ...["close", "delete", "ping"],
   ].map((name, number) => [name, number]),
 );
-/** Kinds of answers, in the order of `Answer::push` there. */
-const [NONE, DOCUMENTS, BY_KEY, PAGE, COLUMNS, , FAILED] = [0, 1, 2, 3, 4, 5, 6];
+/** Kinds of answers, as `Answer::push` there numbers them; the others are documents. */
+const [NONE, BY_KEY, PAGE, COLUMNS, FAILED] = [0, 2, 3, 4, 6];
 /** Bytes before each answer: call, kind, number, length. */
 const HEAD = 16;
 

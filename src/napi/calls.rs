@@ -288,6 +288,15 @@ functions! {
         })
     }
 
+    /// `idPeek(noun, count, ...args)`: the id, if the near cache knows it; it asks nobody.
+    id_peek as "idPeek" (engine, call: 7) {
+        engine.with_scratch(|keys| {
+            let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
+            let (first, second) = keys.split_at(matched.first_end);
+            Ok(engine.peek(first, second)?)
+        })
+    }
+
     /// `idHas(noun, count, ...args)`
     id_has as "idHas" (engine, call: 7) {
         engine.with_scratch(|keys| {
@@ -398,7 +407,10 @@ functions! {
 
     /// `configure(json)`: takes variables into use. Nothing may be open.
     configure as "configure" (engine, call: 1) {
-        let config = config::resolve(&parse_values(&text_of(call.env, call.args[0])?)?)?;
+        let values = parse_values(&text_of(call.env, call.args[0])?)?;
+        // What cannot be used is said at once, whichever server it is about.
+        crate::mongo::config::resolve(&values)?;
+        let config = config::resolve(&values)?;
         let trust = trust_of(&config)?;
         engine.configure(config, trust);
         Ok(None)

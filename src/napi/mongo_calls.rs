@@ -21,7 +21,9 @@ fn body_of(env: Env, value: Value) -> Result<RawDocumentBuf, super::calls::Throw
 functions! {
     /// `mongoConfigure(json)`: takes variables into use. No session may be open.
     configure as "mongoConfigure" (engine, call: 1) {
-        engine.mongo_configure(config::resolve(&parse_values(&text_of(call.env, call.args[0])?)?)?)?;
+        let values = parse_values(&text_of(call.env, call.args[0])?)?;
+        crate::config::resolve(&values)?;
+        engine.mongo_configure(config::resolve(&values)?)?;
         Ok(None)
     }
 
