@@ -141,18 +141,25 @@ impl From<DriverError> for Failure {
             }
             return failure;
         }
-        let (code, message) = match &*error.kind {
-            ErrorKind::ServerSelection { .. }
-            | ErrorKind::DnsResolve { .. }
+        let (code, message, cause) = match &*error.kind {
+            ErrorKind::ServerSelection { message, .. } => {
+                let (what, topology) = message.split_once(" Topology: ").unwrap_or((message, ""));
+                (Code::MongoUnavailable, what.trim_end_matches('.').to_owned(), reason(topology))
+            }
+            ErrorKind::DnsResolve { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::Authentication { .. }
-            | ErrorKind::InvalidTlsConfig { .. } => (Code::MongoUnavailable, words(&error)),
-            ErrorKind::Io(io) => (Code::MongoUnavailable, io.to_string()),
-            ErrorKind::Shutdown => (Code::Closed, "close() ended the connection".to_owned()),
-            ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization(_) => (Code::InvalidValue, words(&error)),
-            _ => (Code::MongoReply, words(&error)),
+            | ErrorKind::InvalidTlsConfig { .. } => (Code::MongoUnavailable, words(&error), None),
+            ErrorKind::Io(io) => (Code::MongoUnavailable, format!("the connection failed: {io}"), Some(io.to_string())),
+            ErrorKind::Shutdown => (Code::Closed, "close() ended the connection".to_owned(), None),
+            ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization(_) => {
+                (Code::InvalidValue, words(&error), None)
+            }
+            _ => (Code::MongoReply, words(&error), None),
         };
-        Self { error: Error::new(code, message), server: None, transient }
+        let mut error = Error::new(code, message);
+        error.cause = cause;
+        Self { error, server: None, transient }
     }
 }
 
@@ -166,8 +173,15 @@ fn words(error: &DriverError) -> String {
     match &*error.kind {
         ErrorKind::Command(command) => command.message.clone(),
         ErrorKind::Write(WriteFailure::WriteError(write)) => write.message.clone(),
-        _ => error.to_string(),
+        kind => kind.to_string(),
     }
+}
+
+/// Why the servers of a topology cannot be reached, in the words of the first of them that says so.
+fn reason(topology: &str) -> Option<String> {
+    let (_, rest) = topology.split_once("Error: Kind: ")?;
+    let end = rest.find(", labels:").unwrap_or(rest.len());
+    Some(rest[..end].to_owned())
 }
 
 #[cfg(test)]
@@ -188,6 +202,14 @@ mod tests {
         assert_eq!(document.get_str("code").ok(), Some("MONGO_WRITE"));
         let server = document.get_document("server").unwrap();
         assert_eq!(server.get_document("keyValue").unwrap().get_str("a").ok(), Some("x"));
+    }
+
+    #[test]
+    fn an_unreachable_server_is_named_with_its_reason() {
+        let topology =
+            "{ Type: Unknown, Servers: [ { Address: h:1, Error: Kind: I/O error: Connection refused, labels: {} } ] }";
+        assert_eq!(reason(topology).as_deref(), Some("I/O error: Connection refused"));
+        assert_eq!(reason("{ Type: Unknown }"), None);
     }
 
     #[test]
