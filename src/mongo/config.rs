@@ -38,7 +38,7 @@ pub fn check(name: &str, uri: &str) -> Result<()> {
 fn parse(name: &str, uri: &str) -> Result<ConnectionString> {
     // The parser's own error may quote parts of the URI, so only what does not is passed on.
     ConnectionString::parse(uri).map_err(|error| {
-        let why = error.to_string();
+        let why = error.kind.to_string();
         let secret = uri.rsplit_once('@').and_then(|(user, _)| user.rsplit_once(':')).map(|(_, secret)| secret);
         let why = if secret.is_some_and(|secret| !secret.is_empty() && why.contains(secret)) { "" } else { &why };
         let form = "not a connection string of the form mongodb://[user:password@]host[:port][/database][?options]";
