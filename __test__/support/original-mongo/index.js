@@ -178,7 +178,7 @@ async function softRemove(...values) {
 }
 
 /**
- * Opens it on two servers. Resolves with `ioc` (the db services), `models`, and `close()`.
+ * Opens it on two servers. Resolves with `ioc` (the db services), `crud(collection)`, `models`, and `close()`.
  * Options: `redis` (a RedisServer), `mongo` (a MongoServer), `database`, `release` ("newer" or "older"), `logger`,
  * `indexes` (false: they are not awaited).
  */
@@ -197,7 +197,8 @@ async function openOriginal({ redis: redisServer, mongo, database = mongo.databa
     await connection.close();
     await redis.quit().catch(() => redis.disconnect());
   };
-  return { ioc, models, redis, connection, close };
+  const crud = (collection) => new OriginalCrud(models[collection], logger, release);
+  return { ioc, crud, models, redis, connection, close };
 }
 
 function bound(methods, service) {
