@@ -4,6 +4,7 @@
 const { makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
+const { unboxed } = require("./payload.js");
 
 /** The most rows of findAll, as in the original. */
 const FIND_ALL_LIMIT = 1000;
@@ -26,7 +27,8 @@ function plain(value, what) {
 
 /** A dto without fields that are undefined, which name nothing. */
 function fieldsOf(dto) {
-  return Object.fromEntries(Object.entries(plain(dto, "the dto")).filter(([, value]) => value !== undefined));
+  const given = Object.entries(plain(dto, "the dto")).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([field, value]) => [field, unboxed(value)]));
 }
 
 /** An `_id` for a request: text and ObjectIds. */

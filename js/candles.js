@@ -50,8 +50,14 @@ function columnsOf(dtos, exchange) {
 
 const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 
-/** A dto without fields that are undefined. */
-const defined = (dto) => Object.fromEntries(Object.entries(dto).filter(([, value]) => value !== undefined));
+/** A dto as a document. What is undefined names nothing; what has no BSON form must not count as that. */
+function documentOf(dto) {
+  const { exchangeName } = dto;
+  if (typeof exchangeName === "function" || typeof exchangeName === "symbol") {
+    throw makeError("INVALID_VALUE", "TypeError", `candleDbService: exchangeName is a ${typeof exchangeName}`);
+  }
+  return Object.fromEntries(Object.entries(dto).filter(([, value]) => value !== undefined));
+}
 
 /** Candles of an answer in columns. */
 function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
@@ -91,7 +97,7 @@ const MINUTES = { "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h
 function bulkMethods(number, exchange, remember) {
   /** Writes one chunk; the answer has how many are new, and the ids of all. */
   function write(dtos) {
-    return ask(OPS.candles, number, columnsOf(dtos, exchange) ?? { rows: dtos.map(defined) });
+    return ask(OPS.candles, number, columnsOf(dtos, exchange) ?? { rows: dtos.map(documentOf) });
   }
 
   /** Writes the ids of a chunk to the cache. */
@@ -143,4 +149,4 @@ function bulkMethods(number, exchange, remember) {
   };
 }
 
-module.exports = { bulkMethods };
+module.exports = { bulkMethods, documentOf };

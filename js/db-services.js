@@ -2,11 +2,12 @@
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
 const { BaseCRUD, log } = require("./base-crud.js");
-const { bulkMethods } = require("./candles.js");
+const { bulkMethods, documentOf } = require("./candles.js");
 const { instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
+const { unboxed } = require("./payload.js");
 const { guarded } = require("./redis-guard.js");
 
 /** The exchange of candles that name none: the original's constant. */
@@ -114,7 +115,8 @@ function methodsOf(row, number) {
       if ("when" in given) {
         given.when = millis(given.when);
       }
-      const stored = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+      const set = Object.entries(given).filter(([, value]) => value !== undefined);
+      const stored = Object.fromEntries(set.map(([field, value]) => [field, unboxed(value)]));
       const id = access.known(args.slice(0, keys.length)) ?? null;
       await access.write(OPS.upsert, { k: key, v: stored, id });
     },
@@ -189,8 +191,7 @@ function candleMethods(row, number) {
       if (dto === null || typeof dto !== "object") {
         throw makeError("INVALID_VALUE", "TypeError", "candleDbService.create: the candle is not an object");
       }
-      const fields = Object.fromEntries(Object.entries(dto).filter(([, value]) => value !== undefined));
-      const created = onlyRow(await ask(OPS.candle, number, { dto: fields }));
+      const created = onlyRow(await ask(OPS.candle, number, { dto: documentOf(dto) }));
       await access.remember(created);
       return created;
     },

@@ -43,10 +43,13 @@ function flush() {
   engine.mongoFlush();
 }
 
-/** The bytes of a document. Throws INVALID_VALUE where a value has none. */
-function encode(document) {
+/**
+ * The bytes of a document. Undefined within values is null, as in the original's updates; its inserts drop it. Throws
+ * INVALID_VALUE where a value has no bytes.
+ */
+function encode(document, op) {
   try {
-    return serialize(document, { ignoreUndefined: false });
+    return serialize(document, { ignoreUndefined: op === OPS.insert });
   } catch (error) {
     throw withCode(error, "INVALID_VALUE", "the value has no BSON form");
   }
@@ -64,7 +67,7 @@ function ready() {
 
 /** Asks; the answer is `{ kind, number, bytes, call }`. */
 function ask(op, collection, body) {
-  const bytes = encode(body);
+  const bytes = encode(body, op);
   ready();
   last = last === 0x7fffffff ? 1 : last + 1;
   const call = last;

@@ -122,8 +122,6 @@ fn as_number(value: RawBsonRef<'_>) -> Option<RawBson> {
         RawBsonRef::String("") => return Some(RawBson::Null),
         RawBsonRef::String(text) => text_number(text)?,
         RawBsonRef::Int32(number) => f64::from(number),
-        #[allow(clippy::cast_precision_loss, reason = "as JavaScript's Number(bigint)")]
-        RawBsonRef::Int64(number) => number as f64,
         RawBsonRef::Double(number) => number,
         RawBsonRef::Boolean(flag) => f64::from(u8::from(flag)),
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]

@@ -6,7 +6,7 @@ use mongodb::bson::{DateTime, RawArrayBuf, RawBson, RawBsonRef, RawDocument, Raw
 
 use crate::error::{Code, Error, Result};
 use crate::mongo::cast::{cast, key_part};
-use crate::mongo::table::{Collection, Default, Field, Type};
+use crate::mongo::table::{COMMON, Collection, Default, Field, Type};
 
 /// The time at which documents are written, in milliseconds since 1970.
 pub type Millis = i64;
@@ -248,33 +248,24 @@ pub fn new_candle(collection: &Collection, dto: &RawDocument, id: ObjectId, now:
     Ok(document)
 }
 
-/// The document of `BaseCRUD.create`: the dto's fields in its order, then defaults, `_id`, dates and `__v`.
+/// The document of `BaseCRUD.create`: the dto's fields in the order of the schema, then defaults that are made anew for
+/// each document, `_id`, dates and `__v`.
 pub fn insert(collection: &Collection, dto: &RawDocument, id: ObjectId, now: Millis) -> Result<RawDocumentBuf> {
     let mut document = RawDocumentBuf::new();
-    // A plain default is there before the dto is read; `{}` and `[]` are made after it.
-    if collection.removes() {
-        let given = get(dto, "removed")?.map_or(Ok(RawBson::Boolean(false)), |value| {
-            cast(collection, collection.value("removed").unwrap_or(&collection.key[0]), value)
-        })?;
-        document.append(cstr!("removed"), given);
-    }
-    let mut own_id = None;
-    for entry in entries(dto) {
-        let (name, value) = entry?;
-        match (name, collection.field(name)) {
-            ("removed" | "createDate" | "updatedDate" | "__v", _) | (_, None) => {}
-            ("_id", Some(field)) => own_id = Some(cast(collection, field, value)?),
-            (_, Some(field)) => document.append(field.key, cast(collection, field, value)?),
+    let mut made = Vec::new();
+    for field in collection.key.iter().chain(collection.rest) {
+        match (get(dto, field.name)?, default_of(field)) {
+            (Some(value), _) => document.append(field.key, cast(collection, field, value)?),
+            (None, Some(plain @ RawBson::Boolean(_))) => document.append(field.key, plain),
+            (None, Some(default)) => made.push((field, default)),
+            (None, None) => {}
         }
     }
-    for field in collection.rest {
-        if let (Default::Document | Default::List, Some(default), None) =
-            (field.default, default_of(field), get(&document, field.name)?)
-        {
-            document.append(field.key, default);
-        }
+    for (field, default) in made {
+        document.append(field.key, default);
     }
     validate(collection, &document, true)?;
+    let own_id = get(dto, "_id")?.map(|own| cast(collection, &COMMON[0], own)).transpose()?;
     document.append(cstr!("_id"), own_id.unwrap_or(RawBson::ObjectId(id)));
     document.append(cstr!("createDate"), DateTime::from_millis(now));
     document.append(cstr!("updatedDate"), DateTime::from_millis(now));
