@@ -66,7 +66,7 @@ mod tests {
         fn nothing_is_lost_and_each_keys_order_is_kept(keys in prop::collection::vec((0_u8..5, 0_usize..BYTES), 0..3_000)) {
             let statements: Vec<_> = keys.iter().enumerate().map(|(at, (key, size))| Fake(vec![*key], size % 100, at)).collect();
             let rounds = rounds(statements.clone());
-            let mut seen = vec![None; 5];
+            let mut seen = [None; 5];
             for round in &rounds {
                 prop_assert!(!round.is_empty() && round.len() <= STATEMENTS);
                 let keys: HashSet<_> = round.iter().map(|s| s.0.clone()).collect();

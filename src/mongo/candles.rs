@@ -143,9 +143,8 @@ impl Range {
     pub fn new(body: &RawDocument) -> Result<Self> {
         let refuse = |what: String| Error::new(Code::InvalidContext, format!("candleDbService.findRange: {what}"));
         let args = part(body, "k")?;
-        let interval = match get(args, "interval")? {
-            Some(RawBsonRef::String(interval)) => interval,
-            _ => return Err(refuse("interval is not a string".to_owned())),
+        let Some(RawBsonRef::String(interval)) = get(args, "interval")? else {
+            return Err(refuse("interval is not a string".to_owned()));
         };
         let Some((_, step)) = INTERVALS.iter().find(|(known, _)| *known == interval) else {
             let known: Vec<_> = INTERVALS.iter().map(|(known, _)| *known).collect();
@@ -189,10 +188,8 @@ impl Range {
         let expected = self.since + self.step * f64::from(before);
         if timestamp < expected {
             Place::Beside
-        } else if timestamp - expected < self.step && timestamp > expected {
-            // Between two moments; the expected one would have come before it.
-            Place::Gap
         } else if timestamp > expected {
+            // The expected one would have come before it.
             Place::Gap
         } else {
             Place::Next

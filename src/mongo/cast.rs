@@ -135,9 +135,8 @@ fn as_flag(value: RawBsonRef<'_>) -> Option<bool> {
     match value {
         RawBsonRef::Boolean(flag) => Some(flag),
         RawBsonRef::String("true" | "1" | "yes") | RawBsonRef::Int32(1) => Some(true),
-        RawBsonRef::String("false" | "0" | "no") | RawBsonRef::Int32(0) => Some(false),
         // -0 is a double.
-        RawBsonRef::Double(0.0) => Some(false),
+        RawBsonRef::String("false" | "0" | "no") | RawBsonRef::Int32(0) | RawBsonRef::Double(0.0) => Some(false),
         _ => None,
     }
 }

@@ -25,7 +25,7 @@ pub struct Failure {
     /// What JavaScript sees.
     pub error: Error,
     /// Becomes properties of the error's cause.
-    pub server: Option<Server>,
+    pub server: Option<Box<Server>>,
     /// The connection failed, or another server is primary now: it may be tried again.
     pub transient: bool,
 }
@@ -65,7 +65,7 @@ impl Failure {
             key_value: inner(reply, "keyValue"),
         };
         let error = Error::new(Code::MongoWrite, text(reply, "errmsg"));
-        Self { error, server: Some(server), transient: false }
+        Self { error, server: Some(Box::new(server)), transient: false }
     }
 
     /// The same failure with another error.

@@ -28,7 +28,7 @@ fn level(collection: &Collection, given: &RawDocument, depth: usize) -> Result<R
                 for branch in branches {
                     match branch.map_err(|error| Error::new(Code::InvalidValue, error.to_string()))? {
                         RawBsonRef::Document(branch) => {
-                            list.push(RawBson::Document(level(collection, branch, depth + 1)?))
+                            list.push(RawBson::Document(level(collection, branch, depth + 1)?));
                         }
                         other => list.push(RawBson::from(other)),
                     }

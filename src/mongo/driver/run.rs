@@ -13,7 +13,7 @@ use crate::mongo::wire::{Answer, Op, Request};
 
 impl Session {
     /// Carries out the requests of a tick; each call gets its answer when it is there.
-    pub(super) async fn run(self: Arc<Self>, requests: Vec<Request>) {
+    pub(super) fn run(self: Arc<Self>, requests: Vec<Request>) {
         let mut lookups: BTreeMap<usize, Vec<Lookup>> = BTreeMap::new();
         let mut upserts: BTreeMap<usize, Vec<Upsert>> = BTreeMap::new();
         for request in requests {

@@ -106,7 +106,8 @@ impl Session {
         let arrived = u32::try_from(requests.len()).unwrap_or(u32::MAX);
         self.waiting.fetch_add(arrived, Ordering::Relaxed);
         self.counters.requests.fetch_add(arrived.into(), Ordering::Relaxed);
-        self.runtime.handle().spawn(Arc::clone(self).run(requests));
+        let session = Arc::clone(self);
+        self.runtime.handle().spawn(async move { session.run(requests) });
     }
 
     /// Closes the connections when nobody waits any more, in the background. Nothing may be submitted any more.
@@ -187,14 +188,12 @@ impl Session {
 
     /// What may be a round trip, or may be there already.
     pub(super) async fn bounded<T>(&self, trip: impl Future<Output = mongodb::error::Result<T>>) -> Outcome<T> {
-        match timeout(self.config.timeout, trip).await {
-            Ok(outcome) => outcome.map_err(Failure::from),
-            Err(_) => {
-                count(&self.counters.timeouts);
-                let message = format!("no answer within {} ms", self.config.timeout.as_millis());
-                Err(Error::new(Code::MongoTimeout, message).into())
-            }
+        if let Ok(outcome) = timeout(self.config.timeout, trip).await {
+            return outcome.map_err(Failure::from);
         }
+        count(&self.counters.timeouts);
+        let message = format!("no answer within {} ms", self.config.timeout.as_millis());
+        Err(Error::new(Code::MongoTimeout, message).into())
     }
 
     fn note<T>(&self, outcome: &Outcome<T>) {
