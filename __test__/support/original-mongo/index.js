@@ -105,7 +105,8 @@ const EXTRAS = {
       this.serviceSaid("create", { dto });
       const { open, high, low, close, volume } = dto;
       const insert = { open, high, low, close, volume };
-      const key = pick({ exchangeName: DEFAULT_EXCHANGE, ...dto }, this.row.key);
+      const key = pick(dto, this.row.key);
+      // Older releases take no notice of the exchange.
       if (!("exchangeName" in key)) insert.exchangeName = DEFAULT_EXCHANGE;
       return this.keep(toRow(await this.model.findOneAndUpdate(key, { $setOnInsert: insert }, UPSERT)));
     },
