@@ -2,12 +2,13 @@
 
 // Candles by the thousand: createMany, findRange.
 
-const { serial: test } = require("ava");
+const { serial } = require("ava");
 const { outcome } = require("./support/addon.js");
 const { storedDocuments } = require("./support/golden-documents.js");
-const { withMongo, CANDLE } = require("./support/mongo-peer.js");
+const { withMongo, oursOnly, CANDLE } = require("./support/mongo-peer.js");
 
-const own = withMongo(test);
+const test = oursOnly(serial);
+const own = withMongo(serial);
 const START = 1767225600000;
 const MINUTE = 60_000;
 
@@ -16,7 +17,7 @@ const candles = (count, over) => Array.from({ length: count }, (_, i) => candle(
 const range = (limit, { since = START, interval = "1m", exchangeName = "binance" } = {}) => own.ioc.candleDbService.findRange("BTCUSDT", interval, exchangeName, since, limit);
 const ids = async () => (await own.redis.command("KEYS", "candle_cache:*")).length;
 
-test.beforeEach(() => own.wipe());
+serial.beforeEach(() => own.wipe());
 
 test("createMany says how many it inserted and how many were there", async (t) => {
   const { candleDbService } = own.ioc;
