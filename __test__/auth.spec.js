@@ -115,7 +115,7 @@ test("waitForInit takes a forbidden PING for the proof of life that it is", asyn
   const redis = await serverFor(t);
   await acl(redis, "silent", "on", ">pw", "~*", "+@all", "-ping");
   const lib = loadFor(t, { CC_REDIS_PORT: redis.port, CC_REDIS_USER: "silent", CC_REDIS_PASSWORD: "pw" });
-  t.deepEqual(await outcome(lib.waitForInit()), { value: undefined });
+  t.deepEqual(await outcome(lib.ioc.redisService.waitForInit()), { value: undefined });
   t.is(lib.stats().redis.errors, 1, "the server did forbid it");
   await new lib.BaseMap("ns").set("k", "v");
   t.is(await new lib.BaseMap("ns").get("k"), "v");
@@ -130,7 +130,7 @@ for (const words of ["LOADING Redis is loading the dataset in memory", "MASTERDO
       return ++pings < 4 ? `-${words}\r\n` : "+PONG\r\n";
     });
     const lib = loadFor(t, fake.config);
-    t.deepEqual(await outcome(lib.waitForInit()), { value: undefined });
+    t.deepEqual(await outcome(lib.ioc.redisService.waitForInit()), { value: undefined });
     t.is(pings, 4);
   });
 }

@@ -221,10 +221,10 @@ test("close inside a callback of a reply does no harm", async (t) => {
   for (const { value, error } of results) t.is(error ?? value, "v");
 });
 
-test("waitForInit resolves undefined when the server answers, on the package and on redisService", async (t) => {
+test("waitForInit resolves undefined when the server answers, and asks once", async (t) => {
   const redis = await serverFor(t);
   const lib = loadFor(t, near(redis));
-  t.is(await lib.waitForInit(), undefined);
+  t.is(await lib.ioc.redisService.waitForInit(), undefined);
   t.is(await lib.ioc.redisService.waitForInit(), undefined);
   t.is(await ours(redis), 1);
 });
@@ -232,7 +232,7 @@ test("waitForInit resolves undefined when the server answers, on the package and
 test("waitForInit waits for a server that is coming up, longer than the deadline of a call", async (t) => {
   const port = await freePort();
   const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 50 });
-  const waiting = [lib.ioc.redisService.waitForInit(), lib.waitForInit()];
+  const waiting = [lib.ioc.redisService.waitForInit(), lib.ioc.redisService.waitForInit()];
   t.is((await outcome(new lib.BaseMap("ns").get("k"))).error?.code, "REDIS_UNAVAILABLE");
   t.is((await outcome(new lib.BaseMap("ns").get("k"))).error?.code, "REDIS_UNAVAILABLE");
   await serverFor(t, { port });
@@ -257,7 +257,7 @@ test("waitForInit that close() ends rejects with CLOSED and connects no more; a 
   const port = await freePort();
   const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}` });
   for (let round = 0; round < 2; round++) {
-    const waiting = outcome(lib.waitForInit());
+    const waiting = outcome(lib.ioc.redisService.waitForInit());
     await until(() => lib.health().redis.attempts > 0, "an attempt was made");
     await lib.close();
     t.is((await waiting).error?.code, "CLOSED");
@@ -267,14 +267,14 @@ test("waitForInit that close() ends rejects with CLOSED and connects no more; a 
     t.deepEqual([state, attempts, queued], ["idle", 0, 0], "nobody asks any more");
   }
   await serverFor(t, { port });
-  t.is(await lib.waitForInit(), undefined);
+  t.is(await lib.ioc.redisService.waitForInit(), undefined);
 });
 
 test("waitForInit that close() ends between two of its questions rejects with CLOSED and connects no more", async (t) => {
   const port = await freePort();
   const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 20 });
   let told = null;
-  lib.waitForInit().catch((error) => (told = error));
+  lib.ioc.redisService.waitForInit().catch((error) => (told = error));
   await until(() => lib.health().redis.attempts > 0, "it asks");
   await until(() => lib.health().redis.queued === 0, "it pauses");
   t.is(told, null);

@@ -104,7 +104,7 @@ for (const password of ["", "o'ther \"one\" $HOME `ls`; # \\"]) {
 
     const lib = loadFresh({ CC_REDIS_URL: "", CC_REDIS_PORT: server.port, CC_REDIS_PASSWORD: password });
     t.teardown(() => lib.close());
-    t.is(await lib.waitForInit(), undefined);
+    t.is(await lib.ioc.redisService.waitForInit(), undefined);
   });
 }
 

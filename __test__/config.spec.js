@@ -46,7 +46,7 @@ for (const one of spec.cases.filter((entry) => entry.code)) {
   test(`an environment that cannot be used rejects every call: ${one.name}`, async (t) => {
     onlyVariables(one.variables);
     const lib = loadFresh();
-    const calls = [lib.ioc.signalCacheService.get("k"), new lib.BaseMap("ns").size(), lib.waitForInit()];
+    const calls = [lib.ioc.signalCacheService.get("k"), new lib.BaseMap("ns").size(), lib.ioc.redisService.waitForInit()];
     for (const call of calls) {
       const { error } = await outcome(call);
       t.is(error?.code, one.code);
@@ -149,7 +149,7 @@ test("a masked value from getConfig is refused when it comes back", (t) => {
 /** Connects with the configuration, writes and reads, and closes. */
 async function works(t, config) {
   const lib = loadFresh(config);
-  t.is(await lib.waitForInit(), undefined);
+  t.is(await lib.ioc.redisService.waitForInit(), undefined);
   const map = new lib.BaseMap("config", 100);
   await map.set("k", "v");
   t.is(await map.get("k"), "v");
@@ -233,7 +233,7 @@ test("a URL without credentials sends none", async (t) => {
 test("setConfig while connected is refused until close()", async (t) => {
   onlyVariables(server.env);
   const lib = loadFresh();
-  await lib.waitForInit();
+  await lib.ioc.redisService.waitForInit();
   t.throws(() => lib.setConfig({ CC_REDIS_TIMEOUT_MS: 100 }), { code: "INVALID_CONFIG" });
   t.is(lib.getConfig().CC_REDIS_TIMEOUT_MS, 10_000);
   await lib.close();

@@ -10,6 +10,7 @@ const path = require("node:path");
 const { serial: test } = require("ava");
 const ts = require("typescript");
 const { loadFresh, root } = require("./support/addon.js");
+const { startMongo } = require("./support/mongo.js");
 const { startRedis } = require("./support/redis.js");
 
 const read = (file) => fs.readFileSync(path.join(root, file), "utf8");
@@ -42,11 +43,15 @@ function titlesOf(file) {
   return titles;
 }
 
-/** The cells of a table's rows, without the two rows of its head. `wanted` picks the table by its first head cell. */
-function tableOf(text, wanted) {
+/**
+ * The cells of a table's rows, without the two rows of its head. `wanted` picks the table by its first head cell, `second`
+ * by the next one too.
+ */
+function tableOf(text, wanted, second) {
   const tables = text.split(/\n{2,}/).map((block) => block.split("\n").filter((line) => line.startsWith("|")));
   const cells = (line) => line.slice(1, -1).split("|").map((cell) => cell.trim());
-  const found = tables.find((lines) => lines.length > 2 && cells(lines[0])[0] === wanted);
+  const fits = ([first, next]) => first === wanted && (second === undefined || next === second);
+  const found = tables.find((lines) => lines.length > 2 && fits(cells(lines[0])));
   return found.slice(2).map(cells);
 }
 
@@ -100,6 +105,21 @@ test("README's table of services is that of the addon", (t) => {
   t.deepEqual(tableOf(read("README.md"), "service"), wanted);
 });
 
+test("README's table of db services has every service with its collection and what the declarations give it", (t) => {
+  const names = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]);
+  const rows = tableOf(read("README.md"), "service", "collection").flatMap(([services, collections, methods]) =>
+    names(services).map((service, i) => [service, names(collections)[i], names(methods)]),
+  );
+  const table = require("../js/binding.js").collections();
+  t.deepEqual(rows.map(([service]) => service).sort(), table.map((row) => row.service).sort());
+  for (const [service, collection, methods] of rows) {
+    const row = table.find((one) => one.service === service);
+    t.is(collection, row.collection);
+    const all = [row.find, row.has, row.removes && "softRemove", ...row.lists.map((list) => list.method)].filter(Boolean);
+    for (const method of all) t.true(methods.includes(method), `${service} has ${method}`);
+  }
+});
+
 for (const document of DOCUMENTS) {
   test(`no link of ${document} leads nowhere`, (t) => {
     const text = read(document);
@@ -131,11 +151,13 @@ function runExample({ language, source }, env) {
 test("README's examples run and print what their comments say", async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
+  const mongo = await startMongo();
+  t.teardown(() => mongo.stop());
   const examples = blocks.filter(({ language }) => ["js", "mjs"].includes(language));
   t.true(examples.length >= 5);
   for (const example of examples) {
     await server.command("FLUSHALL");
-    const { failure, lines } = await runExample(example, server.env);
+    const { failure, lines } = await runExample(example, { ...server.env, ...mongo.env });
     t.is(failure, "");
     t.deepEqual(lines, [...example.source.matchAll(/→ (.*)$/gm)].map((match) => match[1]), example.source);
   }

@@ -15,7 +15,7 @@ const row = (id, symbol = "B") => ({ symbol, strategyName: "s", exchangeName: "x
 const near = () => own.lib.stats().nearCache;
 
 test.beforeEach(async () => {
-  await own.lib.waitForInit();
+  await own.lib.ioc.redisService.waitForInit();
   const { flushes } = near();
   await own.server.command("FLUSHALL");
   await until(() => near().flushes > flushes, "the flush is announced");

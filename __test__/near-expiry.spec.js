@@ -17,7 +17,7 @@ const BRIEF_MS = 2000;
 const SLACK_MS = 5;
 
 test.serial.before(async () => {
-  await own.lib.waitForInit();
+  await own.lib.ioc.redisService.waitForInit();
   await own.server.command("DEBUG", "SET-ACTIVE-EXPIRE", "0");
 });
 

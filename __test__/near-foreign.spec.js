@@ -18,7 +18,7 @@ const get = () => signals().getSignalId("B", "s", "x");
 const near = () => own.lib.stats().nearCache;
 
 test.beforeEach(async () => {
-  await own.lib.waitForInit();
+  await own.lib.ioc.redisService.waitForInit();
   const { flushes } = near();
   await own.server.command("FLUSHALL");
   // What is written before that is heard of would not be known.

@@ -14,7 +14,7 @@ const near = () => own.lib.stats().nearCache;
 
 /** Empties the server, and waits until the near cache has heard of it. */
 async function forgetAll() {
-  await own.lib.waitForInit();
+  await own.lib.ioc.redisService.waitForInit();
   const { flushes } = near();
   await own.server.command("FLUSHALL");
   await until(() => near().flushes > flushes, "the flush is announced");

@@ -90,7 +90,7 @@ for (const [how, most] of [["one after the other", 1], ["up to 20 at once", 20]]
     const model = new Map();
     const { lib } = own;
     const acts = operations({ lib, chance, model });
-    await lib.waitForInit();
+    await lib.ioc.redisService.waitForInit();
     const { flushes } = lib.stats().nearCache;
     await own.server.command("FLUSHALL");
     await until(() => lib.stats().nearCache.flushes > flushes, "the flush is announced");

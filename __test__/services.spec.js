@@ -119,11 +119,11 @@ test("the cases cover every form of every service, for reading and for writing",
   }
 });
 
-test("ioc has a logger, a redis service and the seventeen cache services, in this order", (t) => {
+test("ioc has a logger, both servers' services, the seventeen cache services and their db services, in this order", (t) => {
   const first = "candle signal schedule strategy risk partial breakeven storage notification";
   const stems = `${first} log measure interval memory recent state dictionary session`.split(" ");
-  const names = stems.map((stem) => `${stem}CacheService`);
-  t.deepEqual(Object.keys(own.lib.ioc), ["loggerService", "redisService", ...names]);
+  const names = ["CacheService", "DbService"].flatMap((kind) => stems.map((stem) => `${stem}${kind}`));
+  t.deepEqual(Object.keys(own.lib.ioc), ["loggerService", "mongoService", "redisService", ...names]);
 });
 
 test("each service is an instance of its exported class, with its prefix and no time to live", (t) => {

@@ -63,6 +63,25 @@ function nearCases({ coldCalls }) {
   );
 }
 
+const MONGO_FULL = { rounds: 5, slice: 400, candles: 5000, range: 1000, month: 44_640, monthRounds: 2 };
+const MONGO_QUICK = { rounds: 2, slice: 150, candles: 1000, range: 500, month: 10_000, monthRounds: 1 };
+
+/** The db services' cases. `data` names the candles: the second write and the reads find those of the first. */
+function mongoCases({ candles, range, month, monthRounds }) {
+  const calls = ["upsert", "findByContext"].flatMap((op) => [1, 100].map((atOnce) => ({ name: `${op}@${atOnce}`, kind: "mongo", op, atOnce, peers: ["ours", "original", "driver"] })));
+  const some = { kind: "mongo", data: "some" };
+  // The original takes most of a minute for a month, twice; what it would take is known from fewer candles.
+  const whole = { kind: "mongo", data: "month", peers: ["ours", "driver", "bulk"], rounds: monthRounds };
+  return [
+    ...calls,
+    { ...some, name: "candles new", op: "write", count: candles },
+    { ...some, name: "candles again", op: "write", count: candles },
+    { ...some, name: "candles read", op: "read", count: range, peers: ["ours", "original", "driver"] },
+    { ...whole, name: "month written", op: "write", count: month },
+    { ...whole, name: "month read", op: "read", count: month },
+  ];
+}
+
 const NEAR_TITLES = { getSignalId: "getSignalId, warm", hasCandleId: "hasCandleId, warm", sameId: "setSignalId, same id", mixed: "99 % reads, 1 % writes", cold: "first read" };
 
 /** The words for a case in a table or a chart. */
@@ -74,4 +93,4 @@ function caseTitle({ op, atOnce, kind, shape }) {
   return atOnce === 1 ? `${title}, one by one` : `${title}, ${atOnce} at once`;
 }
 
-module.exports = { CALLS, AT_ONCE, NEAR, SCANS, FULL, QUICK, REGIMES, planFor, callCases, scanCases, nearCases, caseTitle };
+module.exports = { MONGO_FULL, MONGO_QUICK, mongoCases, CALLS, AT_ONCE, NEAR, SCANS, FULL, QUICK, REGIMES, planFor, callCases, scanCases, nearCases, caseTitle };

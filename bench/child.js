@@ -3,7 +3,7 @@
 // The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
 // nothing until the bench asks: peers work in turns, never at the same time.
 
-const { PEERS, CACHING } = require("./peers/index.js");
+const { PEERS, CACHING, MONGO } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
 const { shapes } = require("./shapes.js");
 
@@ -11,7 +11,8 @@ let peer = null;
 
 const answers = {
   async open({ peer: id, server }) {
-    const { file, with: options } = [...PEERS, ...CACHING].find((entry) => entry.id === id);
+    const known = server.mongoUrl ? MONGO : [...PEERS, ...CACHING];
+    const { file, with: options } = known.find((entry) => entry.id === id);
     peer = await require(`./peers/${file}`).open(server, options);
     return { version: peer.version };
   },
@@ -71,6 +72,26 @@ const answers = {
 
   async nearCheck() {
     await peer.near.check();
+    return {};
+  },
+
+  /** The db services' cases: calls for about `ms`, or one operation over `count` candles. */
+  async mongo({ op, atOnce, ms, count, symbol }) {
+    const call = peer.mongo.ops[op];
+    const run = shapes[atOnce === 1 ? "sequential" : "batches"];
+    global.gc({ type: "minor" });
+    const cpu = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    const done = call ? await run(call, atOnce, ms) : await peer.mongo[op](symbol, count);
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    const used = process.cpuUsage(cpu);
+    if (!call && done !== count) throw new Error(`${done} candles instead of ${count}`);
+    return { calls: call ? done : 1, us, cpu: used.user + used.system };
+  },
+
+  /** The rows that the calls read and overwrite. */
+  async mongoFill() {
+    for (let i = 0; i < KEYS; i++) await peer.mongo.ops.upsert(i);
     return {};
   },
 

@@ -6,10 +6,10 @@ const { floors } = require("./floors.json");
 const { median, pairedRatio } = require("./stats.js");
 
 /** One verdict per floor and regime: `{ text, regime, against, min or maxCpu or maxUs, cases: [{ name, got, met }], met }`. */
-function checkFloors(result) {
+function checkFloors(result, wanted = floors) {
   const verdicts = [];
   for (const regime of result.regimes) {
-    for (const floor of floors) {
+    for (const floor of wanted) {
       if (!(floor.regimes || ["quiet", "hot"]).includes(regime)) continue;
       const cases = floor.cases.flatMap((name) => {
         // What we could not do at all is missed, not left out.
@@ -38,7 +38,7 @@ function measure({ peers }, { peer = "ours", against, min, maxUs, fromUs = 0 }) 
 }
 
 function formatFloor(verdict) {
-  const write = (number, digits) => (verdict.min ? `${number.toFixed(number < 1 ? 2 : digits)}×` : verdict.maxUs ? `${number.toFixed(2)} µs` : `${Math.round(number * 100)} %`);
+  const write = (number, digits) => (verdict.min ? `${number.toFixed(number < 1 ? 2 : digits)}×` : verdict.maxUs ? microseconds(number) : `${Math.round(number * 100)} %`);
   const limit = verdict.min || verdict.maxUs || verdict.maxCpu;
   const aim = verdict.aimUs ? ` (aim ${verdict.aimUs.toFixed(2)} µs)` : "";
   const of = verdict.against ? ` of ${verdict.against}` : "";
@@ -51,6 +51,11 @@ function formatFloor(verdict) {
   if (verdict.met) return `  met  ${head}   ${verdict.min ? "least" : "most"}: ${sorted[0].name} ${show(sorted[0].got)}`;
   const missed = sorted.filter((entry) => !entry.met).map((entry) => `${entry.name} ${show(entry.got)}${gap(entry, verdict)}`);
   return `  MISS ${head}   ${missed.join(", ")}`;
+}
+
+/** Whole operations take seconds, single calls microseconds. */
+function microseconds(number) {
+  return number >= 1e5 ? `${(number / 1e6).toFixed(2)} s` : `${number.toFixed(2)} µs`;
 }
 
 function gap({ got }, { min, maxCpu, maxUs }) {

@@ -8,7 +8,9 @@ const { pairedRatio } = require("./stats.js");
 const { fillCalls, fillScans, fillOwn, keyCount } = require("./server.js");
 
 class Results {
-  constructor() {
+  /** `base` is the peer that all ratios are against. */
+  constructor(base = BASE) {
+    this.base = base;
     this.cases = new Map();
     this.failures = [];
   }
@@ -33,7 +35,7 @@ class Results {
     return [...this.cases.values()].map((entry) => {
       const ratios = {};
       for (const [id, { us }] of Object.entries(entry.peers)) {
-        ratios[id] = entry.peers[BASE] ? pairedRatio(entry.peers[BASE].us, us) : null;
+        ratios[id] = entry.peers[this.base] ? pairedRatio(entry.peers[this.base].us, us) : null;
       }
       return { ...entry, ratios };
     });

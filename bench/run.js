@@ -15,6 +15,7 @@ const { openPeers } = require("./driver.js");
 const { verify } = require("./server.js");
 const { Results, measureCalls, measureScans } = require("./rounds.js");
 const { measureNear } = require("./near.js");
+const { benchMongo, writeMongo } = require("./mongo.js");
 const { updateReadme } = require("./readme.js");
 const { heat } = require("./heat.js");
 const { findCores, place } = require("./placement.js");
@@ -32,6 +33,10 @@ async function main() {
   if (options.build) build();
 
   const started = Date.now();
+  if (!options.only || options.only.includes("mongo")) {
+    writeMongo(await benchMongo({ options, progress: makeProgress(started) }), toJson);
+    if (options.only && options.only.every((op) => op === "mongo")) return;
+  }
   const plan = { ...(options.quick ? QUICK : FULL) };
   if (options.rounds) plan.rounds = options.rounds;
   const progress = makeProgress(started);
@@ -71,7 +76,7 @@ async function measure({ options, plan, server, peers, progress }) {
   const results = new Results();
   const memory = {};
   const cores = findCores();
-  const foundation = !options.only || options.only.some((op) => op !== "near");
+  const foundation = !options.only || options.only.some((op) => op !== "near" && op !== "mongo");
   for (const regime of foundation ? options.regimes : []) {
     const rules = REGIMES[regime];
     busy.push(await foreignWork());

@@ -3,9 +3,11 @@
 // Plays the story on a redis-server of its own. Resolves with the exit code: 0 where everything was as it should be.
 
 const os = require("node:os");
+const { startMongo } = require("../__test__/support/mongo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { close, health, setConfig, stats } = require("../index.js");
 const { Books } = require("./books.js");
+const { candles } = require("./candles.js");
 const { chapters } = require("./chapters.js");
 const { check, done, sign } = require("./checks.js");
 const { memory } = require("./memory.js");
@@ -25,6 +27,7 @@ async function play() {
     setConfig(server.env);
     for (const chapter of [...chapters, memory, race]) await chapter(stage);
     const { commands, errors } = stats().redis;
+    await actTwo(stage);
     check("Redis answered nothing with an error", errors, 0);
     await close();
     check("close() leaves no connection", health().redis.state, "idle");
@@ -34,6 +37,26 @@ async function play() {
     await server.stop();
   }
   return done.failed.length === 0 ? 0 : 1;
+}
+
+/** MongoDB is not needed for the rest: where it cannot be had, the demo says so and goes on. */
+async function actTwo(stage) {
+  let mongo;
+  try {
+    mongo = await startMongo();
+  } catch (error) {
+    print();
+    print(paint.yellow(`Act two is left out, there is no MongoDB here: ${error.message.split("\n")[0]}`));
+    return;
+  }
+  try {
+    await close();
+    setConfig(mongo.env);
+    await candles({ ...stage, mongo });
+    await close();
+  } finally {
+    await mongo.stop();
+  }
 }
 
 async function opening(server) {
@@ -56,6 +79,7 @@ function summary({ books, facts }, commands, seconds) {
     `${facts.cleared[0]} orders cleared, ${facts.cleared[1]} of a neighbour left alone; ${facts.mistakes} told`,
     `a known id in ${facts.near.micros} µs, ${facts.near.ratio} times as fast as asking Redis, and new ${facts.near.slowest.toFixed(1)} ms after a foreign change`,
     `against ioredis: ${facts.ratios.map(([what, ratio]) => `${ratio} ${what}`).join(", ")}`,
+    ...(facts.candles ? [`a month of candles written in ${facts.candles.seconds.toFixed(1)} s: ${facts.candles.written} as fast as one by one, and read ${facts.candles.read}`] : []),
     `${count(commands)} commands over one connection`,
   ];
   rule();

@@ -28,4 +28,6 @@ module.exports = {
   createEngine: addon.createEngine,
   /** The table of cache services: one row a service, as src/services/table.rs declares it. */
   services: () => JSON.parse(addon.services()),
+  /** The table of collections: one row a db service, as src/mongo/table.rs declares it. */
+  collections: () => JSON.parse(addon.collections()),
 };

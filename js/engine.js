@@ -95,6 +95,7 @@ const hooks = [
       // Somebody has put something else in place of the logger; it must not disturb the connection.
     }
   },
+  (answers) => native.mongo.settle(answers),
 ];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;
@@ -169,6 +170,8 @@ const native = {
   table,
   /** How often close() was called. */
   closes: 0,
+  /** What js/mongo.js does with answers, and its end. */
+  mongo: { settle: null, close: () => Promise.resolve() },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
@@ -210,7 +213,7 @@ function setConfig(partial) {
   for (const [name, text] of texts) {
     engine.checkVariable(name, text);
   }
-  if (engine.isOpen()) {
+  if (engine.isOpen() || engine.mongoIsOpen()) {
     throw makeError("INVALID_CONFIG", "Error", "setConfig: the connection is open; call `await close()` first");
   }
   Object.assign(overrides, Object.fromEntries(texts));
@@ -225,6 +228,10 @@ function getConfig() {
 /** See index.d.ts. */
 async function close() {
   native.closes++;
+  if (engine.mongoIsOpen()) {
+    // The db services write ids when their rows are written, so Redis goes last.
+    await native.mongo.close();
+  }
   // Nothing that waits for it takes the promise from another: each close() is over when all calls before it are.
   await native.promise(engine.close());
   // Calls made meanwhile have opened a new connection with the configuration as it was.
@@ -233,6 +240,7 @@ async function close() {
 
 module.exports = {
   native,
+  values,
   setConfig,
   getConfig,
   close,

@@ -1,10 +1,12 @@
 "use strict";
 
-// Writes the TypeScript declarations from the table of services, which the addon holds (src/services/table.rs), and a
-// template. `--check` writes nothing and exits with 1 where a file on disk differs.
+// Writes the TypeScript declarations from the tables of services and collections, which the addon holds
+// (src/services/table.rs, src/mongo/table.rs), and a template. `--check` writes nothing and exits with 1 where a file on disk differs.
 
 const fs = require("node:fs");
 const path = require("node:path");
+
+const { dbParts } = require("./lib/db-declarations.js");
 
 const root = path.resolve(__dirname, "..");
 
@@ -106,11 +108,12 @@ function iocMember(service) {
 }
 
 /** The generated files, as text by name. */
-function render(services) {
+function render(services, collections) {
   const template = fs.readFileSync(path.join(__dirname, "templates", "index.d.ts.txt"), "utf8");
   const parts = {
     services: services.map(serviceClass).join("\n\n"),
     ioc: services.map(iocMember).join("\n"),
+    ...dbParts(collections, services),
   };
   // A function as replacement: `$` in a text would otherwise mean something.
   const index = template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
@@ -118,7 +121,8 @@ function render(services) {
 }
 
 function main(args) {
-  const files = render(require("../js/binding.js").services());
+  const { services, collections } = require("../js/binding.js");
+  const files = render(services(), collections());
   if (!args.includes("--check")) {
     for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(root, name), text);
     console.log(`wrote ${Object.keys(files).join(", ")}`);

@@ -12,6 +12,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { root, which, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
+const { ensureMongod } = require("./lib/mongod.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
 const { specFiles, loadedSpecs } = require("./lib/coverage.js");
@@ -143,6 +144,8 @@ async function main(args) {
   if (unknown.length > 0) throw new Error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(SUITES).join(", ")}`);
   ensureRedisServer();
   ensureNodeModules();
+  // Fetched once, before test files that run side by side all want it.
+  ensureMongod();
 
   const results = [];
   const step = async (title, action) => {

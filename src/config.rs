@@ -22,6 +22,8 @@ pub enum Kind {
     Url,
     /// The path of a PEM file, or PEM text, which is never shown.
     Pem,
+    /// A connection string of MongoDB, whose password is never shown.
+    MongoUrl,
     /// A whole number within bounds, both included.
     Whole(u64, u64),
     /// `on` or `off`.
@@ -62,6 +64,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_REDIS_QUEUE_MAX_BYTES", Kind::Whole(1_024, 4_294_967_295), "268435456"),
     variable("CC_NEAR_CACHE", Kind::Switch, "on"),
     variable("CC_NEAR_CACHE_MAX_BYTES", Kind::Whole(4_096, 4_294_967_295), "67108864"),
+    variable("CC_MONGO_CONNECTION_STRING", Kind::MongoUrl, "mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000"),
+    variable("CC_MONGO_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
 ];
 
 /// Authorities, our certificate, its key.
@@ -164,11 +168,12 @@ pub fn check(name: &str, text: &str) -> Result<()> {
         }
         Kind::Pem if text == MASK => Err(invalid(name, "this is the mask that getConfig() shows in place of PEM text")),
         Kind::Text | Kind::Secret | Kind::Pem => Ok(()),
-        Kind::Url if text.contains(MASK) => {
+        Kind::Url | Kind::MongoUrl if text.contains(MASK) => {
             Err(invalid(name, "this holds the mask that getConfig() shows in place of the password"))
         }
-        Kind::Url if text.is_empty() => Ok(()),
+        Kind::Url | Kind::MongoUrl if text.is_empty() => Ok(()),
         Kind::Url => parse_url(name, text).map(drop),
+        Kind::MongoUrl => crate::mongo::config::check(name, text),
         Kind::Whole(..) => whole(variable, text).map(drop),
         Kind::Switch => switch(variable, text).map(drop),
     }
@@ -194,14 +199,14 @@ fn whole(variable: &Variable, text: &str) -> Result<u64> {
 }
 
 /// The value of a variable, or its default where it is unset or empty (empty counts as unset, as in the original).
-fn text<'a>(values: &'a Values, name: &str) -> &'a str {
+pub(crate) fn text<'a>(values: &'a Values, name: &str) -> &'a str {
     match values.get(name) {
         Some(text) if !text.is_empty() => text,
         _ => find(name).map_or("", |v| v.default),
     }
 }
 
-fn number(values: &Values, name: &str) -> Result<u64> {
+pub(crate) fn number(values: &Values, name: &str) -> Result<u64> {
     whole(find(name)?, text(values, name))
 }
 
@@ -314,7 +319,7 @@ pub fn show(values: &Values) -> serde_json::Value {
             Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
             Kind::Pem if text.contains("-----BEGIN") => MASK.into(),
             Kind::Text | Kind::Switch | Kind::Pem => text.into(),
-            Kind::Url => mask_url(text).into(),
+            Kind::Url | Kind::MongoUrl => mask_url(text).into(),
             // An unusable number is shown as it stands, so that the person who looks can see it.
             Kind::Whole(..) => whole(variable, text).map_or_else(|_| text.into(), Into::into),
         };
@@ -323,8 +328,11 @@ pub fn show(values: &Values) -> serde_json::Value {
     serde_json::Value::Object(shown.collect())
 }
 
-/// Hides the password of a URL: everything between the user's colon and the last `@` before the path; and of a
-/// Unix socket's URL, the `pass` parameter.
+/// Parameters of URLs that are secrets: of a Unix socket's URL, and of MongoDB's connection strings.
+const SECRET_PARAMETERS: [&str; 3] = ["pass", "tlsCertificateKeyFilePassword", "authMechanismProperties"];
+
+/// Hides the password of a URL: everything between the user's colon and the last `@` before the path; and secret
+/// parameters.
 fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once(':') else { return MASK.to_owned() };
     let (authority, tail) = rest.rsplit_once('@').map_or((None, rest), |(before, after)| (Some(before), after));
@@ -336,7 +344,10 @@ fn mask_url(url: &str) -> String {
         Some((path, query)) => {
             let masked: Vec<_> = query
                 .split('&')
-                .map(|pair| if pair.starts_with("pass=") { format!("pass={MASK}") } else { pair.to_owned() })
+                .map(|pair| match pair.split_once('=') {
+                    Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}={MASK}"),
+                    _ => pair.to_owned(),
+                })
                 .collect();
             format!("{path}?{}", masked.join("&"))
         }

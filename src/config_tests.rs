@@ -128,7 +128,8 @@ fn golden_variables() {
         let name = case["name"].as_str().unwrap();
         let variables = case["variables"].as_object().unwrap();
         let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
-        let config = match resolve(&set) {
+        let mongo = crate::mongo::config::resolve(&set);
+        let config = match mongo.map(drop).and_then(|()| resolve(&set)) {
             Ok(config) => config,
             Err(error) => {
                 assert_eq!(case["code"], error.code.as_str(), "{name}: {error}");

@@ -25,6 +25,16 @@ pub enum Code {
     RedisAuth,
     /// The server answered the command with an error.
     RedisReply,
+    /// No connection to MongoDB before the deadline.
+    MongoUnavailable,
+    /// Connected to MongoDB, but no answer before the deadline.
+    MongoTimeout,
+    /// MongoDB refused a write.
+    MongoWrite,
+    /// MongoDB refused a read.
+    MongoReply,
+    /// There is no row of that id.
+    NotFound,
     /// More calls wait than the configured bound allows.
     QueueFull,
     /// `close()` ended the connection before the call could finish.
@@ -57,6 +67,11 @@ impl Code {
             Self::RedisTimeout => "REDIS_TIMEOUT",
             Self::RedisAuth => "REDIS_AUTH",
             Self::RedisReply => "REDIS_REPLY",
+            Self::MongoUnavailable => "MONGO_UNAVAILABLE",
+            Self::MongoTimeout => "MONGO_TIMEOUT",
+            Self::MongoWrite => "MONGO_WRITE",
+            Self::MongoReply => "MONGO_REPLY",
+            Self::NotFound => "NOT_FOUND",
             Self::QueueFull => "QUEUE_FULL",
             Self::Closed => "CLOSED",
         }
@@ -74,6 +89,11 @@ impl Code {
             | Self::RedisTimeout
             | Self::RedisAuth
             | Self::RedisReply
+            | Self::MongoUnavailable
+            | Self::MongoTimeout
+            | Self::MongoWrite
+            | Self::MongoReply
+            | Self::NotFound
             | Self::QueueFull
             | Self::Closed => Class::Error,
         }

@@ -25,7 +25,7 @@ test("a copy that is loaded while timers are fake connects and answers", async (
   const copy = freshLib();
   await copy.ioc.signalCacheService.set("k", "v");
   expect(await copy.ioc.signalCacheService.get("k")).toBe("v");
-  expect(await copy.waitForInit()).toBe(undefined);
+  expect(await copy.ioc.redisService.waitForInit()).toBe(undefined);
   await copy.close();
 });
 

@@ -27,7 +27,16 @@ const CACHING = [
 
 const NEAR_PEERS = ["ours", "ioredis", "original"];
 
+/** Only for the db services: peers with a MongoDB database of their own. */
+const MONGO = [
+  { id: "ours", title: "ours", file: "mongo-ours.js", with: { prefix: "ours-" } },
+  { id: "original", title: "original (mongoose)", file: "mongo-original.js", with: { prefix: "original-" } },
+  { id: "driver", title: "plain driver", file: "mongo-driver.js", with: { prefix: "driver-" } },
+  { id: "bulk", title: "plain driver, bulkWrite of upserts", file: "mongo-driver.js", with: { prefix: "bulk-", upserts: true } },
+];
+const MONGO_BASE = "original";
+
 /** All ratios are against this one. */
 const BASE = "ioredis";
 
-module.exports = { PEERS, CACHING, NEAR_PEERS, BASE };
+module.exports = { PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };

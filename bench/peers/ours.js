@@ -17,7 +17,7 @@ async function open(_server, { nearCache = "off" } = {}) {
     scanned: new BaseMap(data.SCANNED, -1),
     signal: ioc.signalCacheService,
   };
-  await lib.waitForInit();
+  await lib.ioc.redisService.waitForInit();
   return {
     version: require("../../package.json").version,
     ops: mapOps(maps),

@@ -30,7 +30,7 @@ use crate::services::context::{Part as _, match_args, match_row};
 use crate::services::table::{Entry, MAX_ARGS, to_json};
 
 /// Why a function does not return.
-enum Thrown {
+pub(super) enum Thrown {
     /// Our own error.
     Error(Error),
     /// An exception is pending already.
@@ -50,11 +50,11 @@ impl From<Pending> for Thrown {
 }
 
 /// `None` is `undefined`.
-type Answer = Result<Option<Value>, Thrown>;
+pub(super) type Answer = Result<Option<Value>, Thrown>;
 
 /// Runs a function of an engine: arguments in, answer or exception out. A panic becomes an exception, because it must
 /// not unwind into Node.
-fn enter<const N: usize>(
+pub(super) fn enter<const N: usize>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
     body: impl FnOnce(&Rc<Engine>, &Call<N>) -> Answer,
@@ -92,9 +92,11 @@ macro_rules! functions {
                 enter::<$n>(env, info, |$engine, $call| $body)
             }
         )+
-        const FUNCTIONS: &[(&str, sys::napi_callback)] = &[$(($js, Some($name))),+];
+        /// The functions by the names that JavaScript calls them by.
+        pub(super) const FUNCTIONS: &[(&str, sys::napi_callback)] = &[$(($js, Some($name))),+];
     };
 }
+pub(super) use functions;
 
 impl Engine {
     /// Runs `body` with the scratch buffer, empty. User code that runs meanwhile and calls us gets another.
@@ -176,7 +178,7 @@ impl<const N: usize> Call<N> {
     }
 }
 
-fn bad_handle(what: &str) -> Error {
+pub(super) fn bad_handle(what: &str) -> Error {
     Error::new(Code::InvalidContext, format!("not a {what}"))
 }
 
@@ -189,13 +191,13 @@ fn key_empty() -> Error {
     Error::new(Code::KeyEmpty, "Key cannot be empty")
 }
 
-fn text_of(env: Env, value: Value) -> Result<String, Thrown> {
+pub(super) fn text_of(env: Env, value: Value) -> Result<String, Thrown> {
     let mut bytes = Vec::new();
     env.push_text(value, &mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parse_values(text: &str) -> Result<config::Values, Error> {
+pub(super) fn parse_values(text: &str) -> Result<config::Values, Error> {
     serde_json::from_str::<BTreeMap<String, String>>(text)
         .map_err(|error| Error::new(Code::InvalidConfig, format!("configuration: {error}")))
 }
@@ -283,6 +285,15 @@ functions! {
                 None => store.get_id(first, trace),
                 Some(_) => store.get_first(first, second),
             })
+        })
+    }
+
+    /// `idPeek(noun, count, ...args)`: the id, if the near cache knows it; it asks nobody.
+    id_peek as "idPeek" (engine, call: 7) {
+        engine.with_scratch(|keys| {
+            let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
+            let (first, second) = keys.split_at(matched.first_end);
+            Ok(engine.peek(first, second)?)
         })
     }
 
@@ -396,7 +407,10 @@ functions! {
 
     /// `configure(json)`: takes variables into use. Nothing may be open.
     configure as "configure" (engine, call: 1) {
-        let config = config::resolve(&parse_values(&text_of(call.env, call.args[0])?)?)?;
+        let values = parse_values(&text_of(call.env, call.args[0])?)?;
+        // What cannot be used is said at once, whichever server it is about.
+        crate::mongo::config::resolve(&values)?;
+        let config = config::resolve(&values)?;
         let trust = trust_of(&config)?;
         engine.configure(config, trust);
         Ok(None)
@@ -467,7 +481,7 @@ fn make_engine(env: Env, call: &Call<2>) -> Js<Result<Value, String>> {
         Err(why) => return Ok(Err(why)),
     };
     let object = env.object()?;
-    for (name, callback) in FUNCTIONS {
+    for (name, callback) in FUNCTIONS.iter().chain(super::mongo_calls::FUNCTIONS) {
         let data = Rc::into_raw(Rc::clone(&engine)).cast_mut().cast::<c_void>();
         let function = env.function(name, *callback, data)?;
         // SAFETY: the finalizer drops the count that the function holds.
@@ -500,11 +514,18 @@ unsafe extern "C" fn services(env: sys::napi_env, _: sys::napi_callback_info) ->
     Env(env).text(to_json().to_string().as_bytes()).unwrap_or(ptr::null_mut())
 }
 
-/// Puts the addon's two functions on its exports.
+unsafe extern "C" fn collections(env: sys::napi_env, _: sys::napi_callback_info) -> Value {
+    Env(env).text(crate::mongo::table::to_json().to_string().as_bytes()).unwrap_or(ptr::null_mut())
+}
+
+/// Puts the addon's functions on its exports.
 pub(super) fn export(env: sys::napi_env, exports: Value) {
     let env = Env(env);
-    let functions: [(&str, sys::napi_callback, &std::ffi::CStr); 2] =
-        [("createEngine", Some(create_engine), c"createEngine"), ("services", Some(services), c"services")];
+    let functions: [(&str, sys::napi_callback, &std::ffi::CStr); 3] = [
+        ("createEngine", Some(create_engine), c"createEngine"),
+        ("services", Some(services), c"services"),
+        ("collections", Some(collections), c"collections"),
+    ];
     for (name, callback, key) in functions {
         if let Ok(function) = env.function(name, callback, ptr::null_mut()) {
             let _ = env.set_named(exports, key, function);

@@ -21,6 +21,7 @@ use napi::sys;
 
 use super::connection::Connection;
 use super::js::{Env, Js, Pending, Value};
+use super::mongo::Mongo;
 use super::uv::{self, Loop, RawHandle, Uv};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -50,6 +51,8 @@ pub(super) enum Hook {
     Lookup = 3,
     /// `notice(text)` tells the logger something that an operator should know.
     Notice = 4,
+    /// `mongoSettle(answers)`: what MongoDB's side has answered.
+    MongoSettle = 5,
 }
 
 /// A namespace of keys with its time to live.
@@ -143,6 +146,7 @@ pub(super) struct Engine {
     /// Reused for keys and values, so that a call allocates nothing.
     pub(super) scratch: Cell<Vec<u8>>,
     pub(super) batch: Cell<Option<Box<Batch<Op>>>>,
+    pub(super) mongo: RefCell<Mongo>,
 }
 
 fn epoch_millis() -> u64 {
@@ -219,6 +223,7 @@ impl Engine {
             entries: entries(),
             scratch: Cell::new(Vec::with_capacity(4_096)),
             batch: Cell::new(None),
+            mongo: RefCell::default(),
         });
         engine.hold_hooks(false);
         let mut cleanup = ptr::null_mut();
@@ -432,6 +437,7 @@ impl Engine {
         if self.dead.replace(true) {
             return;
         }
+        self.mongo_shut_down();
         if let Ok(mut slot) = self.core.try_borrow_mut()
             && let Some(core) = slot.as_mut()
         {

@@ -195,6 +195,12 @@ impl Env {
         Ok(true)
     }
 
+    /// A Buffer with a copy of the bytes.
+    pub(super) fn buffer(self, bytes: &[u8]) -> Js<Value> {
+        let mut copy = ptr::null_mut();
+        out!(napi_create_buffer_copy(self.0, bytes.len(), bytes.as_ptr().cast(), &raw mut copy))
+    }
+
     /// Calls a function. An exception that it throws stays pending.
     pub(super) fn invoke(self, this: Value, function: Value, args: &[Value]) -> Js<Value> {
         out!(napi_call_function(self.0, this, function, args.len(), args.as_ptr()))

@@ -13,7 +13,8 @@
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`report`]: `stats()` and `health()`.
-//! * [`calls`]: the functions that JavaScript calls.
+//! * [`mongo`]: requests to MongoDB's thread, and answers back.
+//! * [`calls`], [`mongo_calls`]: the functions that JavaScript calls.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
 
 mod calls;
@@ -23,6 +24,8 @@ mod files;
 mod hits;
 mod js;
 mod life;
+mod mongo;
+mod mongo_calls;
 mod part;
 mod probe;
 mod question;
@@ -34,7 +37,7 @@ mod uv;
 use napi::bindgen_prelude::{Env, JsValue as _, Object};
 use napi_derive::napi;
 
-/// What the addon exports: `createEngine(hooks)` and `services()`.
+/// What the addon exports: `createEngine(hooks, flags)`, `services()` and `collections()`.
 #[napi(module_exports)]
 pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
     calls::export(env.raw(), exports.raw());

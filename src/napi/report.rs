@@ -26,7 +26,7 @@ impl Engine {
             "queued": queued,
             "inFlight": in_flight,
             "latency": core.as_ref().map(|core| latency(core.store.lane.latency(Self::wall()))),
-        }, "nearCache": core.as_ref().map(near_stats) })
+        }, "nearCache": core.as_ref().map(near_stats), "mongo": self.mongo_stats() })
     }
 
     /// The connection's state, for `health()`.
@@ -36,7 +36,7 @@ impl Engine {
             return json!({ "redis": {
                 "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
                 "queued": 0, "inFlight": 0,
-            }, "nearCache": null });
+            }, "nearCache": null, "mongo": self.mongo_health() });
         };
         let (queued, in_flight) = core.store.lane.queued_and_in_flight();
         json!({ "redis": {
@@ -47,7 +47,7 @@ impl Engine {
             "lastError": core.last_error,
             "queued": queued,
             "inFlight": in_flight,
-        }, "nearCache": near_health(core) })
+        }, "nearCache": near_health(core), "mongo": self.mongo_health() })
     }
 }
 

@@ -23,7 +23,7 @@ const actions = {
   "one call": () => map.get("k"),
   "many calls": () => Promise.all(Array.from({ length: 1000 }, (_, i) => map.set(`k${i}`, "v"))),
   "a call in a callback": () => map.get("k").then(() => map.set("k", "v")).then(() => map.size()),
-  "waitForInit": () => lib.waitForInit(),
+  "waitForInit": () => lib.ioc.redisService.waitForInit(),
   "a whole iteration": async () => {
     for (let i = 0; i < 300; i++) await map.set(`k${i}`, "v");
     for await (const key of map.keys()) if (!key) throw new Error("no key");

@@ -22,7 +22,7 @@ async function becomes(expected) {
 const message = (port) => new Promise((resolve) => port.once("message", resolve));
 
 async function work() {
-  await lib.waitForInit();
+  await lib.ioc.redisService.waitForInit();
   const report = { first: await known(), second: await known() };
   parentPort.postMessage(report);
   await becomes("2");

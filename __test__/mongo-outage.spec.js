@@ -1,0 +1,216 @@
+"use strict";
+
+// MongoDB or Redis away, late, restarted, silent; a connection string that cannot be used. Each test has servers and a
+// copy of the package of its own, because it harms them.
+
+const { serial: test } = require("ava");
+const { loadFor, outcome, until } = require("./support/addon.js");
+const { freePort, startMongo, MongoServer } = require("./support/mongo.js");
+const { collections, write, read, cacheKey, SAMPLE } = require("./support/mongo-peer.js");
+const { startRedis } = require("./support/redis.js");
+
+const signal = collections.find((row) => row.service === "signalDbService");
+
+/** Both servers and the package on them. */
+async function both(t, config) {
+  const [mongo, redis] = await Promise.all([startMongo(), startRedis()]);
+  t.teardown(() => Promise.all([mongo.stop(), redis.stop()]));
+  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: mongo.url, CC_REDIS_URL: redis.url, ...config });
+  return { mongo, redis, lib, ioc: lib.ioc };
+}
+
+async function onlyRedis(t, config) {
+  const redis = await startRedis();
+  t.teardown(() => redis.stop());
+  return loadFor(t, { CC_REDIS_URL: redis.url, ...config });
+}
+
+test("without MongoDB calls reject at their deadline with MONGO_UNAVAILABLE, the address and the reason", async (t) => {
+  const port = await freePort();
+  const lib = await onlyRedis(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${port}/db`, CC_MONGO_TIMEOUT_MS: 300 });
+  const started = Date.now();
+  const results = await Promise.all([outcome(write(lib.ioc, signal)), outcome(read(lib.ioc, signal)), outcome(lib.ioc.riskDbService.findAll())]);
+  t.true(Date.now() - started < 10_000);
+  for (const { error } of results) {
+    t.is(error?.code, "MONGO_UNAVAILABLE", String(error));
+    t.true(error.message.includes(`127.0.0.1:${port}`), error.message);
+    t.truthy(error.cause);
+  }
+  t.is(await lib.ioc.signalCacheService.getSignalId("a", "b", "c"), null, "Redis alone still works");
+});
+
+test("calls that wait for an absent MongoDB succeed when it comes up within their deadline", async (t) => {
+  const mongo = new MongoServer({ port: await freePort() });
+  t.teardown(() => mongo.stop());
+  const lib = await onlyRedis(t, { CC_MONGO_CONNECTION_STRING: mongo.url, CC_MONGO_TIMEOUT_MS: 60_000 });
+  const writing = write(lib.ioc, signal);
+  await mongo.start();
+  await writing;
+  t.is(await mongo.count("signal-items"), 1);
+});
+
+test("after a restart of MongoDB calls go on by themselves", async (t) => {
+  const { mongo, ioc } = await both(t, { CC_MONGO_TIMEOUT_MS: 60_000 });
+  await write(ioc, signal);
+  await mongo.restart();
+  t.truthy(await read(ioc, signal));
+  await write(ioc, signal, { payload: { after: true } });
+  t.deepEqual((await read(ioc, signal)).payload, { after: true });
+});
+
+test("after MongoDB was killed and started anew, calls succeed again", async (t) => {
+  const { mongo, ioc } = await both(t, { CC_MONGO_TIMEOUT_MS: 500 });
+  await write(ioc, signal);
+  await mongo.kill();
+  t.regex(String((await outcome(read(ioc, signal))).error?.code), /^MONGO_/);
+  await mongo.start();
+  await until(() => write(ioc, signal).then(() => true, () => false), "a write succeeded", 60_000);
+  t.truthy(await read(ioc, signal));
+});
+
+test("a silent MongoDB is a MONGO_TIMEOUT at the deadline; resumed, calls succeed", async (t) => {
+  const { mongo, ioc } = await both(t, { CC_MONGO_TIMEOUT_MS: 400 });
+  await write(ioc, signal);
+  await mongo.pause();
+  const started = Date.now();
+  const { error } = await outcome(write(ioc, signal, { symbol: "B" }));
+  t.true(["MONGO_TIMEOUT", "MONGO_UNAVAILABLE"].includes(error?.code), String(error));
+  t.true(Date.now() - started >= 350, "it was given the whole time");
+  t.true(Date.now() - started < 10_000);
+  await mongo.resume();
+  await until(() => write(ioc, signal, { symbol: "C" }).then(() => true, () => false), "a write succeeded", 60_000);
+});
+
+test("a restarted replica set is followed", async (t) => {
+  const [mongo, redis] = await Promise.all([startMongo({ replSet: true }), startRedis()]);
+  t.teardown(() => Promise.all([mongo.stop(), redis.stop()]));
+  const { ioc } = loadFor(t, { CC_MONGO_CONNECTION_STRING: mongo.url, CC_REDIS_URL: redis.url, CC_MONGO_TIMEOUT_MS: 60_000 });
+  await write(ioc, signal);
+  await mongo.restart();
+  await write(ioc, signal, { payload: { after: true } });
+  t.deepEqual((await read(ioc, signal)).payload, { after: true });
+});
+
+test("without Redis reads and writes go on with MongoDB alone, for every collection", async (t) => {
+  const mongo = await startMongo();
+  t.teardown(() => mongo.stop());
+  const { ioc } = loadFor(t, { CC_MONGO_CONNECTION_STRING: mongo.url, CC_REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
+  for (const row of collections) {
+    await write(ioc, row);
+    t.truthy(await read(ioc, row), row.collection);
+    t.is(await mongo.count(row.collection), 1);
+  }
+  await ioc.measureDbService.softRemove("bucket", "key-1");
+  t.is(await ioc.memoryDbService.hasMemoryEntry("sig-1", "bucket", "mem-1"), true);
+  t.is(await ioc.candleDbService.hasCandle("BTCUSDT", "1m", "binance", SAMPLE.timestamp), true);
+  await ioc.intervalDbService.clearBucket("bucket");
+  t.is(await mongo.count("interval-items"), 0);
+});
+
+test("Redis that is known to be down is not waited for", async (t) => {
+  const mongo = await startMongo();
+  t.teardown(() => mongo.stop());
+  const { ioc } = loadFor(t, { CC_MONGO_CONNECTION_STRING: mongo.url, CC_REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
+  await write(ioc, signal);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const started = Date.now();
+  for (let i = 0; i < 200; i++) await read(ioc, signal);
+  // With 50 ms for each it would be ten seconds.
+  t.true(Date.now() - started < 5000, `${Date.now() - started} ms`);
+});
+
+test("Redis killed in the middle of work: nothing rejects, and the cache heals when it is back", async (t) => {
+  const { mongo, redis, ioc } = await both(t);
+  await write(ioc, signal);
+  await redis.kill();
+  const results = await Promise.all(Array.from({ length: 50 }, (_, i) => outcome(write(ioc, signal, { symbol: `S${i}` }))));
+  t.deepEqual(results.filter(({ error }) => error).map(({ error }) => String(error)), []);
+  t.is(await mongo.count("signal-items"), 51);
+  t.truthy(await read(ioc, signal, { symbol: "S7" }));
+  await redis.start();
+  await until(async () => {
+    await read(ioc, signal);
+    return (await redis.command("GET", cacheKey(signal))) !== null;
+  }, "the id was cached again");
+});
+
+test("a silent Redis delays a call by little, and fails none", async (t) => {
+  const { redis, ioc } = await both(t);
+  await write(ioc, signal);
+  await redis.kill("SIGSTOP");
+  t.teardown(() => redis.kill("SIGCONT"));
+  await write(ioc, signal, { payload: { silent: true } });
+  t.deepEqual((await read(ioc, signal)).payload, { silent: true });
+});
+
+test("an id that was written while Redis was away does not come back stale", async (t) => {
+  const { mongo, redis, ioc } = await both(t);
+  await write(ioc, signal);
+  const before = await read(ioc, signal);
+  await redis.kill();
+  await mongo.command({ delete: "signal-items", deletes: [{ q: {}, limit: 0 }] });
+  await write(ioc, signal, { payload: { anew: true } });
+  await redis.start();
+  await redis.command("SET", cacheKey(signal), before.id);
+  for (let i = 0; i < 20; i++) t.deepEqual((await read(ioc, signal)).payload, { anew: true });
+});
+
+test("waitForInit of mongoService resolves undefined when MongoDB is there, and works detached", async (t) => {
+  const { lib } = await both(t);
+  const { waitForInit } = lib.ioc.mongoService;
+  t.is(await waitForInit(), undefined);
+  t.is(typeof waitForInit.clear, "function");
+});
+
+test("waitForInit of the package says which server is missing", async (t) => {
+  const lib = await onlyRedis(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${await freePort()}/db` });
+  const { error } = await outcome(lib.waitForInit());
+  t.regex(error.message, /^Mongoose connection timeout/);
+  t.truthy(error.cause);
+});
+
+test("a connection string that cannot be used is INVALID_CONFIG, without its password", async (t) => {
+  for (const text of ["nonsense", "http://localhost/db", "mongodb://", "mongodb://user:secret-word@:x/db"]) {
+    const lib = loadFor(t);
+    let failure;
+    try {
+      lib.setConfig({ CC_MONGO_CONNECTION_STRING: text });
+      failure = (await outcome(lib.ioc.riskDbService.findAll())).error;
+    } catch (error) {
+      failure = error;
+    }
+    t.is(failure?.code, "INVALID_CONFIG", text);
+    t.true(failure.message.includes("CC_MONGO_CONNECTION_STRING"), failure.message);
+    t.false(failure.message.includes("secret-word"), failure.message);
+  }
+});
+
+test("no error and no configuration shows the password", async (t) => {
+  const port = await freePort();
+  const lib = await onlyRedis(t, { CC_MONGO_CONNECTION_STRING: `mongodb://user:secret-word@127.0.0.1:${port}/db`, CC_MONGO_TIMEOUT_MS: 200 });
+  const { error } = await outcome(write(lib.ioc, signal));
+  const shown = require("node:util").inspect(error, { depth: 10 }) + JSON.stringify(lib.getConfig()) + JSON.stringify(lib.health());
+  t.false(shown.includes("secret-word"), shown);
+});
+
+test("close finishes what is in flight, and the next call opens a new connection", async (t) => {
+  const { mongo, lib, ioc } = await both(t);
+  const writing = Array.from({ length: 200 }, (_, i) => write(ioc, signal, { symbol: `S${i}` }));
+  await lib.close();
+  await Promise.all(writing);
+  t.is(await mongo.count("signal-items"), 200);
+  t.truthy(await read(ioc, signal, { symbol: "S5" }));
+});
+
+test("a process ends by itself when its calls are answered", async (t) => {
+  const { spawnSync } = require("node:child_process");
+  const { root } = require("./support/addon.js");
+  const { mongo, redis } = await both(t);
+  const script = `const { ioc } = require(${JSON.stringify(root)});
+    ioc.stateDbService.upsert("s", "b", { a: 1 }, new Date(5)).then(() => console.log("written"));`;
+  const child = spawnSync(process.execPath, ["-e", script], { env: { ...process.env, ...mongo.env, ...redis.env }, encoding: "utf8", timeout: 60_000 });
+  t.is(child.stderr, "");
+  t.is(child.stdout, "written\n");
+  t.is(child.status, 0);
+  t.is(await mongo.count("state-items"), 1);
+});

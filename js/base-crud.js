@@ -1,0 +1,152 @@
+"use strict";
+// The operations that every collection has, and the class that they make.
+
+const { makeError } = require("./errors.js");
+const { callLogger, loggerService } = require("./logger-service.js");
+const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
+const { unboxed } = require("./payload.js");
+
+/** The most rows of findAll, as in the original. */
+const FIND_ALL_LIMIT = 1000;
+
+/** A log call; nothing that the logger does reaches the operation. Detached methods log to the common logger. */
+function log(service, level, topic, ...args) {
+  const logger = service?.loggerService ?? loggerService;
+  if (logger !== loggerService || logger.active) {
+    callLogger(logger, level, [topic, ...args]);
+  }
+}
+
+/** An object as BSON takes it; what is none is an error that names it. */
+function plain(value, what) {
+  if (value === null || typeof value !== "object") {
+    throw makeError("INVALID_VALUE", "TypeError", `${what} is ${value === null ? "null" : `a ${typeof value}`}; it must be an object`);
+  }
+  return value;
+}
+
+/** A dto without fields that are undefined, which name nothing. */
+function fieldsOf(dto) {
+  const given = Object.entries(plain(dto, "the dto")).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([field, value]) => [field, unboxed(value)]));
+}
+
+/** An `_id` for a request: text and ObjectIds. */
+function idOf(id) {
+  return id ?? null;
+}
+
+/** A page's bounds: whole numbers, not negative. */
+function bounded(number, name) {
+  if (!Number.isInteger(number) || number < 0) {
+    throw makeError("INVALID_VALUE", "TypeError", `${name} is ${String(number)}; it must be a whole number, not negative`);
+  }
+  return number;
+}
+
+/** The place of a collection in the table, by its name or by a model with that name. */
+function numberOf(collection) {
+  const name = typeof collection === "string" ? collection : collection?.modelName;
+  const number = table.findIndex((row) => row.collection === name);
+  if (number < 0) {
+    const known = table.map((row) => row.collection).join(", ");
+    throw makeError("INVALID_CONTEXT", "TypeError", `BaseCRUD: ${String(name)} is no collection; known are ${known}`);
+  }
+  return number;
+}
+
+/** The methods of one collection; what each logs and returns is in index.d.ts. */
+function methodsOf(number) {
+  const { collection: name } = table[number];
+
+  const info = (service, method, entry) => log(service, "info", `BaseCRUD ${method} modelName=${name}`, entry);
+  const rows = (filter, query) => ask(OPS.rows, number, { filter: plain(filter, "the filter"), ...query });
+
+  return class {
+    constructor() {
+      this.loggerService = loggerService;
+    }
+
+    async create(dto) {
+      info(this, "create", { dto });
+      return onlyRow(await ask(OPS.insert, number, { dto: fieldsOf(dto) }));
+    }
+
+    async update(id, dto) {
+      info(this, "update", { id, dto });
+      const fields = fieldsOf(dto);
+      delete fields.id;
+      const row = onlyRow(await ask(OPS.change, number, { id: idOf(id), dto: fields }));
+      if (row === null) {
+        throw notFound(name);
+      }
+      return row;
+    }
+
+    async findById(id) {
+      info(this, "findById", { id });
+      const row = onlyRow(await rows({ _id: idOf(id) }, { limit: 1 }));
+      if (row === null) {
+        throw notFound(name);
+      }
+      return row;
+    }
+
+    async findByFilter(filterData, sort) {
+      info(this, "findByFilter", { filterData, sort });
+      return onlyRow(await rows(filterData, { sort: sort ?? null, limit: 1 }));
+    }
+
+    async findAll(filterData = {}, limit = FIND_ALL_LIMIT) {
+      info(this, "findAll", { filterData });
+      return rowsOf(await rows(filterData, { sort: { updatedDate: -1 }, limit: bounded(limit, "limit") }));
+    }
+
+    async *iterate(filterData = {}, sort) {
+      info(this, "iterate", { filterData, sort });
+      let page = await ask(OPS.open, number, { filter: plain(filterData, "the filter"), sort: sort ?? null });
+      const cursor = page.call;
+      try {
+        for (;;) {
+          yield* rowsOf(page);
+          if (page.kind !== PAGE) {
+            return;
+          }
+          page = await ask(OPS.next, number, { cursor });
+        }
+      } finally {
+        if (page.kind === PAGE) {
+          // Nobody waits for it: the server ends an abandoned cursor in any case.
+          ask(OPS.close, number, { cursor }).catch(() => {});
+        }
+      }
+    }
+
+    async paginate(filterData, pagination, sort) {
+      info(this, "paginate", { filterData, pagination, sort });
+      const { limit, offset } = plain(pagination, "the pagination");
+      const filter = plain(filterData, "the filter");
+      const [page, total] = await Promise.all([
+        rows(filter, { sort: sort ?? null, limit: bounded(limit, "limit"), skip: bounded(offset, "offset") }),
+        ask(OPS.count, number, { filter }),
+      ]);
+      return { rows: rowsOf(page), total: rowsOf(total)[0].n };
+    }
+  };
+}
+
+const classes = new Map();
+
+/** The class of a collection: one for each, however often it is asked for. */
+function BaseCRUD(collection) {
+  const number = numberOf(collection);
+  if (!classes.has(number)) {
+    const Crud = methodsOf(number);
+    Object.defineProperty(Crud, "name", { value: "BaseCRUD" });
+    Object.defineProperty(Crud.prototype, "TargetModel", { value: { modelName: table[number].collection }, configurable: true, writable: true });
+    classes.set(number, Crud);
+  }
+  return classes.get(number);
+}
+
+module.exports = { BaseCRUD, log };

@@ -1,0 +1,235 @@
+"use strict";
+// The db service classes, made from the table of collections: rows by their key, through the cache of ids.
+
+const { BaseCRUD, log } = require("./base-crud.js");
+const { bulkMethods, documentOf } = require("./candles.js");
+const { instances: caches } = require("./cache-services.js");
+const { native } = require("./engine.js");
+const { makeError } = require("./errors.js");
+const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
+const { unboxed } = require("./payload.js");
+const { guarded } = require("./redis-guard.js");
+
+/** The exchange of candles that name none: the original's constant. */
+const EXCHANGE = "ccxt_binance";
+/** Rows of the lists that show the newest. */
+const NEWEST = 200;
+/** How long the ids of a chunk of candles are waited for: there are thousands. */
+const BULK_PATIENCE_MS = 2_000;
+const OBJECT_ID = /^[0-9a-f]{24}$/i;
+
+/** Arguments by their names. */
+const named = (names, args) => Object.fromEntries(names.map((name, i) => [name, args[i]]));
+
+/** Milliseconds of a Date, as the original stores it. What is none is refused in Rust, by its name. */
+const millis = (when) => (typeof when?.getTime === "function" ? when.getTime() : null);
+
+/** The form of the cache service that names a row, whose arguments are those of our calls. */
+function formOf(row) {
+  const service = native.table.find(({ service }) => service === row.cache);
+  return service.nouns.find(({ noun }) => noun === row.noun).forms[0].args.map((arg) => arg.name);
+}
+
+/** The number by which the engine knows the noun of a collection's ids; see src/services/table.rs. */
+function nounOf(row) {
+  const nouns = native.table.flatMap(({ service, nouns }) => nouns.map(({ noun }) => [service, noun]));
+  return nouns.findIndex(([service, noun]) => service === row.cache && noun === row.noun);
+}
+
+/** What reads and writes of one collection have in common: its key, and the cache of its ids. */
+function accessOf(row, number) {
+  const names = formOf(row);
+  const cache = caches[row.cache];
+  const [has, get, set] = ["has", "get", "set"].map((verb) => `${verb}${row.noun}Id`);
+  const session = row.service === "sessionDbService";
+  const noun = nounOf(row);
+  const findByFilter = (service, filterData) =>
+    log(service, "info", `BaseCRUD findByFilter modelName=${row.collection}`, { filterData, sort: undefined });
+
+  /** The names of a call's key: older code names a session by three parts. */
+  function keyNames(count) {
+    return session && count < names.length ? names.slice(0, 3) : names;
+  }
+
+  /** Notes the id of a row, for the next read. Redis may be away: the row is written all the same. */
+  const store = (identity) => cache[set](identity);
+  const remember = (identity) => (identity === null ? null : guarded(() => store(identity), null));
+
+  return {
+    names,
+    keyNames,
+    remember,
+    store,
+    has: (args) => guarded(() => cache[has](...args), false),
+    forget: (method, args) => guarded(() => cache[method](...args), undefined),
+
+    /** The row of a key: by the id that the cache has of it, or else by the key. */
+    async read(service, args, cached = true) {
+      const key = named(keyNames(args.length), args);
+      const known = cached ? await guarded(() => cache[get](...args), null) : null;
+      const id = typeof known === "string" && OBJECT_ID.test(known) ? known : null;
+      findByFilter(service, id === null ? key : { _id: id });
+      const answer = await ask(OPS.find, number, { k: key, id });
+      if (id !== null && (answer.kind === BY_KEY || answer.bytes.length === 0)) {
+        findByFilter(service, key);
+      }
+      const found = onlyRow(answer);
+      if (answer.kind === BY_KEY) {
+        await remember(found);
+      }
+      return found;
+    },
+
+    /** What the near cache knows of a row's id: it spares a question when many rows are written at once. */
+    known(args) {
+      try {
+        native.ready();
+        return native.engine.idPeek(noun, args.length, ...args);
+      } catch {
+        // Arguments that have no key: the write itself says so.
+        return undefined;
+      }
+    },
+
+    /** Writes a row. */
+    async write(op, body) {
+      await remember(onlyRow(await ask(op, number, body)));
+    },
+  };
+}
+
+/** `upsert`, the find of a key, and what else the table says of a collection. */
+function methodsOf(row, number) {
+  const { service: name, collection } = row;
+  const access = accessOf(row, number);
+  const { names, keyNames } = access;
+  const values = row.rest.map((field) => field.name).filter((field) => field !== "removed");
+  const said = (service, method, entry) => log(service, "log", `${name} ${method}`, ...(entry === undefined ? [] : [entry]));
+
+  const methods = {
+    async upsert(...args) {
+      const keys = keyNames(args.length - values.length);
+      const given = named(values, args.slice(keys.length));
+      const key = named(keys, args);
+      said(this, "upsert", "when" in given ? { ...key, when: given.when } : key);
+      if ("when" in given) {
+        given.when = millis(given.when);
+      }
+      const set = Object.entries(given).filter(([, value]) => value !== undefined);
+      const stored = Object.fromEntries(set.map(([field, value]) => [field, unboxed(value)]));
+      const id = access.known(args.slice(0, keys.length)) ?? null;
+      await access.write(OPS.upsert, { k: key, v: stored, id });
+    },
+
+    async [row.find](...args) {
+      said(this, row.find, named(keyNames(args.length), args));
+      return access.read(this, args);
+    },
+  };
+
+  if (row.has !== null) {
+    methods[row.has] = async function (...args) {
+      said(this, row.has, named(names, args));
+      return (await access.has(args)) || (await access.read(this, args, false)) !== null;
+    };
+  }
+
+  if (row.removes) {
+    methods.softRemove = async function (...args) {
+      const key = named(names, args);
+      said(this, "softRemove", key);
+      await access.write(OPS.softRemove, { k: key });
+    };
+  }
+
+  for (const list of row.lists) {
+    methods[list.method] = async function (...args) {
+      const by = named(list.by, args);
+      said(this, list.method, list.by.length === 0 ? undefined : by);
+      const filter = list.present ? { ...by, removed: false } : by;
+      const limit = args[list.by.length] ?? (list.newest ? NEWEST : undefined);
+      const rows = list.newest
+        ? rowsOf(await ask(OPS.rows, number, { filter, sort: { createDate: -1 }, limit }))
+        : await BaseCRUD(collection).prototype.findAll.call(this, filter, limit);
+      return list.only === null ? rows : rows.map((found) => found[list.only]);
+    };
+  }
+
+  return methods;
+}
+
+/** What only intervals have: all of a bucket goes, rows and ids. */
+function clearBucketOf(row, number) {
+  const access = accessOf(row, number);
+  return async function clearBucket(bucket) {
+    log(this, "log", "intervalDbService clearBucket", { bucket });
+    const filter = { bucket };
+    log(this, "info", `BaseCRUD findAll modelName=${row.collection}`, { filterData: filter });
+    const keys = rowsOf(await ask(OPS.rows, number, { filter, fields: { entryKey: 1 } })).map((found) => found.entryKey);
+    await ask(OPS.delete, number, { filter });
+    await Promise.all(keys.map((key) => access.forget("deleteIntervalId", [bucket, key])));
+  };
+}
+
+/** Candles are named with or without their exchange, are never changed, and come in bulk. */
+function candleMethods(row, number) {
+  const access = accessOf(row, number);
+  const { find, has } = row;
+
+  /** The arguments with the exchange, and those that the caller gave, by name. */
+  function whole(args) {
+    const [symbol, interval, ...rest] = args;
+    if (args.length >= 4) {
+      return [args, named(access.names, args)];
+    }
+    return [[symbol, interval, EXCHANGE, rest[0]], { symbol, interval, timestamp: rest[0] }];
+  }
+
+  const methods = {
+    async create(dto) {
+      log(this, "log", "candleDbService create", { dto });
+      if (dto === null || typeof dto !== "object") {
+        throw makeError("INVALID_VALUE", "TypeError", "candleDbService.create: the candle is not an object");
+      }
+      const created = onlyRow(await ask(OPS.candle, number, { dto: documentOf(dto) }));
+      await access.remember(created);
+      return created;
+    },
+
+    async [has](...args) {
+      const [key, given] = whole(args);
+      log(this, "log", `candleDbService ${has}`, given);
+      return (await access.has(key)) || (await methods[find].apply(this, args)) !== null;
+    },
+
+    async [find](...args) {
+      const [key, given] = whole(args);
+      log(this, "log", `candleDbService ${find}`, given);
+      return access.read(this, key);
+    },
+
+    ...bulkMethods(number, EXCHANGE, (rows) =>
+      guarded(() => Promise.all(rows.map((identity) => access.store(identity))), null, BULK_PATIENCE_MS),
+    ),
+  };
+  return methods;
+}
+
+const classes = {};
+const instances = {};
+table.forEach((row, number) => {
+  const Service = class extends BaseCRUD(row.collection) {};
+  Object.defineProperty(Service, "name", { value: row.class });
+  const methods = row.service === "candleDbService" ? candleMethods(row, number) : methodsOf(row, number);
+  if (row.service === "intervalDbService") {
+    methods.clearBucket = clearBucketOf(row, number);
+  }
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(value, "name", { value: name });
+    Object.defineProperty(Service.prototype, name, { value, writable: true, configurable: true });
+  }
+  classes[row.class] = Service;
+  instances[row.service] = new Service();
+});
+
+module.exports = { classes, instances };

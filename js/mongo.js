@@ -1,0 +1,157 @@
+"use strict";
+// MongoDB's side of the engine: requests as BSON documents, and the promises that wait for their answers.
+//
+// The official codec makes the documents and reads them, so that values have exactly the types that the original stores.
+// What the fields of a document mean is decided in Rust.
+
+// Captured now: fake timers replace the global ones later.
+const { nextTick } = process;
+const { setImmediate } = globalThis;
+
+const { ObjectId, deserialize, serialize } = require("bson");
+
+const { collections } = require("./binding.js");
+const { native, values } = require("./engine.js");
+const { makeError, withCode } = require("./errors.js");
+const { callLogger, loggerService } = require("./logger-service.js");
+
+const { engine } = native;
+
+/** Requests, in the order of `OPS` in src/mongo/wire.rs. */
+const OPS = Object.fromEntries(
+  [
+    ...["find", "upsert", "softRemove", "candle", "candles", "range", "insert", "change", "rows", "count", "open", "next"],
+    ...["close", "delete", "ping"],
+  ].map((name, number) => [name, number]),
+);
+/** Kinds of answers, as `Answer::push` there numbers them; the others are documents. */
+const [NONE, BY_KEY, PAGE, COLUMNS, FAILED] = [0, 2, 3, 4, 6];
+/** Bytes before each answer: call, kind, number, length. */
+const HEAD = 16;
+
+/** The table of collections. */
+const table = collections();
+
+/** Calls that wait, by number: `{ resolve, reject }`. */
+const waiting = new Map();
+let last = 0;
+let arranged = false;
+let configured = false;
+
+function flush() {
+  arranged = false;
+  engine.mongoFlush();
+}
+
+/**
+ * The bytes of a document. Undefined within values is null, as in the original's updates; its inserts drop it. Throws
+ * INVALID_VALUE where a value has no bytes.
+ */
+function encode(document, op) {
+  try {
+    return serialize(document, { ignoreUndefined: op === OPS.insert });
+  } catch (error) {
+    throw withCode(error, "INVALID_VALUE", "the value has no BSON form");
+  }
+}
+
+/** Takes the configuration into use, before the first call and after each close(). */
+function ready() {
+  if (!configured) {
+    if (!engine.mongoIsOpen()) {
+      engine.mongoConfigure(values());
+    }
+    configured = true;
+  }
+}
+
+/** Asks; the answer is `{ kind, number, bytes, call }`. */
+function ask(op, collection, body) {
+  const bytes = encode(body, op);
+  ready();
+  last = last === 0x7fffffff ? 1 : last + 1;
+  const call = last;
+  engine.mongoPush(call, op, collection, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  if (!arranged) {
+    arranged = true;
+    nextTick(flush);
+  }
+  return new Promise((resolve, reject) => waiting.set(call, { resolve, reject }));
+}
+
+/** The error of a failed call; its cause has what the server said. */
+function errorOf({ code, class: className, message, cause, server }) {
+  const why = server === undefined ? cause : Object.assign(new Error(cause ?? message), server);
+  return makeError(code, className, message, why);
+}
+
+/** What the background thread has answered since the last time; see `Answer::push` in src/mongo/wire.rs. */
+function settle(answers) {
+  for (let at = 0; at < answers.length; ) {
+    const [call, kind, number, length] = [0, 4, 8, 12].map((offset) => answers.readUInt32LE(at + offset));
+    const bytes = answers.subarray(at + HEAD, at + HEAD + length);
+    at += HEAD + length;
+    const caller = waiting.get(call);
+    waiting.delete(call);
+    if (call === 0) {
+      callLogger(loggerService, "warn", [deserialize(bytes).notice]);
+    } else if (kind === FAILED) {
+      caller?.reject(errorOf(deserialize(bytes)));
+    } else {
+      caller?.resolve({ kind, number, bytes, call });
+    }
+  }
+  if (waiting.size === 0) {
+    engine.mongoIdle();
+  }
+}
+
+/** A row as users see it: a document with `id`, the text of `_id`. */
+function rowOf(bytes) {
+  const row = deserialize(bytes);
+  row.id = row._id instanceof ObjectId ? row._id.toHexString() : String(row._id);
+  return row;
+}
+
+/** All documents of an answer. */
+function rowsOf({ bytes }) {
+  const rows = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readInt32LE(at);
+    rows.push(rowOf(bytes.subarray(at, at + length)));
+    at += length;
+  }
+  return rows;
+}
+
+/** The document of an answer, or null. */
+function onlyRow({ kind, bytes }) {
+  return kind === NONE || bytes.length === 0 ? null : rowOf(bytes);
+}
+
+/** Closes the session; it ends when the calls that it has are through. Calls made meanwhile open another. */
+async function close() {
+  flush();
+  const calls = [...waiting.values()].map(settled);
+  engine.mongoClose();
+  configured = false;
+  await Promise.all(calls);
+  // Whoever waits for those calls writes their ids to Redis first.
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** When a call is through, however it ends. */
+function settled(caller) {
+  return new Promise((done) => {
+    const { resolve, reject } = caller;
+    caller.resolve = (answer) => (resolve(answer), done());
+    caller.reject = (error) => (reject(error), done());
+  });
+}
+
+Object.assign(native.mongo, { settle, close });
+
+/** The error for a row that is not there, in the original's words. */
+const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
+
+module.exports = { BY_KEY, COLUMNS, NONE, OPS, ObjectId, PAGE, ask, notFound, onlyRow, rowsOf, table };

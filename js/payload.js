@@ -1,0 +1,51 @@
+"use strict";
+
+const { types } = require("node:util");
+
+const { withCode } = require("./errors.js");
+
+/** What `change` makes of the values of an array or object: itself where it changes nothing, else a copy. */
+function mapped(value, change) {
+  let copy = null;
+  for (const key of Object.keys(value)) {
+    const before = value[key];
+    const after = change(before);
+    if (after !== before && !Object.is(after, before)) {
+      copy ??= Array.isArray(value) ? [...value] : { ...value };
+      copy[key] = after;
+    }
+  }
+  return copy ?? value;
+}
+
+/**
+ * A payload with `new Number(1)`, `new String("s")` and `new Boolean(true)` as plain values, as the original stores them;
+ * the codec would take them for objects.
+ */
+function unboxed(value) {
+  if (typeof value !== "object" || value === null) {
+    return value;
+  }
+  if (types.isBoxedPrimitive(value)) {
+    return value.valueOf();
+  }
+  if (Array.isArray(value)) {
+    return mapped(value, unboxed);
+  }
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? mapped(value, unboxed) : value;
+}
+
+/** The same; what is nested without an end is left to the codec, which says so. Getters may be anybody's code. */
+function plainPayload(value) {
+  try {
+    return unboxed(value);
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return value;
+    }
+    throw withCode(error, "INVALID_VALUE", "reading the value failed");
+  }
+}
+
+module.exports = { unboxed: plainPayload };

@@ -1,0 +1,78 @@
+"use strict";
+// The db services' use of the cache: it may help, and must never hold anything up.
+//
+// An answer of Redis is waited for 50 ms. After that Redis counts as away, and is not waited for at all, until it answers
+// something: the call that was too slow, or a PING that the next use sends.
+
+const { native } = require("./engine.js");
+
+// Captured now: fake timers replace the global ones later.
+const { setTimeout, clearTimeout } = globalThis;
+
+const PATIENCE_MS = 50;
+/** Errors that say nothing of whether Redis is there. */
+const OURS = ["INVALID_CONTEXT", "INVALID_ROW", "INVALID_VALUE", "INVALID_CONFIG", "KEY_EMPTY"];
+/** Errors after which it is not. */
+const AWAY = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT", "REDIS_AUTH"];
+
+let away = false;
+let probing = false;
+
+/** Watches a call whose outcome tells whether Redis is back. */
+function watch(call) {
+  away = true;
+  probing = true;
+  call.then(
+    () => {
+      away = false;
+      probing = false;
+    },
+    (error) => {
+      away = AWAY.includes(error.code);
+      probing = false;
+    },
+  );
+}
+
+function probe() {
+  if (!probing) {
+    native.ready();
+    native.engine.ping();
+    watch(native.enqueue());
+  }
+}
+
+/**
+ * What `call` resolves with, or `fallback` where Redis does not answer in time, or with an error. Errors of ours, like
+ * arguments that fit no form, are the caller's.
+ */
+function guarded(call, fallback, patience = PATIENCE_MS) {
+  if (away) {
+    probe();
+    return Promise.resolve(fallback);
+  }
+  const answer = call();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      watch(answer);
+      resolve(fallback);
+    }, patience);
+    answer.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error) => {
+        clearTimeout(timer);
+        if (OURS.includes(error.code)) {
+          reject(error);
+          return;
+        }
+        away = AWAY.includes(error.code);
+        resolve(fallback);
+      },
+    );
+  });
+}
+
+module.exports = { guarded };

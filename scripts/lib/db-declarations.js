@@ -1,0 +1,126 @@
+"use strict";
+// The declarations of the db services, from the table of collections.
+
+const WHEN = "Date";
+
+/** `{ name: type }` of a field that a call takes. */
+function argument(field) {
+  return `${field.name}: ${field.name === "when" ? WHEN : field.type}`;
+}
+
+/** The arguments that name a row, in the order of the cache service's own form. */
+function keyOf(row, services) {
+  const service = services.find(({ service }) => service === row.cache);
+  return service.nouns.find(({ noun }) => noun === row.noun).forms[0].args;
+}
+
+const pascal = (row) => row.class.replace(/DbService$/, "");
+const list = (fields) => fields.map(argument).join(", ");
+
+function comment(lines) {
+  const body = lines.map((line) => `   * ${line}`.trimEnd()).join("\n");
+  return lines.length === 1 ? `  /** ${lines[0]} */` : `  /**\n${body}\n   */`;
+}
+
+function method(about, signature) {
+  return `${comment(about)}\n  ${signature};`;
+}
+
+function rowType(row) {
+  const fields = [...row.key, ...row.rest].map((field) => {
+    const optional = row.service === "sessionDbService" && ["symbol", "backtest"].includes(field.name);
+    return `  ${field.name}${optional ? "?" : ""}: ${field.type};`;
+  });
+  const about = `/** A document of \`${row.collection}\`. */`;
+  return `${about}\nexport interface ${pascal(row)}DbRow extends DbRow {\n${fields.join("\n")}\n}`;
+}
+
+function upserts(row, key) {
+  const values = row.rest.filter((field) => field.name !== "removed");
+  const about = [
+    "Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.",
+    "Once it has resolved, the next read anywhere sees it.",
+  ];
+  const forms = [method(about, `upsert(${list([...key, ...values])}): Promise<void>`)];
+  if (row.service === "sessionDbService") {
+    const older = "The session that older releases name by three parts; rows with a symbol are others.";
+    forms.push(method([older], `upsert(${list([...key.slice(0, 3), ...values])}): Promise<void>`));
+  }
+  return forms;
+}
+
+function finds(row, key) {
+  const result = `Promise<${pascal(row)}DbRow | null>`;
+  const forms = [method(["The row, or null."], `${row.find}(${list(key)}): ${result}`)];
+  if (row.service === "sessionDbService") {
+    forms.push(method(["The session without symbol and backtest."], `${row.find}(${list(key.slice(0, 3))}): ${result}`));
+  }
+  if (row.service === "candleDbService") {
+    const without = key.filter((field) => field.name !== "exchangeName");
+    forms.push(method(["The candle of `ccxt_binance`, or null."], `${row.find}(${list(without)}): ${result}`));
+  }
+  return forms;
+}
+
+function hases(row, key) {
+  if (row.has === null) return [];
+  const about = "Whether there is such a row, removed or not.";
+  const forms = [method([about], `${row.has}(${list(key)}): Promise<boolean>`)];
+  if (row.service === "candleDbService") {
+    const without = key.filter((field) => field.name !== "exchangeName");
+    forms.push(method([about], `${row.has}(${list(without)}): Promise<boolean>`));
+  }
+  return forms;
+}
+
+function lists(row) {
+  const type = (name) => [...row.key, ...row.rest].find((field) => field.name === name);
+  return row.lists.map((it) => {
+    const what = it.only === null ? "The rows" : `\`${it.only}\` of the rows`;
+    const which = `${it.present ? " that are not removed" : ""}, ${it.newest ? "the newest first; 200" : "the last changed first; 1000"}`;
+    const result = it.only === null ? `${pascal(row)}DbRow` : "string";
+    const args = [...it.by.map((name) => argument(type(name))), "limit?: number"].join(", ");
+    return method([`${what}${which} where no limit is given.`], `${it.method}(${args}): Promise<${result}[]>`);
+  });
+}
+
+const CANDLES = `  /** The candle, which is there afterwards; the first write of it wins. \`exchangeName\` is \`ccxt_binance\` where absent. */
+  create(dto: CandleDto): Promise<CandleDbRow>;
+  /**
+   * Writes many candles, thousands at a time. Those that are there already stay as they are.
+   */
+  createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
+  /**
+   * \`limit\` candles at the interval's step from \`sinceTimestamp\` on, in order; null as a whole where any is missing.
+   */
+  findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;`;
+
+function serviceClass(row, services) {
+  const key = keyOf(row, services);
+  const candles = row.service === "candleDbService";
+  const members = [
+    ...(candles ? [CANDLES] : upserts(row, key)),
+    ...finds(row, key),
+    ...hases(row, key),
+    ...(row.removes ? [method(["Marks a row as removed; nothing happens where there is none."], `softRemove(${list(key)}): Promise<void>`)] : []),
+    ...lists(row),
+    ...(row.service === "intervalDbService" ? [method(["Deletes all rows of a bucket, and their ids."], "clearBucket(bucket: string): Promise<void>")] : []),
+  ];
+  const crud = `${pascal(row)}Crud`;
+  return [
+    rowType(row),
+    `declare const ${crud}: new () => BaseCRUD<${pascal(row)}DbRow>;`,
+    `/** Rows of \`${row.collection}\`. */\nexport declare class ${row.class} extends ${crud} {\n${members.join("\n")}\n}`,
+  ].join("\n\n");
+}
+
+/** The parts of the template about the db services. */
+function dbParts(table, services) {
+  return {
+    dbServices: table.map((row) => serviceClass(row, services)).join("\n\n"),
+    collections: table.map((row) => `  "${row.collection}": ${pascal(row)}DbRow;`).join("\n"),
+    dbIoc: table.map((row) => `  readonly ${row.service}: ${row.class};`).join("\n"),
+  };
+}
+
+module.exports = { dbParts };

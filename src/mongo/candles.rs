@@ -1,0 +1,340 @@
+//! Candles in columns, and the grid of a range.
+//!
+//! A symbol-month of minutes is 44,640 candles. As documents they would be built and read field by field in JavaScript;
+//! as columns of numbers they cross the boundary in one piece.
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{DateTime, RawBsonRef, RawDocument, RawDocumentBuf};
+
+use crate::error::{Code, Error, Result};
+use crate::mongo::cast::{key_part, number};
+use crate::mongo::document::{INTERVALS, Millis, get, new_candle, part};
+use crate::mongo::table::{CANDLES, COLLECTIONS, Collection};
+
+/// Numbers of a candle in the columns of `createMany`: timestamp, open, high, low, close, volume.
+const GIVEN: usize = 6;
+/// Numbers of a candle in the columns of an answer: open, high, low, close, volume, createDate, updatedDate.
+pub const ANSWERED: usize = 7;
+/// The most candles of one range: a year of minutes is half of it.
+const LONGEST_RANGE: u32 = 1_000_000;
+
+/// The candles' collection.
+#[must_use]
+pub fn collection() -> &'static Collection {
+    &COLLECTIONS[CANDLES]
+}
+
+fn malformed() -> Error {
+    Error::new(Code::InvalidValue, "candleDbService.createMany: the candles are malformed")
+}
+
+fn bytes<'a>(body: &'a RawDocument, name: &str) -> Result<Option<&'a [u8]>> {
+    match get(body, name)? {
+        Some(RawBsonRef::Binary(binary)) => Ok(Some(binary.bytes)),
+        _ => Ok(None),
+    }
+}
+
+fn double(row: &[u8], column: usize) -> f64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&row[column * 8..column * 8 + 8]);
+    f64::from_le_bytes(number)
+}
+
+/// The documents of a chunk of `createMany`, each with an id of its own. The chunk is `{ rows: [dto, …] }`, or columns:
+/// `{ texts: [symbol, interval, exchangeName, …], which: place of each candle's texts, numbers }`.
+pub fn documents(chunk: &RawDocument, now: Millis) -> Result<Vec<RawDocumentBuf>> {
+    let Some(numbers) = bytes(chunk, "numbers")? else {
+        let Some(RawBsonRef::Array(rows)) = get(chunk, "rows")? else { return Err(malformed()) };
+        return rows
+            .into_iter()
+            .map(|row| match row {
+                Ok(RawBsonRef::Document(dto)) => new_candle(collection(), dto, ObjectId::new(), now),
+                _ => Err(malformed()),
+            })
+            .collect();
+    };
+    let Some(RawBsonRef::Array(given)) = get(chunk, "texts")? else { return Err(malformed()) };
+    let texts = given.into_iter().map(|text| match text {
+        Ok(RawBsonRef::String(text)) => Ok(text),
+        _ => Err(malformed()),
+    });
+    let texts = texts.collect::<Result<Vec<_>>>()?;
+    let which = bytes(chunk, "which")?.unwrap_or_default();
+    let rows = numbers.chunks_exact(GIVEN * 8).enumerate().map(|(index, row)| {
+        let place =
+            which.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
+        let from = place as usize * 3;
+        let [symbol, interval, exchange] = texts.get(from..from + 3).ok_or_else(malformed)? else {
+            return Err(malformed());
+        };
+        regular(symbol, interval, exchange, row, now)
+    });
+    rows.collect()
+}
+
+fn regular(symbol: &str, interval: &str, exchange: &str, row: &[u8], now: Millis) -> Result<RawDocumentBuf> {
+    let value = |name: &str, column: usize| {
+        let value = double(row, column);
+        if value.is_nan() {
+            let message = format!("Cast to Number failed for value \"NaN\" (type number) at path \"{name}\"");
+            return Err(Error::new(Code::InvalidValue, message));
+        }
+        Ok(number(value))
+    };
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), ObjectId::new());
+    document.append(cstr!("exchangeName"), exchange);
+    document.append(cstr!("interval"), interval);
+    document.append(cstr!("symbol"), symbol);
+    document.append(cstr!("timestamp"), value("timestamp", 0)?);
+    document.append(cstr!("__v"), 0_i32);
+    document.append(cstr!("close"), value("close", 4)?);
+    document.append(cstr!("createDate"), DateTime::from_millis(now));
+    document.append(cstr!("high"), value("high", 2)?);
+    document.append(cstr!("low"), value("low", 3)?);
+    document.append(cstr!("open"), value("open", 1)?);
+    document.append(cstr!("updatedDate"), DateTime::from_millis(now));
+    document.append(cstr!("volume"), value("volume", 5)?);
+    Ok(document)
+}
+
+/// The key of a stored candle, as bytes that equal ones share.
+#[must_use]
+pub fn identity(document: &RawDocument) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(48);
+    for field in collection().key {
+        match document.get(field.name) {
+            Ok(Some(RawBsonRef::String(text))) => bytes.extend_from_slice(text.as_bytes()),
+            Ok(Some(RawBsonRef::Int32(n))) => bytes.extend_from_slice(&f64::from(n).to_le_bytes()),
+            Ok(Some(RawBsonRef::Double(n))) => bytes.extend_from_slice(&n.to_le_bytes()),
+            _ => {}
+        }
+        bytes.push(0xFF);
+    }
+    bytes
+}
+
+/// A range of candles: what is asked for, and at which moments a candle must stand.
+#[derive(Debug)]
+pub struct Range {
+    /// The filter; on the unique index, in its order.
+    pub filter: RawDocumentBuf,
+    since: f64,
+    step: f64,
+    /// How many candles.
+    pub limit: u32,
+}
+
+/// Where a candle stands in a range.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is the one that was expected next.
+    Next,
+    /// It is on no moment of the grid, or a second one on the same: it does not count.
+    Beside,
+    /// The one that was expected is missing.
+    Gap,
+}
+
+impl Range {
+    /// Reads `{ k: { symbol, interval, exchangeName, timestamp }, limit }`.
+    pub fn new(body: &RawDocument) -> Result<Self> {
+        let refuse = |what: String| Error::new(Code::InvalidContext, format!("candleDbService.findRange: {what}"));
+        let args = part(body, "k")?;
+        let Some(RawBsonRef::String(interval)) = get(args, "interval")? else {
+            return Err(refuse("interval is not a string".to_owned()));
+        };
+        let Some((_, step)) = INTERVALS.iter().find(|(known, _)| *known == interval) else {
+            let known: Vec<_> = INTERVALS.iter().map(|(known, _)| *known).collect();
+            return Err(refuse(format!("interval is {interval:?}; it must be one of {}", known.join(", "))));
+        };
+        let limit = match get(body, "limit")? {
+            Some(RawBsonRef::Int32(limit)) => u32::try_from(limit).ok(),
+            _ => None,
+        };
+        let Some(limit) = limit.filter(|limit| *limit <= LONGEST_RANGE) else {
+            return Err(refuse(format!("limit must be a whole number from 0 to {LONGEST_RANGE}")));
+        };
+        let since = match get(args, "timestamp")? {
+            Some(RawBsonRef::Int32(since)) => f64::from(since),
+            Some(RawBsonRef::Double(since)) if since.is_finite() => since,
+            _ => return Err(refuse("sinceTimestamp is not a finite number".to_owned())),
+        };
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
+        let step = *step as f64;
+        let mut filter = RawDocumentBuf::new();
+        for field in &collection().key[..3] {
+            filter.append(field.key, key_part(collection(), field, get(args, field.name)?)?);
+        }
+        let mut within = RawDocumentBuf::new();
+        within.append(cstr!("$gte"), number(since));
+        within.append(cstr!("$lt"), number(since + step * f64::from(limit)));
+        filter.append(cstr!("timestamp"), within);
+        Ok(Self { filter, since, step, limit })
+    }
+
+    /// Where a candle stands, when so many of the range were there before it.
+    #[must_use]
+    pub fn place(&self, candle: &RawDocument, before: u32) -> Place {
+        let timestamp = match candle.get("timestamp") {
+            Ok(Some(RawBsonRef::Int32(n))) => f64::from(n),
+            Ok(Some(RawBsonRef::Double(n))) => n,
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
+            Ok(Some(RawBsonRef::Int64(n))) => n as f64,
+            _ => return Place::Beside,
+        };
+        let expected = self.since + self.step * f64::from(before);
+        if timestamp < expected {
+            Place::Beside
+        } else if timestamp > expected {
+            // The expected one would have come before it.
+            Place::Gap
+        } else {
+            Place::Next
+        }
+    }
+}
+
+/// The fields of a candle as newer releases store it, in their order.
+const LAYOUT: [&str; 13] = [
+    "_id",
+    "exchangeName",
+    "interval",
+    "symbol",
+    "timestamp",
+    "__v",
+    "close",
+    "createDate",
+    "high",
+    "low",
+    "open",
+    "updatedDate",
+    "volume",
+];
+
+/// Candles as columns: numbers, then ids. A candle that is not exactly as we write them ends it, and whole documents go
+/// instead.
+#[derive(Debug, Default)]
+pub struct Columns {
+    numbers: Vec<u8>,
+    ids: Vec<u8>,
+}
+
+impl Columns {
+    /// Adds a candle; `false`: it does not fit into columns.
+    pub fn push(&mut self, candle: &RawDocument) -> bool {
+        let mut row = [0.0; ANSWERED];
+        let mut id = None;
+        let mut count = 0;
+        for entry in candle {
+            let Ok((name, value)) = entry else { return false };
+            if LAYOUT.get(count) != Some(&name.as_str()) {
+                return false;
+            }
+            let column = match count {
+                6 => 3,
+                7 => 5,
+                8 => 1,
+                9 => 2,
+                10 => 0,
+                11 => 6,
+                _ => 4,
+            };
+            match (count, value) {
+                (0, RawBsonRef::ObjectId(value)) => id = Some(value),
+                (1..=3, RawBsonRef::String(_))
+                | (4, RawBsonRef::Int32(_) | RawBsonRef::Double(_))
+                | (5, RawBsonRef::Int32(0)) => {}
+                #[allow(clippy::cast_precision_loss, reason = "JavaScript's dates are within 2^53")]
+                (7 | 11, RawBsonRef::DateTime(date)) => row[column] = date.timestamp_millis() as f64,
+                (6 | 8..=10 | 12, RawBsonRef::Double(number)) => row[column] = number,
+                (6 | 8..=10 | 12, RawBsonRef::Int32(number)) => row[column] = f64::from(number),
+                _ => return false,
+            }
+            count += 1;
+        }
+        let (Some(id), true) = (id, count == LAYOUT.len()) else { return false };
+        for number in row {
+            self.numbers.extend_from_slice(&number.to_le_bytes());
+        }
+        self.ids.extend_from_slice(&id.bytes());
+        true
+    }
+
+    /// The numbers of all candles, then their ids.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.numbers.append(&mut self.ids);
+        self.numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::rawdoc;
+
+    use super::*;
+
+    fn range(interval: &str, limit: i32) -> Result<Range> {
+        let key = rawdoc! { "symbol": "S", "interval": interval, "exchangeName": "e", "timestamp": 1_000_000.0 };
+        Range::new(&rawdoc! { "k": key, "limit": limit })
+    }
+
+    #[test]
+    fn a_range_asks_for_exactly_its_moments() {
+        let range = range("1m", 3).unwrap();
+        let within = rawdoc! { "$gte": 1_000_000, "$lt": 1_180_000 };
+        let expected = rawdoc! { "exchangeName": "e", "symbol": "S", "interval": "1m", "timestamp": within };
+        assert_eq!(range.filter, expected);
+        let place = |timestamp: i32, before| range.place(&rawdoc! { "timestamp": timestamp }, before);
+        assert_eq!(place(1_000_000, 0), Place::Next);
+        assert_eq!(place(1_060_000, 1), Place::Next);
+        assert_eq!(place(1_060_000, 2), Place::Beside);
+        assert_eq!(place(1_120_000, 1), Place::Gap);
+        assert_eq!(range.place(&rawdoc! { "timestamp": 1_120_000.0 }, 2), Place::Next);
+    }
+
+    #[test]
+    fn unknown_intervals_and_impossible_limits_are_refused() {
+        assert_eq!(range("7m", 1).unwrap_err().code, Code::InvalidContext);
+        assert_eq!(range("1m", -1).unwrap_err().code, Code::InvalidContext);
+        assert_eq!(range("1m", 1_000_001).unwrap_err().code, Code::InvalidContext);
+    }
+
+    #[test]
+    fn columns_make_the_documents_that_single_writes_make() {
+        let mut numbers = Vec::new();
+        for number in [1_767_225_600_000.0_f64, 1.5, 2.0, 1.0, 1.75, 0.0] {
+            numbers.extend_from_slice(&number.to_le_bytes());
+        }
+        let numbers = mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: numbers };
+        let chunk = rawdoc! { "texts": ["BTCUSDT", "1m", "binance"], "numbers": numbers };
+        let dto = rawdoc! {
+            "symbol": "BTCUSDT", "interval": "1m", "exchangeName": "binance", "timestamp": 1_767_225_600_000.0,
+            "open": 1.5, "high": 2, "low": 1, "close": 1.75, "volume": 0
+        };
+        let made = documents(&chunk, 7).unwrap().remove(0);
+        let single = new_candle(collection(), &dto, ObjectId::new(), 7).unwrap();
+        assert_eq!(made.as_bytes()[21..], single.as_bytes()[21..], "all but the id");
+        let mut columns = Columns::default();
+        assert!(columns.push(&made));
+        let bytes = columns.into_bytes();
+        assert_eq!(bytes.len(), ANSWERED * 8 + 12);
+        assert_eq!((double(&bytes, 0).to_bits(), double(&bytes, 5).to_bits()), (1.5_f64.to_bits(), 7.0_f64.to_bits()));
+    }
+
+    #[test]
+    fn candles_of_another_layout_do_not_fit_into_columns() {
+        assert!(!Columns::default().push(&rawdoc! { "_id": ObjectId::new(), "interval": "1m" }));
+        assert!(!Columns::default().push(&rawdoc! {}));
+    }
+
+    #[test]
+    fn a_candle_that_is_not_a_number_is_refused_by_its_field() {
+        let rows = rawdoc! { "rows": [{ "symbol": "S", "interval": "1m", "timestamp": 1, "open": "abc" }] };
+        assert!(documents(&rows, 0).unwrap_err().message.contains("\"open\""));
+        assert!(documents(&rawdoc! {}, 0).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Configuration of the MongoDB side.
+
+use std::time::Duration;
+
+use mongodb::options::{ConnectionString, HostInfo};
+
+use crate::config::{Values, invalid, number, text};
+use crate::error::Result;
+
+const URI: &str = "CC_MONGO_CONNECTION_STRING";
+
+/// Where the servers are, and how long they are waited for. No `Debug`: the URI may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MongoConfig {
+    /// The connection string.
+    pub uri: String,
+    /// Deadline of one round trip.
+    pub timeout: Duration,
+    /// The hosts, as messages name them.
+    pub servers: String,
+}
+
+/// Turns variables into configuration, or says which one cannot be used.
+pub fn resolve(values: &Values) -> Result<MongoConfig> {
+    let uri = text(values, URI);
+    Ok(MongoConfig {
+        servers: servers(&parse(URI, uri)?.host_info),
+        uri: uri.to_owned(),
+        timeout: Duration::from_millis(number(values, "CC_MONGO_TIMEOUT_MS")?),
+    })
+}
+
+/// Whether a connection string can be used.
+pub fn check(name: &str, uri: &str) -> Result<()> {
+    parse(name, uri).map(drop)
+}
+
+fn parse(name: &str, uri: &str) -> Result<ConnectionString> {
+    // The parser's own error may quote parts of the URI, so only what does not is passed on.
+    ConnectionString::parse(uri).map_err(|error| {
+        let why = error.kind.to_string();
+        let secret = uri.rsplit_once('@').and_then(|(user, _)| user.rsplit_once(':')).map(|(_, secret)| secret);
+        let why = if secret.is_some_and(|secret| !secret.is_empty() && why.contains(secret)) { "" } else { &why };
+        let form = "not a connection string of the form mongodb://[user:password@]host[:port][/database][?options]";
+        if why.is_empty() { invalid(name, form) } else { invalid(name, format!("{form}: {why}")) }
+    })
+}
+
+fn servers(hosts: &HostInfo) -> String {
+    match hosts {
+        HostInfo::HostIdentifiers(hosts) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        HostInfo::DnsRecord(name) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    fn resolved(uri: &str) -> Result<MongoConfig> {
+        resolve(&Values::from([(URI.to_owned(), uri.to_owned())]))
+    }
+
+    #[test]
+    fn the_default_is_that_of_the_original() {
+        let config = resolve(&Values::new()).unwrap();
+        assert_eq!(config.servers, "localhost:27017");
+        assert_eq!(config.timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn servers_are_named_without_credentials() {
+        assert_eq!(resolved("mongodb://u:secret@a:1,b:2/db").unwrap().servers, "a:1,b:2");
+        assert_eq!(resolved("mongodb+srv://u:secret@cluster.example.com/db").unwrap().servers, "cluster.example.com");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_without_a_password() {
+        for uri in [
+            "nonsense",
+            "http://x",
+            "mongodb://",
+            "mongodb://u:secret@h:99999999/db",
+            "mongodb://u:se:cret@h/db",
+            "mongodb://h/?w=-1",
+        ] {
+            let Err(error) = resolved(uri) else { panic!("{uri} was accepted") };
+            assert_eq!(error.code, Code::InvalidConfig, "{uri}");
+            assert!(error.message.starts_with(URI) && !error.message.contains("cret"), "{error}");
+        }
+    }
+}

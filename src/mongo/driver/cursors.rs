@@ -1,0 +1,57 @@
+//! Cursors that JavaScript iterates over, page by page.
+
+use std::sync::PoisonError;
+
+use mongodb::Cursor;
+use mongodb::bson::{RawDocument, RawDocumentBuf};
+
+use super::reads::Query;
+use super::session::{Outcome, Session};
+use crate::error::{Code, Error};
+use crate::mongo::table::Collection;
+use crate::mongo::wire::{Answer, Call};
+
+/// The most rows of a page.
+const ROWS: usize = 1_000;
+/// A page that is as large as this is sent, whatever it holds.
+const BYTES: usize = 4 * 1024 * 1024;
+
+impl Session {
+    /// The first page of a query; `cursor` names the cursor from then on.
+    pub(super) async fn open(&self, collection: &Collection, cursor: Call, body: &RawDocument) -> Outcome<Answer> {
+        let rows = self.query(collection, Query::new(collection, body)?).await?;
+        self.page(cursor, rows).await
+    }
+
+    /// The next page.
+    pub(super) async fn next_page(&self, cursor: Call) -> Outcome<Answer> {
+        let rows = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor);
+        match rows {
+            Some(rows) => self.page(cursor, rows).await,
+            None => Err(Error::new(Code::Closed, "close() ended the iteration").into()),
+        }
+    }
+
+    /// Forgets a cursor; the driver tells the server.
+    pub(super) fn close_cursor(&self, cursor: Call) {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor);
+    }
+
+    async fn page(&self, cursor: Call, mut rows: Cursor<RawDocumentBuf>) -> Outcome<Answer> {
+        let mut bytes = Vec::new();
+        for _ in 0..ROWS {
+            if !self.advance(&mut rows).await? {
+                return Ok(Answer::Documents(bytes));
+            }
+            bytes.extend_from_slice(rows.current().as_bytes());
+            if bytes.len() >= BYTES {
+                break;
+            }
+        }
+        if rows.has_next() {
+            self.cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(cursor, rows);
+            return Ok(Answer::Page(bytes));
+        }
+        Ok(Answer::Documents(bytes))
+    }
+}

@@ -1,0 +1,220 @@
+//! Errors of the driver as ours: a code, a text that begins with the server's own words, and what the server said.
+
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
+
+use crate::error::{Class, Code, Error};
+
+/// What the server said of a failure.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Server {
+    /// Its number.
+    pub code: i32,
+    /// Its name.
+    pub name: String,
+    /// The fields of the index that refused a duplicate.
+    pub key_pattern: Option<RawDocumentBuf>,
+    /// The values that were there already.
+    pub key_value: Option<RawDocumentBuf>,
+}
+
+/// A failed request.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What JavaScript sees.
+    pub error: Error,
+    /// Becomes properties of the error's cause.
+    pub server: Option<Box<Server>>,
+    /// The connection failed, or another server is primary now: it may be tried again.
+    pub transient: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, server: None, transient: false }
+    }
+}
+
+impl From<mongodb::bson::error::Error> for Failure {
+    fn from(error: mongodb::bson::error::Error) -> Self {
+        Error::new(Code::MongoReply, format!("the server's answer cannot be read: {error}")).into()
+    }
+}
+
+/// A document within another.
+fn inner(document: &RawDocument, name: &str) -> Option<RawDocumentBuf> {
+    match document.get(name) {
+        Ok(Some(RawBsonRef::Document(inner))) => Some(inner.to_owned()),
+        _ => None,
+    }
+}
+
+fn text<'a>(document: &'a RawDocument, name: &str) -> &'a str {
+    document.get_str(name).unwrap_or_default()
+}
+
+impl Failure {
+    /// What a reply, or one of its write errors, says.
+    #[must_use]
+    pub fn from_server(reply: &RawDocument) -> Self {
+        let server = Server {
+            code: crate::mongo::conflict::code_of(reply),
+            name: text(reply, "codeName").to_owned(),
+            key_pattern: inner(reply, "keyPattern"),
+            key_value: inner(reply, "keyValue"),
+        };
+        let error = Error::new(Code::MongoWrite, text(reply, "errmsg"));
+        Self { error, server: Some(Box::new(server)), transient: false }
+    }
+
+    /// The same failure with another error.
+    #[must_use]
+    pub fn with(self, error: Error) -> Self {
+        Self { error, ..self }
+    }
+
+    /// Adds what was attempted to the text.
+    #[must_use]
+    pub fn attempted(mut self, what: &str) -> Self {
+        if matches!(self.error.code, Code::MongoUnavailable | Code::MongoTimeout | Code::MongoWrite | Code::MongoReply)
+        {
+            self.error.message = format!("{} ({what})", self.error.message);
+        }
+        self
+    }
+
+    /// The server's code, 0 where it did not answer.
+    #[must_use]
+    pub fn server_code(&self) -> i32 {
+        self.server.as_ref().map_or(0, |server| server.code)
+    }
+
+    /// As it crosses the boundary.
+    #[must_use]
+    pub fn to_document(&self) -> RawDocumentBuf {
+        let class = match self.error.code.class() {
+            Class::Error => "Error",
+            Class::TypeError => "TypeError",
+            Class::RangeError => "RangeError",
+        };
+        let mut document = RawDocumentBuf::new();
+        document.append(cstr!("code"), self.error.code.as_str());
+        document.append(cstr!("class"), class);
+        document.append(cstr!("message"), self.error.message.as_str());
+        if let Some(cause) = &self.error.cause {
+            document.append(cstr!("cause"), cause.as_str());
+        }
+        if let Some(server) = &self.server {
+            let mut said = RawDocumentBuf::new();
+            said.append(cstr!("code"), server.code);
+            if !server.name.is_empty() {
+                said.append(cstr!("codeName"), server.name.as_str());
+            }
+            if let Some(pattern) = &server.key_pattern {
+                said.append(cstr!("keyPattern"), pattern.clone());
+            }
+            if let Some(value) = &server.key_value {
+                said.append(cstr!("keyValue"), value.clone());
+            }
+            document.append(cstr!("server"), said);
+        }
+        document
+    }
+}
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Self {
+        let transient = error.contains_label("RetryableWriteError")
+            || matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. })
+            || matches!(&*error.kind, ErrorKind::Command(command) if NOT_PRIMARY.contains(&command.code));
+        if let Some(reply) =
+            error.server_response().filter(|_| matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::Write(_)))
+        {
+            let mut failure = Self::from_server(reply);
+            failure.transient = transient;
+            if failure.error.message.is_empty() {
+                failure.error.message = words(&error);
+            }
+            if AUTHENTICATION.contains(&failure.server_code()) {
+                failure.error.code = Code::MongoUnavailable;
+            }
+            return failure;
+        }
+        let (code, message, cause) = match &*error.kind {
+            ErrorKind::ServerSelection { message, .. } => {
+                let (what, topology) = message.split_once(" Topology: ").unwrap_or((message, ""));
+                (Code::MongoUnavailable, what.trim_end_matches('.').to_owned(), reason(topology))
+            }
+            ErrorKind::DnsResolve { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::Authentication { .. }
+            | ErrorKind::InvalidTlsConfig { .. } => (Code::MongoUnavailable, words(&error), None),
+            ErrorKind::Io(io) => (Code::MongoUnavailable, format!("the connection failed: {io}"), Some(io.to_string())),
+            ErrorKind::Shutdown => (Code::Closed, "close() ended the connection".to_owned(), None),
+            ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization(_) => {
+                (Code::InvalidValue, words(&error), None)
+            }
+            _ => (Code::MongoReply, words(&error), None),
+        };
+        let mut error = Error::new(code, message);
+        error.cause = cause;
+        Self { error, server: None, transient }
+    }
+}
+
+/// Codes of servers that are not, or no longer, primary, or that are going down.
+const NOT_PRIMARY: [i32; 8] = [10_107, 13_435, 11_600, 11_602, 10_058, 189, 91, 13_436];
+/// Codes of refused credentials and missing rights to connect.
+const AUTHENTICATION: [i32; 2] = [18, 8_000];
+
+/// The driver's words, without its frame around the server's.
+fn words(error: &DriverError) -> String {
+    match &*error.kind {
+        ErrorKind::Command(command) => command.message.clone(),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.message.clone(),
+        kind => kind.to_string(),
+    }
+}
+
+/// Why the servers of a topology cannot be reached, in the words of the first of them that says so.
+fn reason(topology: &str) -> Option<String> {
+    let (_, rest) = topology.split_once("Error: Kind: ")?;
+    let end = rest.find(", labels:").unwrap_or(rest.len());
+    Some(rest[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn a_duplicate_key_keeps_what_the_server_said() {
+        let reply = rawdoc! {
+            "errmsg": "E11000 duplicate key", "code": 11_000, "codeName": "DuplicateKey",
+            "keyPattern": { "a": 1 }, "keyValue": { "a": "x" }
+        };
+        let failure = Failure::from_server(&reply).attempted("upsert on signal-items");
+        assert_eq!(failure.error.message, "E11000 duplicate key (upsert on signal-items)");
+        let document = failure.to_document();
+        assert_eq!(document.get_str("code").ok(), Some("MONGO_WRITE"));
+        let server = document.get_document("server").unwrap();
+        assert_eq!(server.get_document("keyValue").unwrap().get_str("a").ok(), Some("x"));
+    }
+
+    #[test]
+    fn an_unreachable_server_is_named_with_its_reason() {
+        let topology =
+            "{ Type: Unknown, Servers: [ { Address: h:1, Error: Kind: I/O error: Connection refused, labels: {} } ] }";
+        assert_eq!(reason(topology).as_deref(), Some("I/O error: Connection refused"));
+        assert_eq!(reason("{ Type: Unknown }"), None);
+    }
+
+    #[test]
+    fn a_failed_cast_says_no_more_than_that() {
+        let failure = Failure::from(Error::new(Code::InvalidValue, "Cast failed")).attempted("upsert");
+        assert_eq!(failure.error.message, "Cast failed");
+    }
+}

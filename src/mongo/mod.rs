@@ -1,0 +1,25 @@
+//! The MongoDB services: documents, filters and batches as pure rules, and the driver that carries them out.
+//!
+//! * [`table`]: the seventeen collections, one row each.
+//! * [`config`]: the connection string.
+//! * [`cast`]: JavaScript's values to what a field stores.
+//! * [`document`]: the documents and updates that are written.
+//! * [`filter`]: filters and sorts as users give them.
+//! * [`candles`]: candles in columns, and the grid of a range.
+//! * [`batch`]: what travels together.
+//! * [`conflict`]: what a duplicate key means.
+//! * [`wire`]: requests and answers as they cross the boundary.
+//! * [`failure`]: errors of the driver as ours.
+//! * [`driver`]: connection, indexes and execution, on a thread of their own. The only part with I/O.
+
+pub mod batch;
+pub mod candles;
+pub mod cast;
+pub mod config;
+pub mod conflict;
+pub mod document;
+pub mod driver;
+pub mod failure;
+pub mod filter;
+pub mod table;
+pub mod wire;

@@ -1,0 +1,279 @@
+//! The MongoDB side of an engine: requests to the background thread, answers back.
+//!
+//! Requests of a tick go over together; answers are gathered until the loop wakes, and told in one call. The wake-up is a
+//! threadsafe function, which keeps the process alive only while calls wait.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::sys;
+use serde_json::{Value as Json, json};
+
+use super::engine::{Engine, Hook, engine};
+use super::js::{Js, Pending, Value};
+use crate::error::{Code, Error, Result};
+use crate::mongo::config::MongoConfig;
+use crate::mongo::driver::runtime::Runtime;
+use crate::mongo::driver::session::{Outbox, Session};
+use crate::mongo::wire::Request;
+
+/// What an engine has of MongoDB, from the first call on.
+#[derive(Default)]
+pub(super) struct Mongo {
+    session: Option<Arc<Session>>,
+    /// Requests of this tick.
+    tick: Vec<Request>,
+    answers: Option<Arc<Answers>>,
+    /// Whether the process is kept alive.
+    held: bool,
+}
+
+/// Answers that JavaScript has not been told yet.
+struct Answers {
+    bytes: Mutex<Vec<u8>>,
+    /// Wakes the loop; `None` once the environment goes down.
+    wake: Mutex<Option<Wake>>,
+}
+
+#[derive(Clone, Copy)]
+struct Wake(sys::napi_threadsafe_function);
+
+// SAFETY: a threadsafe function may be called from any thread; it is, only while it stands in `wake`, under its lock.
+unsafe impl Send for Wake {}
+
+impl Outbox for Answers {
+    fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let asleep = bytes.is_empty();
+        write(&mut bytes);
+        drop(bytes);
+        if asleep {
+            let mut wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Wake(function)) = *wake {
+                // SAFETY: it stands in `wake`, so it has not been finalized.
+                let status = unsafe {
+                    sys::napi_call_threadsafe_function(
+                        function,
+                        ptr::null_mut(),
+                        sys::ThreadsafeFunctionCallMode::nonblocking,
+                    )
+                };
+                if status != sys::Status::napi_ok {
+                    *wake = None;
+                }
+            }
+        }
+    }
+}
+
+/// The thread runs code of this library, so the library stays loaded when the last worker that used it has ended.
+fn pin() {
+    let mut info = libc::Dl_info {
+        dli_fname: ptr::null(),
+        dli_fbase: ptr::null_mut(),
+        dli_sname: ptr::null(),
+        dli_saddr: ptr::null_mut(),
+    };
+    // SAFETY: the address is of this library; the name that is found belongs to the loader and is only read.
+    unsafe {
+        if libc::dladdr(pin as *const c_void, &raw mut info) != 0 && !info.dli_fname.is_null() {
+            libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
+}
+
+impl Engine {
+    /// Takes a configuration into use. No session may be open.
+    pub(super) fn mongo_configure(self: &Rc<Self>, config: MongoConfig) -> Result<()> {
+        let failed = |why: String| Error::new(Code::MongoUnavailable, format!("the thread cannot be started: {why}"));
+        if self.mongo.borrow().answers.is_none() {
+            pin();
+            let answers = Arc::new(Answers { bytes: Mutex::default(), wake: Mutex::new(None) });
+            let wake = self.make_wake(&answers).map_err(|Pending| failed("Node-API refuses".to_owned()))?;
+            *answers.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+            self.mongo.borrow_mut().answers = Some(answers);
+        }
+        let runtime = Runtime::shared().map_err(|error| failed(error.to_string()))?;
+        let mut mongo = self.mongo.borrow_mut();
+        if let Some(answers) = mongo.answers.clone() {
+            mongo.session = Some(Session::new(runtime, config, answers));
+        }
+        Ok(())
+    }
+
+    fn make_wake(self: &Rc<Self>, answers: &Arc<Answers>) -> Js<Wake> {
+        let mut function = ptr::null_mut();
+        let context = Box::new(Context { engine: Rc::clone(self), answers: Arc::clone(answers) });
+        let context = Box::into_raw(context).cast::<c_void>();
+        let name = self.env.text(b"backtest-kit-native mongo")?;
+        // SAFETY: values of the running call; the context lives until `finalize`.
+        unsafe {
+            let status = sys::napi_create_threadsafe_function(
+                self.env.0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                name,
+                0,
+                1,
+                context,
+                Some(finalize),
+                context,
+                Some(wake_up),
+                &raw mut function,
+            );
+            if status != sys::Status::napi_ok {
+                drop(Box::from_raw(context.cast::<Context>()));
+                return Err(Pending);
+            }
+            sys::napi_unref_threadsafe_function(self.env.0, function);
+        }
+        Ok(Wake(function))
+    }
+
+    /// Notes a request of this tick.
+    pub(super) fn mongo_push(&self, request: Request) -> Result<()> {
+        let mut mongo = self.mongo.borrow_mut();
+        if mongo.session.is_none() {
+            return Err(Error::new(Code::Closed, "the connection to MongoDB is not configured"));
+        }
+        mongo.tick.push(request);
+        drop(mongo);
+        self.mongo_hold(true);
+        Ok(())
+    }
+
+    /// The end of a tick.
+    pub(super) fn mongo_flush(&self) {
+        let mut mongo = self.mongo.borrow_mut();
+        let requests = std::mem::take(&mut mongo.tick);
+        if let Some(session) = mongo.session.as_ref().filter(|_| !requests.is_empty()) {
+            session.submit(requests);
+        }
+    }
+
+    /// Whether calls wait, so that the process and the module must be kept.
+    pub(super) fn mongo_hold(&self, hold: bool) {
+        let mut mongo = self.mongo.borrow_mut();
+        if mongo.held == hold {
+            return;
+        }
+        mongo.held = hold;
+        let wake = mongo.answers.as_ref().and_then(|a| *a.wake.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(mongo);
+        if let Some(Wake(function)) = wake {
+            // SAFETY: this is the environment's thread, and the function has not been finalized.
+            unsafe {
+                if hold {
+                    sys::napi_ref_threadsafe_function(self.env.0, function);
+                } else {
+                    sys::napi_unref_threadsafe_function(self.env.0, function);
+                }
+            }
+        }
+        self.hold_hooks(hold);
+    }
+
+    /// Whether there is a session.
+    pub(super) fn mongo_is_open(&self) -> bool {
+        self.mongo.borrow().session.is_some()
+    }
+
+    /// Closes the connections. Nobody waits any more.
+    pub(super) fn mongo_close(&self) {
+        let session = self.mongo.borrow_mut().session.take();
+        if let Some(session) = session {
+            session.close();
+        }
+    }
+
+    /// The engine ends: nobody is woken any more.
+    pub(super) fn mongo_shut_down(&self) {
+        self.mongo_close();
+        let answers = self.mongo.borrow_mut().answers.take();
+        let wake = answers.and_then(|a| a.wake.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(Wake(function)) = wake {
+            // SAFETY: it was in `wake`, so it has not been finalized; nobody else can reach it now.
+            unsafe {
+                sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort);
+            }
+        }
+    }
+
+    /// Counters, for `stats()`; null before the first call.
+    pub(super) fn mongo_stats(&self) -> Json {
+        let mongo = self.mongo.borrow();
+        let Some(session) = &mongo.session else { return Json::Null };
+        let counters = session.counters();
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        json!({
+            "requests": read(&counters.requests),
+            "answers": read(&counters.answers),
+            "errors": read(&counters.errors),
+            "timeouts": read(&counters.timeouts),
+            "commands": read(&counters.commands),
+            "retried": read(&counters.retried),
+            "waiting": session.waiting(),
+        })
+    }
+
+    /// The connection's state, for `health()`; null before the first call.
+    pub(super) fn mongo_health(&self) -> Json {
+        let mongo = self.mongo.borrow();
+        let Some(session) = &mongo.session else { return Json::Null };
+        let state = session.state();
+        let name = match (state.since, state.ready) {
+            (0, _) => "connecting",
+            (_, true) => "ready",
+            (_, false) => "waiting",
+        };
+        json!({
+            "state": name,
+            "since": if state.since == 0 { Json::Null } else { state.since.into() },
+            "server": session.servers(),
+            "lastError": state.last_error,
+            "waiting": session.waiting(),
+            "indexProblems": session.index_problems(),
+        })
+    }
+
+    fn mongo_settle(&self, bytes: &[u8]) -> Js<()> {
+        let env = self.env;
+        let settle = self.hook(Hook::MongoSettle)?;
+        env.invoke(env.undefined()?, settle, &[env.buffer(bytes)?]).map(drop)
+    }
+}
+
+/// What the threadsafe function is called with.
+struct Context {
+    engine: Rc<Engine>,
+    answers: Arc<Answers>,
+}
+
+unsafe extern "C" fn wake_up(env: sys::napi_env, _: Value, context: *mut c_void, _: *mut c_void) {
+    if env.is_null() {
+        // The environment goes down.
+        return;
+    }
+    // SAFETY: the context lives until `finalize`, which comes after the last call.
+    let context = unsafe { &*context.cast::<Context>() };
+    // SAFETY: the count that the context holds.
+    let engine = unsafe { engine(Rc::as_ptr(&context.engine).cast()) };
+    let bytes = std::mem::take(&mut *context.answers.bytes.lock().unwrap_or_else(PoisonError::into_inner));
+    if bytes.is_empty() || engine.is_dead() {
+        return;
+    }
+    // A panic must not unwind into Node; without a word to JavaScript, calls would wait for ever, so let it be known.
+    let told = catch_unwind(AssertUnwindSafe(|| engine.mongo_settle(&bytes)));
+    if !matches!(told, Ok(Ok(()))) {
+        engine.env.take_exception();
+    }
+}
+
+unsafe extern "C" fn finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {
+    // SAFETY: the context that the function was made with; this is its last use.
+    let context = unsafe { Box::from_raw(context.cast::<Context>()) };
+    context.answers.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+}

@@ -1,0 +1,62 @@
+//! The functions of the MongoDB side that JavaScript calls.
+
+use mongodb::bson::RawDocumentBuf;
+
+use super::calls::{bad_handle, enter, functions, parse_values, text_of};
+use super::js::{Env, Value};
+use crate::error::{Code, Error};
+use crate::mongo::config;
+use crate::mongo::wire::{OPS, Request};
+use napi::sys;
+
+fn body_of(env: Env, value: Value) -> Result<RawDocumentBuf, super::calls::Thrown> {
+    let mut bytes = Vec::new();
+    if !env.push_buffer(value, &mut bytes)? {
+        return Err(bad_handle("document").into());
+    }
+    let read = RawDocumentBuf::from_bytes(bytes);
+    Ok(read.map_err(|error| Error::new(Code::InvalidValue, format!("the value is not valid BSON: {error}")))?)
+}
+
+functions! {
+    /// `mongoConfigure(json)`: takes variables into use. No session may be open.
+    configure as "mongoConfigure" (engine, call: 1) {
+        let values = parse_values(&text_of(call.env, call.args[0])?)?;
+        crate::config::resolve(&values)?;
+        engine.mongo_configure(config::resolve(&values)?)?;
+        Ok(None)
+    }
+
+    /// `mongoPush(call, op, collection, document)`: a request of this tick. Ops are numbered as [`OPS`].
+    push as "mongoPush" (engine, call: 4) {
+        let env = call.env;
+        let op = *OPS.get(env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("request"))?;
+        let collection = env.u32(call.args[2])? as usize;
+        let body = body_of(env, call.args[3])?;
+        engine.mongo_push(Request { call: env.u32(call.args[0])?, op, collection, body })?;
+        Ok(None)
+    }
+
+    /// `mongoFlush()`: the end of a tick.
+    flush as "mongoFlush" (engine, _call: 0) {
+        engine.mongo_flush();
+        Ok(None)
+    }
+
+    /// `mongoIdle()`: nobody waits any more.
+    idle as "mongoIdle" (engine, _call: 0) {
+        engine.mongo_hold(false);
+        Ok(None)
+    }
+
+    /// `mongoIsOpen()`: whether configuration may not change.
+    is_open as "mongoIsOpen" (engine, call: 0) {
+        Ok(Some(call.env.boolean(engine.mongo_is_open())?))
+    }
+
+    /// `mongoClose()`: closes the connections; nobody may wait.
+    close as "mongoClose" (engine, _call: 0) {
+        engine.mongo_close();
+        Ok(None)
+    }
+}
