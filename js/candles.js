@@ -1,11 +1,10 @@
 "use strict";
 // Candles in bulk. They cross to Rust and back as columns of numbers; what does not fit into columns goes as documents.
 
-const { Binary } = require("bson");
-
 const { log } = require("./base-crud.js");
+const codec = require("./codec.js");
 const { makeError } = require("./errors.js");
-const { COLUMNS, NONE, OPS, ObjectId, ask, rowsOf } = require("./mongo.js");
+const { COLUMNS, NONE, OPS, ask, rowsOf } = require("./mongo.js");
 
 /** Candles of one insert: bounds the memory, whatever the month. */
 const CHUNK = 5_000;
@@ -45,6 +44,7 @@ function columnsOf(dtos, exchange) {
       which[i] = places.get(name);
     }
   }
+  const { Binary } = codec();
   return { texts, which: new Binary(bytesOf(which)), numbers: new Binary(bytesOf(numbers)) };
 }
 
@@ -65,6 +65,7 @@ function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
   // A copy, because the numbers of a Float64Array must be aligned.
   const numbers = new Float64Array(Uint8Array.prototype.slice.call(bytes, 0, count * ANSWERED * 8).buffer);
   const ids = count * ANSWERED * 8;
+  const { ObjectId } = codec();
   const hex = bytes.toString("hex", ids);
   const rows = new Array(count);
   for (let i = 0; i < count; i++) {

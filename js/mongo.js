@@ -8,9 +8,8 @@
 const { nextTick } = process;
 const { setImmediate } = globalThis;
 
-const { ObjectId, deserialize, serialize } = require("bson");
-
 const { collections } = require("./binding.js");
+const codec = require("./codec.js");
 const { native, values } = require("./engine.js");
 const { makeError, withCode } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
@@ -49,7 +48,7 @@ function flush() {
  */
 function encode(document, op) {
   try {
-    return serialize(document, { ignoreUndefined: op === OPS.insert });
+    return codec().serialize(document, { ignoreUndefined: op === OPS.insert });
   } catch (error) {
     throw withCode(error, "INVALID_VALUE", "the value has no BSON form");
   }
@@ -94,9 +93,9 @@ function settle(answers) {
     const caller = waiting.get(call);
     waiting.delete(call);
     if (call === 0) {
-      callLogger(loggerService, "warn", [deserialize(bytes).notice]);
+      callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
     } else if (kind === FAILED) {
-      caller?.reject(errorOf(deserialize(bytes)));
+      caller?.reject(errorOf(codec().deserialize(bytes)));
     } else {
       caller?.resolve({ kind, number, bytes, call });
     }
@@ -108,6 +107,7 @@ function settle(answers) {
 
 /** A row as users see it: a document with `id`, the text of `_id`. */
 function rowOf(bytes) {
+  const { ObjectId, deserialize } = codec();
   const row = deserialize(bytes);
   row.id = row._id instanceof ObjectId ? row._id.toHexString() : String(row._id);
   return row;
@@ -154,4 +154,4 @@ Object.assign(native.mongo, { settle, close });
 /** The error for a row that is not there, in the original's words. */
 const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
-module.exports = { BY_KEY, COLUMNS, NONE, OPS, ObjectId, PAGE, ask, notFound, onlyRow, rowsOf, table };
+module.exports = { BY_KEY, COLUMNS, NONE, OPS, PAGE, ask, notFound, onlyRow, rowsOf, table };
