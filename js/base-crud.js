@@ -1,6 +1,7 @@
 "use strict";
 // The operations that every collection has, and the class that they make.
 
+const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
@@ -115,8 +116,8 @@ function methodsOf(number) {
           page = await ask(OPS.next, number, { cursor });
         }
       } finally {
-        if (page.kind === PAGE) {
-          // Nobody waits for it: the server ends an abandoned cursor in any case.
+        // close() has ended all cursors; asking would open a new connection. Nobody waits for the answer.
+        if (page.kind === PAGE && native.engine.mongoIsOpen()) {
           ask(OPS.close, number, { cursor }).catch(() => {});
         }
       }

@@ -265,7 +265,7 @@ unsafe extern "C" fn wake_up(env: sys::napi_env, _: Value, context: *mut c_void,
     if bytes.is_empty() || engine.is_dead() {
         return;
     }
-    // A panic must not unwind into Node; without a word to JavaScript, calls would wait for ever, so let it be known.
+    // A panic must not unwind into Node. What is left of an exception, where JavaScript is ending, is nobody's.
     let told = catch_unwind(AssertUnwindSafe(|| engine.mongo_settle(&bytes)));
     if !matches!(told, Ok(Ok(()))) {
         engine.env.take_exception();
