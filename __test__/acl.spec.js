@@ -42,7 +42,7 @@ async function story(t, redis, name) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const row = { symbol: name, strategyName: "s", exchangeName: "x", id: "1" };
-  const calls = [() => signals.setSignalId(row), () => signals.hasSignalId("nobody", "s", name), () => lib.waitForInit()];
+  const calls = [() => signals.setSignalId(row), () => signals.hasSignalId("nobody", "s", name), () => lib.ioc.redisService.waitForInit()];
   calls.push(() => map.set("k", "v"), () => map.get("k"), () => map.has("k"), () => map.toArray(), () => map.size());
   calls.push(() => map.delete("k"), () => map.clear());
   for (const call of calls) results.push(await outcome(call()));

@@ -51,7 +51,7 @@ async function refuses(t, config, words) {
 
 async function isBadConfig(t, config, words) {
   const lib = loadFor(t, config);
-  for (const call of [new lib.BaseMap("tls").get("k"), lib.ioc.signalCacheService.size(), lib.waitForInit()]) {
+  for (const call of [new lib.BaseMap("tls").get("k"), lib.ioc.signalCacheService.size(), lib.ioc.redisService.waitForInit()]) {
     const { error } = await outcome(call);
     t.is(error?.code, "INVALID_CONFIG", inspect(error));
     t.regex(error.message, words);

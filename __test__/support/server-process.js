@@ -79,7 +79,20 @@ class ServerProcess {
   async kill(signal = "SIGKILL") {
     if (!this.child) return;
     this.child.kill(signal);
+    if (signal === "SIGSTOP") await this.stopped();
     if (!LASTING_SIGNALS.includes(signal)) await this.end();
+  }
+
+  /** A process of many threads stands still a moment after the signal. Where the system does not tell, nobody waits. */
+  async stopped() {
+    const state = () => {
+      try {
+        return fs.readdirSync(`/proc/${this.pid}/task`).map((task) => fs.readFileSync(`/proc/${this.pid}/task/${task}/stat`, "utf8"));
+      } catch {
+        return [];
+      }
+    };
+    while (state().some((line) => !/^\d+ \(.*\) T /.test(line))) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   async end(signal) {

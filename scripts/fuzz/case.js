@@ -221,7 +221,7 @@ class Case {
       () => attempt("health", () => JSON.stringify(lib.health())),
       () => attempt("setLogger", () => lib.setLogger(this.pick([logger, () => this.evil.value()])())),
       () => attempt("setLogger", () => lib.setLogger(null)),
-      () => this.call("waitForInit", () => lib.waitForInit(this.evil.value())),
+      () => this.call("waitForInit", () => lib.ioc.redisService.waitForInit(this.evil.value())),
       () => this.maybe(0.3) && this.call("close", () => lib.close()),
       () => globalThis.gc?.(),
     ])();

@@ -120,7 +120,7 @@ const ways = {
     await map.get(Symbol("s")).catch(() => {});
     await lib.ioc.signalCacheService.setSignalId({ symbol: "S", strategyName: "s", exchangeName: "x", id: 1 });
     lib.setLogger({ log() {}, info() {}, debug() {}, warn() {} });
-    await lib.waitForInit();
+    await lib.ioc.redisService.waitForInit();
     print(await answers(calls));
     await lib.close();
     await map.get("k7");
