@@ -58,4 +58,4 @@ function positive(text, name) {
   return number;
 }
 
-module.exports = { parse, HELP };
+module.exports = { parse, HELP, KNOWN };

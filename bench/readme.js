@@ -1,16 +1,16 @@
 "use strict";
 
-// node bench/readme.js: writes the figures of the last full run (results/latest.json) into README.md, between its marks.
+// node bench/readme.js: writes the figures of the last full runs (results/latest.json, results/mongo.json) into README.md,
+// between its marks.
 
 const fs = require("node:fs");
 const path = require("node:path");
 const { median } = require("./stats.js");
+const { caseTitle } = require("./cases.js");
 const { time, groups, rows, machineLine, costLines } = require("./report/format.js");
 
 const README = path.join(__dirname, "..", "README.md");
-const LATEST = path.join(__dirname, "results", "latest.json");
-const START = "<!-- bench:start -->";
-const END = "<!-- bench:end -->";
+const RESULTS = path.join(__dirname, "results");
 
 // What a reader wants to know first: by case, its words here.
 const SHOWN = [
@@ -75,18 +75,51 @@ function nodeRedis(result) {
   return `A known id takes node-redis with its own client-side cache ${middle("noderediscache")}, and the near cache ${middle("near")} (${HEADS[regime]}).`;
 }
 
-function updateReadme(result) {
-  if (result.kind !== "full") throw new Error("README shows full runs only");
-  const text = fs.readFileSync(README, "utf8");
-  const [from, to] = [text.indexOf(START), text.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`README.md lacks ${START} or ${END}`);
-  fs.writeFileSync(README, `${text.slice(0, from)}${START}\n${section(result)}\n${text.slice(to)}`);
+/** The db services, beside what the original does and beside the plain driver. */
+function mongoSection(result) {
+  const version = (id) => result.peers.find((peer) => peer.id === id).version;
+  const names = [...new Set(result.cases.map(({ name }) => name))];
+  const cell = (name, regime) => {
+    const entry = result.cases.find((one) => one.name === name && one.regime === regime);
+    const [ours, original, driver] = ["ours", "original", "driver"].map((id) => (entry.peers[id] ? median(entry.peers[id].us) : null));
+    const beside = (other) => (other === null ? "–" : `**${(other / ours).toFixed(other / ours < 10 ? 1 : 0)}×** (${time(other)})`);
+    return `${time(ours)} | ${beside(original)} | ${beside(driver)}`;
+  };
+  const regime = result.regimes[0];
+  const title = (name) => caseTitle(result.cases.find((entry) => entry.name === name));
+  return [
+    `Here, and how many times as fast that is as the original's way (mongoose ${version("original")} and ioredis) and as the plain`,
+    `driver (mongodb ${version("driver")}); medians on a ${HEADS[regime]} machine.`,
+    "",
+    "| | here | the original | plain driver |",
+    "| --- | ---: | ---: | ---: |",
+    ...names.map((name) => `| ${title(name)} | ${cell(name, regime)} |`),
+    "",
+    `${result.date}, ${machineLine(result)} · MongoDB ${result.machine.mongo}. All figures: [bench/results/mongo.md](bench/results/mongo.md).`,
+  ].join("\n");
+}
+
+/** What README shows, by the name in its marks. */
+const SECTIONS = { bench: ["latest.json", section], "bench-mongo": ["mongo.json", mongoSection] };
+
+/** Writes the sections of which there is a result, from the given one or from its file. */
+function updateReadme(given) {
+  let text = fs.readFileSync(README, "utf8");
+  for (const [name, [file, show]] of Object.entries(SECTIONS)) {
+    const result = name === "bench" && given ? given : JSON.parse(fs.readFileSync(path.join(RESULTS, file), "utf8"));
+    if (result.kind !== "full") throw new Error(`README shows full runs only: ${file}`);
+    const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
+    const [from, to] = [text.indexOf(start), text.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`README.md lacks ${start} or ${end}`);
+    text = `${text.slice(0, from)}${start}\n${show(result)}\n${text.slice(to)}`;
+  }
+  fs.writeFileSync(README, text);
   console.log("written: README.md");
 }
 
 if (require.main === module) {
   try {
-    updateReadme(JSON.parse(fs.readFileSync(LATEST, "utf8")));
+    updateReadme();
   } catch (error) {
     console.error(`readme: ${error.message}`);
     process.exitCode = 1;

@@ -8,7 +8,7 @@ const path = require("node:path");
 const { spawnSync } = require("node:child_process");
 const { root, ensureNodeModules, ensureRedisServer } = require("../scripts/lib/tools.js");
 const { startRedis } = require("../__test__/support/redis.js");
-const { parse, HELP } = require("./options.js");
+const { parse, HELP, KNOWN } = require("./options.js");
 const { PEERS } = require("./peers/index.js");
 const { FULL, QUICK, REGIMES, planFor, callCases, scanCases } = require("./cases.js");
 const { openPeers } = require("./driver.js");
@@ -76,6 +76,7 @@ async function measure({ options, plan, server, peers, progress }) {
   const results = new Results();
   const memory = {};
   const cores = findCores();
+  const whole = KNOWN.every((op) => op === "mongo" || wanted(op));
   const foundation = !options.only || options.only.some((op) => op !== "near" && op !== "mongo");
   for (const regime of foundation ? options.regimes : []) {
     const rules = REGIMES[regime];
@@ -100,7 +101,7 @@ async function measure({ options, plan, server, peers, progress }) {
   busy.push(await foreignWork());
   const result = {
     date: new Date().toISOString().slice(0, 10),
-    kind: options.quick ? "quick" : options.only || options.peers || options.rounds || options.regimes.length < Object.keys(REGIMES).length ? "partial" : "full",
+    kind: options.quick ? "quick" : !whole || options.peers || options.rounds || options.regimes.length < Object.keys(REGIMES).length ? "partial" : "full",
     machine: { ...(await machineFacts(server)), placed: cores !== null, foreignWork: Math.max(...busy) },
     plan,
     regimes: options.regimes,

@@ -72,8 +72,9 @@ function ask(op, collection, body) {
   const call = last;
   engine.mongoPush(call, op, collection, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (!arranged) {
-    arranged = true;
+    // In this order: where the stack has run out, the next call arranges it.
     nextTick(flush);
+    arranged = true;
   }
   return new Promise((resolve, reject) => waiting.set(call, { resolve, reject }));
 }
