@@ -6,7 +6,7 @@
 const fs = require("node:fs");
 const path = require("node:path");
 const { median } = require("./stats.js");
-const { caseTitle } = require("./cases.js");
+const { mongoTitle } = require("./report/mongo.js");
 const { time, groups, rows, machineLine, costLines } = require("./report/format.js");
 
 const README = path.join(__dirname, "..", "README.md");
@@ -86,7 +86,7 @@ function mongoSection(result) {
     return `${time(ours)} | ${beside(original)} | ${beside(driver)}`;
   };
   const regime = result.regimes[0];
-  const title = (name) => caseTitle(result.cases.find((entry) => entry.name === name));
+  const title = (name) => mongoTitle(result.cases.find((entry) => entry.name === name));
   return [
     `Here, and how many times as fast that is as the original's way (mongoose ${version("original")} and ioredis) and as the plain`,
     `driver (mongodb ${version("driver")}); medians on a ${HEADS[regime]} machine.`,

@@ -94,4 +94,4 @@ function markdownTable({ head, lines }) {
   return [row(head), `|${head.map((_, i) => (i === 0 ? " --- |" : " ---: |")).join("")}`, ...lines.map(row)];
 }
 
-module.exports = { printMongo, mongoMarkdown, mongoRows };
+module.exports = { printMongo, mongoMarkdown, mongoRows, mongoTitle };
