@@ -16,6 +16,10 @@ const WATCHED = 400;
 /** Candles of one call, so that there is something to see. */
 const STEP = 2_500;
 const BAR = 44;
+/** How often a row is looked for. */
+const LOOKS = 300;
+/** Whose row the db services show. */
+const CONTEXT = ["BTCUSDT", "dip_buyer", EXCHANGE];
 
 /** A random walk, the same in every run. */
 function month(symbol) {
@@ -56,7 +60,23 @@ async function write(dtos) {
   return written;
 }
 
-/** The seconds that a month takes the original's way, from a part of it: every candle written, then read, by itself. */
+/** The mean time of a look for the row of a context, in microseconds. `before` each one is not counted. */
+async function look(signalDbService, before = async () => {}) {
+  let sum = 0;
+  for (let i = 0; i < LOOKS; i++) {
+    await before();
+    const started = performance.now();
+    const row = await signalDbService.findByContext(...CONTEXT);
+    sum += performance.now() - started;
+    if (row?.payload?.position !== "long") throw new Error(`the row of ${CONTEXT.join(", ")} is not there`);
+  }
+  return (sum / LOOKS) * 1000;
+}
+
+/**
+ * The seconds that a month takes the original's way, from a part of it: every candle written, then read, by itself. And the
+ * microseconds of a look for a row.
+ */
 async function originals(servers, dtos) {
   const original = await openOriginal({ ...servers, database: "original" });
   const { candleDbService } = original.ioc;
@@ -72,7 +92,9 @@ async function originals(servers, dtos) {
         await candleDbService.findBySymbolIntervalTimestamp(symbol, interval, EXCHANGE, timestamp);
       }
     });
-    return { writing: writing * scale, reading: reading * scale };
+    const { signalDbService } = original.ioc;
+    await signalDbService.upsert(...CONTEXT, { position: "long" });
+    return { writing: writing * scale, reading: reading * scale, looking: await look(signalDbService) };
   } finally {
     await original.close();
   }
@@ -118,18 +140,32 @@ async function candles({ server: redis, mongo, facts }) {
     read: compare("Reading it", reading, others.reading),
     seconds: writing,
   };
-  await positions();
+  await positions(others.looking);
 }
 
 /** The rows of a strategy, which the db services keep by their context. */
-async function positions() {
-  const context = ["BTCUSDT", "dip_buyer", EXCHANGE];
-  await ioc.signalDbService.upsert(...context, { position: "long", priceOpen: 94_402.5 });
-  await ioc.signalDbService.upsert(...context, { position: "long", priceOpen: 94_402.5, priceTakeProfit: 95_346.5 });
-  const row = await ioc.signalDbService.findByContext(...context);
+async function positions(looking) {
+  const { signalDbService, signalCacheService } = ioc;
+  await signalDbService.upsert(...CONTEXT, { position: "long", priceOpen: 94_402.5 });
+  await signalDbService.upsert(...CONTEXT, { position: "long", priceOpen: 94_402.5, priceTakeProfit: 95_346.5 });
+  const row = await signalDbService.findByContext(...CONTEXT);
   check("the second upsert replaced the first", row?.payload, { position: "long", priceOpen: 94_402.5, priceTakeProfit: 95_346.5 });
   await Promise.all(Array.from({ length: 100 }, (_, i) => ioc.stateDbService.upsert("sig-1", `bucket-${i % 10}`, { i }, new Date(SINCE))));
   check("a hundred writes of ten states at once leave ten rows", (await ioc.stateDbService.findAll({ signalId: "sig-1" })).length, 10);
+  const known = await look(signalDbService);
+  const unknown = await look(signalDbService, () => signalCacheService.clear());
+  check("a look writes the id of the row back", await signalCacheService.getSignalId(...CONTEXT), row?.id);
+  print(paint.bold("A row of its context, one after the other"));
+  const rows = [
+    ["the original, id in Redis", looking, paint.dim],
+    ["here, id in no cache", unknown, paint.green],
+    ["here, id in memory", known, paint.green],
+  ];
+  const longest = Math.max(...rows.map(([, micros]) => micros));
+  for (const [name, micros, style] of rows) {
+    print(`${left(name, 25)}  ${style(left(bar(micros / longest, 24), 24))} ${right(micros.toFixed(0), 5)} µs`);
+  }
+  print();
   say("Seventeen db services share this: a row is found by its context through the cached id, and healed where that is wrong.");
 }
 
