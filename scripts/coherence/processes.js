@@ -29,6 +29,7 @@ function startProcesses({ environments, history, sightings }) {
       history.push({ key, id, start, end: end ?? Infinity, by, sure: end !== null });
     }
     for (const [key, id, at, until] of message.sightings) sightings.push({ key, id, at, until, by });
+    worker.underway = message.underway;
     worker.errors = message.errors;
     worker.violations = message.violations;
   }
@@ -38,7 +39,8 @@ function startProcesses({ environments, history, sightings }) {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !variable.startsWith("CC_")));
     const env = { ...clean, ...environments[at], CC_NEAR_CACHE: "on", COHERENCE_ME: name };
     const child = fork(path.join(__dirname, "worker.js"), { env });
-    const worker = { name, generation, child, counts: {}, errors: {}, violations: [], reported: now(), killed: false };
+    const unheard = { counts: {}, errors: {}, violations: [], underway: [], reported: now() };
+    const worker = { name, generation, child, ...unheard, killed: false };
     worker.failed = new Promise((_, reject) => {
       child.once("exit", (code, signal) => {
         if (!worker.killed) reject(new Error(`${name} ended by itself: ${signal ?? code}`));
@@ -50,7 +52,8 @@ function startProcesses({ environments, history, sightings }) {
       if (message.kind === "history") take(worker, message);
       if (message.kind !== "told") return;
       const others = workers.filter((other) => other !== worker && other.child.connected);
-      for (const other of others) other.child.send({ told: message.key });
+      // One of them may have been killed just now.
+      for (const other of others) other.child.send({ told: message.key }, () => {});
     });
     workers[at] = worker;
   }
@@ -85,6 +88,8 @@ function startProcesses({ environments, history, sightings }) {
       for (let key = 0; key < SHARED; key++) {
         for (const id of [null, `${worker.name}-unknown`]) history.push({ key, id, ...unknown });
       }
+      // Nor is it known when, if ever, the server carried out what had no answer by that report.
+      for (const { key, id, start } of worker.underway) history.push({ ...unknown, key, id, start });
       start(at, worker.generation + 1);
     },
     /** Whether an id is of a process that was killed. */

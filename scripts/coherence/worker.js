@@ -23,6 +23,8 @@ const shown = { id: new Array(KEYS), presence: new Array(KEYS) };
 const counts = { reads: 0, writes: 0, told: 0 };
 let sequence = 0;
 let running = true;
+/** Writes without an answer so far. */
+const underway = new Set();
 
 const any = (bound) => Math.floor(Math.random() * bound);
 
@@ -59,8 +61,18 @@ async function ask(key) {
   saw(shown.presence, key, there ? true : null, at);
 }
 
-/** Reports a write. What was read before its answer is not to be mixed with what is read after it. */
-function wrote(key, id, start, end) {
+/** Begins a write. Until it is reported, each report says that it is under way. */
+function begin(key, id) {
+  const one = { key, id, start: now() };
+  underway.add(one);
+  return one;
+}
+
+/** Reports a write that was answered at `end`, or null where nobody knows whether it was carried out. What was read
+ * before its answer is not to be mixed with what is read after it. */
+function wrote(one, end) {
+  const { key, id, start } = one;
+  underway.delete(one);
   counts.writes++;
   history.writes.push([key, id, start, end]);
   note(shown.id, key);
@@ -69,40 +81,43 @@ function wrote(key, id, start, end) {
 
 async function write(key) {
   const id = `${me}-${sequence++}`;
-  const start = now();
+  const first = begin(key, id);
   try {
     await service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
   } catch (error) {
-    // Nobody knows whether it was carried out.
-    wrote(key, id, start, null);
+    wrote(first, null);
     throw error;
   }
-  wrote(key, id, start, now());
+  wrote(first, now());
   if (sequence % TOLD === 0) process.send({ kind: "told", key });
   // Once more: where that is not sent, it says as a read does that the key holds the id.
   const { skippedWrites } = stats().nearCache;
-  const again = now();
+  const again = begin(key, id);
   const answered = service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
   const skipped = stats().nearCache.skippedWrites > skippedWrites;
   try {
     await answered;
   } catch (error) {
-    wrote(key, id, again, null);
+    wrote(again, null);
     throw error;
   }
-  if (skipped) saw(shown.id, key, id, again);
-  else wrote(key, id, again, now());
+  if (skipped) {
+    underway.delete(again);
+    saw(shown.id, key, id, again.start);
+  } else {
+    wrote(again, now());
+  }
 }
 
 async function remove(key) {
-  const start = now();
+  const one = begin(key, null);
   try {
     await service.delete(`x:s:${symbol(key)}`);
   } catch (error) {
-    wrote(key, null, start, null);
+    wrote(one, null);
     throw error;
   }
-  wrote(key, null, start, now());
+  wrote(one, now());
 }
 
 async function work() {
@@ -124,7 +139,7 @@ const watch = setInterval(() => {
 function report() {
   const { hits, skippedWrites } = stats().nearCache ?? { hits: 0, skippedWrites: 0 };
   const sums = { ...counts, hits, skippedWrites };
-  process.send({ kind: "history", at: now(), ...history, counts: sums, errors, violations });
+  process.send({ kind: "history", at: now(), ...history, underway: [...underway], counts: sums, errors, violations });
   history = { writes: [], sightings: [] };
 }
 
