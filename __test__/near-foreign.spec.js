@@ -92,6 +92,8 @@ test("a client with a key prefix, as ioredis offers it, is seen by the whole key
   });
 });
 
+// Where redis-server comes without redis-cli (some distributions pack it by itself), nothing here is lost for good: the same
+// changes by ioredis and by a plain connection are tested above and below, everywhere.
 const withCli = which("redis-cli") ? test : test.skip;
 for (const [what, words, expected] of [
   ["SET", (i) => ["SET", KEY, THEIRS(i)], THEIRS],

@@ -229,7 +229,7 @@ impl Engine {
         let now = self.uv.now();
         core.supervisor.failed(now);
         if let Some(closing) = core.closing.back().copied() {
-            let (_, settled) = core.store.lane.accepted_and_settled();
+            let (_, settled) = core.store.lane.queue().accepted_and_settled();
             core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }
         if core.supervisor.due(now) {
@@ -461,7 +461,9 @@ impl Engine {
     pub(super) fn before_sleep(self: &Rc<Self>) {
         self.hits_since.set(0);
         let (unwritten, fresh) = match &*self.core.borrow() {
-            Some(core) => (core.store.lane.unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies()),
+            Some(core) => {
+                (core.store.lane.queue().unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies())
+            }
             None => return,
         };
         if unwritten {

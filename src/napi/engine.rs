@@ -386,7 +386,7 @@ impl Engine {
         let mut slot = self.core.borrow_mut();
         let core = slot.as_mut().ok_or_else(|| Error::new(Code::InvalidConfig, "the engine is not configured"))?;
         let queued = push(&mut core.store)?;
-        if core.store.lane.is_up() && core.store.lane.unflushed() >= core.early {
+        if core.store.lane.is_up() && core.store.lane.queue().unflushed() >= core.early {
             core.early *= 2;
             Self::write_out(core);
         }

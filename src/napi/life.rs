@@ -30,7 +30,7 @@ impl Core {
 
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
-        self.store.lane.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
+        self.store.lane.queue().waiting() > 0 || !self.closing.is_empty() || self.has_answers()
     }
 }
 
@@ -51,7 +51,7 @@ impl Engine {
             let now = self.now();
             core.store.lane.stamp(now);
             core.early = EARLY;
-            if core.store.lane.waiting() > 0 && core.supervisor.wanted(self.uv.now()) {
+            if core.store.lane.queue().waiting() > 0 && core.supervisor.wanted(self.uv.now()) {
                 self.start_attempt(core);
             }
             Self::write_out(core);
@@ -109,7 +109,7 @@ impl Engine {
         let mut due = core.supervisor.next().map(|at| at.saturating_sub(self.stalled.get()));
         if core.waits() {
             let heartbeat = now + HEARTBEAT;
-            let soonest = core.store.lane.next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
+            let soonest = core.store.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
         }
         let Some(due) = due else { return };
@@ -210,7 +210,7 @@ impl Engine {
             self.disconnect(core);
             Self::closed(core);
         } else {
-            let (mark, _) = core.store.lane.accepted_and_settled();
+            let (mark, _) = core.store.lane.queue().accepted_and_settled();
             let call = core.store.reserve();
             core.closing.push_back(Closing { call, mark });
             core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
@@ -221,7 +221,7 @@ impl Engine {
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let (accepted, settled) = core.store.lane.accepted_and_settled();
+        let (accepted, settled) = core.store.lane.queue().accepted_and_settled();
         if core.closing.front().is_none_or(|closing| settled < closing.mark) {
             return;
         }

@@ -11,7 +11,7 @@ impl Engine {
     pub(super) fn stats(&self) -> serde_json::Value {
         let core = self.core.borrow();
         let counters = core.as_ref().map(|core| *core.store.lane.counters()).unwrap_or_default();
-        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.store.lane.queued_and_in_flight());
+        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.store.lane.queue().queued_and_in_flight());
         json!({ "redis": {
             "commands": counters.commands,
             "replies": counters.replies,
@@ -38,7 +38,7 @@ impl Engine {
                 "queued": 0, "inFlight": 0,
             }, "nearCache": null, "mongo": self.mongo_health() });
         };
-        let (queued, in_flight) = core.store.lane.queued_and_in_flight();
+        let (queued, in_flight) = core.store.lane.queue().queued_and_in_flight();
         json!({ "redis": {
             "state": core.supervisor.state().as_str(),
             "since": core.since,

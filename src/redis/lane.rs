@@ -1,39 +1,22 @@
-//! One connection's traffic: commands in their order, the replies that belong to them, deadlines, and what is sent
-//! again when the connection is lost. No socket, no clock, no JavaScript: every race is a unit test.
-//!
-//! Commands stay in the out-buffer until they are answered. `head` is the first unanswered byte, `sent` the first that
-//! the socket has not taken; a lost connection sets `sent` back to `head`, and everything unanswered goes out again in
-//! its order. That is allowed because every command that we send is idempotent.
+//! One connection's traffic: the handshake, then the commands of a queue and the replies that belong to them. No socket,
+//! no clock, no JavaScript: every race is a unit test.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
+use crate::redis::Nanos;
 use crate::redis::decode::{Decoder, Malformed, Token};
 use crate::redis::dialect::verdict;
-use crate::redis::encode::describe;
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::latency::{Latency, Summary};
-use crate::redis::{MILLI, Nanos};
+use crate::redis::queue::{Front, Queue};
 
 /// Free space offered to each read. One read of this size carries some two thousand small replies.
 const READ_SPACE: usize = 64 * 1024;
 /// Buffers that grew beyond this are given back when they are empty.
 const KEEP: usize = 1024 * 1024;
-
-struct Pending<T> {
-    /// Whose reply it is; `None` once its deadline has passed. The reply still takes its place in the order.
-    tag: Option<T>,
-    /// Length of the command.
-    bytes: usize,
-    /// How much of that the out-buffer holds: all, or nothing any more.
-    held: usize,
-    /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
-    deadline: Nanos,
-    /// Nobody waits for it.
-    quiet: bool,
-}
 
 /// The state of the wire below the calls.
 enum Link {
@@ -122,23 +105,7 @@ pub enum News {
 
 /// One connection's traffic. `T` says whose reply it is.
 pub struct Lane<T> {
-    queue_max: usize,
-    queue_max_bytes: usize,
-    timeout: Nanos,
-    commands: Vec<u8>,
-    head: usize,
-    sent: usize,
-    /// Nothing is written from here on.
-    barrier: Option<usize>,
-    pending: VecDeque<Pending<T>>,
-    /// How many at the front of `pending` have lost their tag.
-    expired: usize,
-    /// How many of the others are quiet.
-    quiet: usize,
-    /// Calls that were pushed, quiet commands left out.
-    accepted: u64,
-    /// How many at its back have no deadline yet.
-    unstamped: usize,
+    queue: Queue<T>,
     link: Link,
     /// Which byte of this connection's commands was written when: the end of each write, and the moment before it.
     writes: VecDeque<(u64, Nanos)>,
@@ -163,18 +130,7 @@ impl<T> Lane<T> {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            queue_max: config.queue_max,
-            queue_max_bytes: config.queue_max_bytes,
-            timeout: config.timeout_ms * MILLI,
-            commands: Vec::new(),
-            head: 0,
-            sent: 0,
-            barrier: None,
-            pending: VecDeque::new(),
-            expired: 0,
-            quiet: 0,
-            accepted: 0,
-            unstamped: 0,
+            queue: Queue::new(config),
             link: Link::Down,
             writes: VecDeque::new(),
             written: 0,
@@ -209,108 +165,40 @@ impl<T> Lane<T> {
         self.client = before.client;
     }
 
-    /// Calls that wait for an answer.
+    /// What is not answered yet.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.pending.len() - self.expired - self.quiet
-    }
-
-    /// Calls so far, and how many of them are settled.
-    #[must_use]
-    pub fn accepted_and_settled(&self) -> (u64, u64) {
-        (self.accepted, self.accepted - self.waiting() as u64)
-    }
-
-    /// Whether the server owes an answer, if only to somebody who has given up.
-    #[must_use]
-    pub fn is_owed(&self) -> bool {
-        self.is_up() && !self.pending.is_empty()
-    }
-
-    /// Calls whose command the socket has not taken yet, and calls on the wire.
-    #[must_use]
-    pub fn queued_and_in_flight(&self) -> (usize, usize) {
-        if self.sent == self.head {
-            return (self.waiting(), 0);
-        }
-        let mut end = self.head;
-        let on_wire = self.pending.iter().take_while(|pending| {
-            end += pending.held;
-            end <= self.sent
-        });
-        let in_flight = on_wire.filter(|pending| pending.tag.is_some() && !pending.quiet).count();
-        (self.waiting() - in_flight, in_flight)
+    pub const fn queue(&self) -> &Queue<T> {
+        &self.queue
     }
 
     /// Queues a command that `write` appends to the out-buffer.
     pub fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.enqueue(tag, false, write)?;
-        self.accepted += 1;
+        self.queue.push(tag, write)?;
+        self.counters.commands += 1;
         Ok(())
     }
 
     /// The same for a command that nobody waits for: it keeps nothing alive.
     pub fn push_quiet(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.enqueue(tag, true, write)?;
-        self.quiet += 1;
-        Ok(())
-    }
-
-    fn enqueue(&mut self, tag: T, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        let start = self.commands.len();
-        // Calls whose deadline has passed wait for nothing.
-        if self.waiting() >= self.queue_max {
-            return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.waiting())));
-        }
-        write(&mut self.commands);
-        if self.commands.len() - self.head > self.queue_max_bytes {
-            let bytes = self.commands.len() - self.head;
-            self.commands.truncate(start);
-            return Err(queue_full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
-        }
-        let bytes = self.commands.len() - start;
-        self.pending.push_back(Pending { tag: Some(tag), bytes, held: bytes, deadline: 0, quiet });
-        self.unstamped += 1;
+        self.queue.push_quiet(tag, write)?;
         self.counters.commands += 1;
         Ok(())
     }
 
-    /// Commands that were pushed and not yet offered to the socket.
-    #[must_use]
-    pub const fn unflushed(&self) -> usize {
-        self.unstamped
-    }
-
     /// The flush at the end of a tick: deadlines of what was queued since the last one start here.
     pub fn stamp(&mut self, now: Nanos) {
-        if self.unstamped == 0 {
-            return;
-        }
-        self.counters.flushes += 1;
-        let deadline = now + self.timeout;
-        for pending in self.pending.iter_mut().rev().take(self.unstamped) {
-            pending.deadline = deadline;
-        }
-        self.unstamped = 0;
+        self.counters.flushes += u64::from(self.queue.stamp(now));
     }
 
-    /// Writes nothing on this connection beyond the call up to which so many are accepted (see
-    /// [`Lane::accepted_and_settled`]): it ends there, and what was written beyond would be written again on the next.
+    /// See [`Queue::hold_after`].
     pub fn hold_after(&mut self, accepted: Option<u64>) {
-        self.barrier = accepted.map(|accepted| {
-            let mut left = accepted.saturating_sub(self.accepted_and_settled().1);
-            let mut barrier = self.head;
-            for pending in &self.pending {
-                if !pending.quiet && pending.tag.is_some() {
-                    if left == 0 {
-                        break;
-                    }
-                    left -= 1;
-                }
-                barrier += pending.held;
-            }
-            barrier
-        });
+        self.queue.hold_after(accepted);
+    }
+
+    /// Whether the server owes an answer, if only to somebody who has given up.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.is_up() && !self.queue.is_empty()
     }
 
     /// What the socket should take next.
@@ -319,10 +207,7 @@ impl<T> Lane<T> {
         match &self.link {
             Link::Down => &[],
             Link::Greeting(handshake, _) => handshake.unsent(),
-            Link::Up => {
-                let end = self.commands.len();
-                &self.commands[self.sent..self.barrier.map_or(end, |barrier| barrier.clamp(self.sent, end))]
-            }
+            Link::Up => self.queue.unsent(),
         }
     }
 
@@ -336,7 +221,7 @@ impl<T> Lane<T> {
                 *written = at;
             }
             Link::Up => {
-                self.sent += count;
+                self.queue.took(count);
                 self.written += count as u64;
                 self.writes.push_back((self.written, at));
             }
@@ -349,7 +234,7 @@ impl<T> Lane<T> {
         match self.link {
             Link::Down => false,
             Link::Greeting(..) => true,
-            Link::Up => self.sent > self.head,
+            Link::Up => self.queue.is_on_wire(),
         }
     }
 
@@ -463,18 +348,17 @@ impl<T> Lane<T> {
                 Progress::Unfit(words) => News::Unfit(words),
             };
         }
-        let Some(pending) = self.pending.front() else {
+        let Some(Front { wanted, sent }) = self.queue.front() else {
             return News::Broken("protocol error: a reply that nobody asked for".into());
         };
-        let (end, bytes) = (self.head + pending.held, pending.bytes);
         let is_error = matches!(batch.tokens[first], Token::Error(_));
         // An error may come before the whole command was sent (it is too long, say); any other answer may not.
-        if end > self.sent && !is_error {
+        if !sent && !is_error {
             return News::Broken("protocol error: a reply before its command".into());
         }
         // As if the connection had been lost before this reply: the command stays, and whatever follows it stays behind it.
         if let Token::Error(range) = &batch.tokens[first]
-            && pending.tag.is_some()
+            && wanted
             && let words = String::from_utf8_lossy(&self.input[range.clone()])
             && is_temporary(&words)
         {
@@ -483,28 +367,19 @@ impl<T> Lane<T> {
         self.counters.replies += 1;
         let context = is_error.then(|| {
             self.counters.errors += 1;
-            describe(&self.commands[self.head..end])
+            self.queue.describe_front()
         });
-        let unfinished = end > self.sent;
-        let answered = self.pending.pop_front();
-        let quiet = answered.as_ref().is_some_and(|pending| pending.quiet);
-        let tag = answered.and_then(|pending| pending.tag);
-        self.unstamped = self.unstamped.min(self.pending.len());
+        let Some((tag, bytes)) = self.queue.answered() else { return News::None };
         self.answered += bytes as u64;
-        self.head = end;
-        self.sent = self.sent.max(end);
-        self.compact();
         let written = self.written_at();
         self.latency.note(now.saturating_sub(written), now);
         if let Some(tag) = tag {
-            self.quiet -= usize::from(quiet);
             batch.items.push(Item::Reply { tag, tokens: first..batch.tokens.len(), written, context });
         } else {
-            self.expired -= 1;
             batch.tokens.truncate(first);
         }
         // The rest of that command would be read as the next one.
-        if unfinished { News::Broken("the server answered a command before its end".into()) } else { News::None }
+        if sent { News::None } else { News::Broken("the server answered a command before its end".into()) }
     }
 
     /// When the last byte of the command that was just answered was about to be written.
@@ -513,24 +388,6 @@ impl<T> Lane<T> {
             self.writes.pop_front();
         }
         self.writes.front().map_or(0, |write| write.1)
-    }
-
-    fn compact(&mut self) {
-        let head = self.head;
-        if self.head == self.commands.len() {
-            self.commands.clear();
-            self.head = 0;
-            self.sent = 0;
-            if self.commands.capacity() > KEEP {
-                self.commands.shrink_to(READ_SPACE);
-            }
-        } else if self.head > READ_SPACE && self.head > self.commands.len() / 2 {
-            self.commands.drain(..self.head);
-            self.sent -= self.head;
-            self.head = 0;
-        }
-        let moved = head - self.head;
-        self.barrier = self.barrier.map(|barrier| barrier.saturating_sub(moved));
     }
 
     fn reset_input(&mut self) {
@@ -548,94 +405,26 @@ impl<T> Lane<T> {
         if !matches!(self.link, Link::Down) {
             self.counters.losses += 1;
         }
-        let (_, in_flight) = self.queued_and_in_flight();
-        self.counters.retried += in_flight as u64;
+        self.counters.retried += self.queue.rewind() as u64;
         self.link = Link::Down;
         self.writes.clear();
         self.written = 0;
         self.answered = 0;
         self.reset_input();
-        self.drop_expired();
-        self.sent = self.head;
     }
 
-    /// Forgets commands that nobody waits for. Only while nothing is on the wire.
-    fn drop_expired(&mut self) {
-        let bytes: usize = self.pending.drain(..self.expired).map(|pending| pending.held).sum();
-        self.expired = 0;
-        self.head += bytes;
-        self.sent = self.sent.max(self.head);
-        self.compact();
-    }
-
-    /// The first deadline.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Nanos> {
-        self.pending.get(self.expired).map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
-    }
-
-    /// Takes calls whose deadline has passed, at most so many, each with its command and key for the message. All calls
-    /// have the same timeout, so they stand at the front. Those that are left are taken the next time.
+    /// See [`Queue::expire`].
     pub fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) {
-        let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.held).sum::<usize>();
-        let before = self.expired;
-        while self.expired - before < most
-            && let Some(pending) = self.pending.get_mut(self.expired)
-        {
-            if pending.deadline == 0 || pending.deadline > now {
-                break;
-            }
-            let end = start + pending.held;
-            tags.extend(pending.tag.take().map(|tag| (tag, describe(&self.commands[start..end]))));
-            start = end;
-            self.expired += 1;
-            self.quiet -= usize::from(pending.quiet);
-            self.counters.timeouts += u64::from(!pending.quiet);
-        }
+        self.counters.timeouts += self.queue.expire(now, most, tags);
         if !self.is_up() {
-            self.drop_expired();
-        } else if self.expired > before {
-            self.release_expired();
+            self.queue.drop_expired();
         }
     }
 
-    /// What was written for calls that nobody waits for is not written again: its bytes need not be held.
-    fn release_expired(&mut self) {
-        for pending in self.pending.iter_mut().take(self.expired) {
-            if self.head + pending.held > self.sent {
-                break;
-            }
-            self.head += std::mem::take(&mut pending.held);
-        }
-        self.compact();
-    }
-
-    /// Takes the first so many calls, and what is quiet among them, because they will not be answered any more, each with
-    /// its command and key. The connection must be down, so that nothing is on the wire and nothing has expired.
+    /// See [`Queue::abandon`].
     pub fn abandon(&mut self, count: usize, tags: &mut Vec<(T, String)>) {
-        let mut start = self.head;
-        let mut left = count;
-        while self.pending.front().is_some_and(|pending| pending.quiet || left > 0)
-            && let Some(pending) = self.pending.pop_front()
-        {
-            if pending.quiet {
-                self.quiet -= 1;
-            } else {
-                left -= 1;
-            }
-            let end = start + pending.held;
-            tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
-            start = end;
-        }
-        self.head = start;
-        self.sent = start;
-        self.unstamped = self.unstamped.min(self.pending.len());
-        self.compact();
+        self.queue.abandon(count, tags);
     }
-}
-
-fn queue_full(what: &str) -> Error {
-    Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}"))
 }
 
 /// The token with its text `by` bytes further to the front.

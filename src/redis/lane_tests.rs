@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Values, resolve};
+use crate::error::Code;
+use crate::redis::MILLI;
 use crate::redis::encode::{push_command, push_word};
 
 fn config(pairs: &[(&str, &str)]) -> Config {
@@ -109,13 +111,13 @@ fn nobody_waits_for_a_quiet_command() {
     up(&mut lane, &config);
     get(&mut lane, 1);
     lane.push_quiet(2, |out| push_command(out, &[b"PING"])).unwrap();
-    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (1, (1, 0)));
+    assert_eq!((lane.queue().waiting(), lane.queue().accepted_and_settled()), (1, (1, 0)));
     send_all(&mut lane);
-    assert_eq!(lane.queued_and_in_flight(), (0, 1));
+    assert_eq!(lane.queue().queued_and_in_flight(), (0, 1));
     feed(&mut lane, b"$1\r\na\r\n");
     let mut batch = Batch::default();
     lane.decode(&mut batch, 0);
-    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (0, (1, 1)));
+    assert_eq!((lane.queue().waiting(), lane.queue().accepted_and_settled()), (0, (1, 1)));
     assert!(lane.is_owed());
     feed(&mut lane, b"+PONG\r\n");
     lane.decode(&mut batch, 0);
@@ -129,11 +131,11 @@ fn nobody_waits_for_a_quiet_command() {
     let mut tags = Vec::new();
     lane.abandon(1, &mut tags);
     assert_eq!(tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), [3, 4]);
-    assert_eq!((lane.waiting(), lane.accepted_and_settled()), (1, (3, 2)));
+    assert_eq!((lane.queue().waiting(), lane.queue().accepted_and_settled()), (1, (3, 2)));
     lane.push_quiet(6, |out| push_command(out, &[b"PING"])).unwrap();
     lane.stamp(1);
     lane.expire(Nanos::MAX, usize::MAX, &mut tags);
-    assert_eq!((lane.waiting(), lane.counters().timeouts), (0, 1));
+    assert_eq!((lane.queue().waiting(), lane.counters().timeouts), (0, 1));
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn a_late_reply_takes_the_place_of_its_expired_call_and_nobody_elses() {
     let mut batch = Batch::default();
     assert_eq!(lane.decode(&mut batch, 0), News::None);
     assert_eq!(texts(&batch), [(2, "new".to_owned())]);
-    assert_eq!(lane.waiting(), 0);
+    assert_eq!(lane.queue().waiting(), 0);
 }
 
 #[test]
@@ -219,12 +221,12 @@ fn a_deadline_starts_at_the_flush() {
     let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
     let mut lane = Lane::new(&config);
     get(&mut lane, 1);
-    assert_eq!(lane.next_deadline(), None);
+    assert_eq!(lane.queue().next_deadline(), None);
     let mut expired = Vec::new();
     lane.expire(Nanos::MAX, usize::MAX, &mut expired);
     assert!(expired.is_empty());
     lane.stamp(100 * MILLI);
-    assert_eq!(lane.next_deadline(), Some(110 * MILLI));
+    assert_eq!(lane.queue().next_deadline(), Some(110 * MILLI));
 }
 
 #[test]
@@ -428,12 +430,12 @@ proptest! {
                 }
                 Step::Send(_) | Step::Receive(_) | Step::Lose | Step::Connect => {}
             }
-            if lane.waiting() == 0 && done.len() as u64 == next && matches!(step, Step::Receive(500)) {
+            if lane.queue().waiting() == 0 && done.len() as u64 == next && matches!(step, Step::Receive(500)) {
                 break;
             }
         }
         prop_assert_eq!(done.len() as u64, next, "every call is settled");
         prop_assert!(done.values().all(|&times| times == 1), "and only once");
-        prop_assert_eq!(lane.waiting(), 0);
+        prop_assert_eq!(lane.queue().waiting(), 0);
     }
 }

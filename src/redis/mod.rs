@@ -4,7 +4,8 @@
 //! * [`decode`]: bytes to replies, resumable at any byte.
 //! * [`handshake`]: what a new connection says before it carries calls.
 //! * [`latency`]: how long the server takes to answer.
-//! * [`lane`]: the order of commands and replies, deadlines, what is sent again after a lost connection.
+//! * [`lane`]: one connection's traffic: which reply belongs to which command.
+//! * [`queue`]: commands that are not answered yet: bounds, deadlines, what is sent again after a lost connection.
 //! * [`supervise`]: when to connect, and when to try again.
 //! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
 //! * [`tls`]: TLS between a socket and the lane.
@@ -18,6 +19,7 @@ pub mod encode;
 pub mod handshake;
 pub mod lane;
 pub mod latency;
+pub mod queue;
 pub mod spin;
 pub mod supervise;
 pub mod tls;
