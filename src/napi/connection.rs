@@ -35,8 +35,8 @@ pub(super) struct Connection {
     /// How TLS is spoken, where it is.
     pub(super) trust: Option<Trust>,
     pub(super) link: Option<Link>,
-    /// Asks a silent server whether it answers at all.
-    pub(super) probe: Option<Probe>,
+    /// Ask a silent server whether it answers at all; one of each pace.
+    pub(super) probes: Vec<Probe>,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
     /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
@@ -206,6 +206,7 @@ impl Engine {
 
     /// The attempt has come one step further. What blocked the loop before that does not count any more.
     fn progressed(&self, core: &mut Core) {
+        core.watchdog.sign();
         core.supervisor.progressed(self.uv.now());
         core.stalled_before = self.stalled.get();
     }
@@ -242,7 +243,7 @@ impl Engine {
         core.connection.blocked = false;
         core.connection.fresh = false;
         core.watchdog.reset();
-        self.end_probe(core);
+        self.end_probes(core, |_| true);
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
@@ -492,12 +493,11 @@ impl Engine {
                     Ok(()) if status >= 0 => {
                         link.connected = true;
                         link.since = self.now();
-                        core.supervisor.progressed(self.uv.now());
-                        core.stalled_before = self.stalled.get();
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                         let local = link.stream.local_address();
                         core.store.lane.connected(&core.config, prefixes, local);
+                        self.progressed(core);
                     }
                     result => {
                         let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));

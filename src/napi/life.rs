@@ -8,10 +8,10 @@ use super::uv;
 use crate::error::{Code, Error};
 use crate::map::store::Outcome;
 use crate::redis::supervise::State;
-use crate::redis::watchdog::Verdict;
+use crate::redis::watchdog::{Owed, Verdict};
 use crate::redis::{MILLI, Nanos};
 
-/// While calls wait, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
+/// While calls wait, or an attempt does, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
 const HEARTBEAT: Nanos = 100 * MILLI;
 /// Lateness beyond this is JavaScript's doing and does not count against deadlines.
 const PUNCTUAL: Nanos = 20 * MILLI;
@@ -31,6 +31,22 @@ impl Core {
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
         self.store.lane.queue().waiting() > 0 || !self.closing.is_empty() || self.has_answers()
+    }
+
+    /// Whether an attempt waits for the server.
+    fn connects(&self) -> bool {
+        let link = self.connection.link.as_ref();
+        self.supervisor.state() == State::Connecting && link.is_some_and(|link| link.question.is_none())
+    }
+
+    fn owed(&self) -> Owed {
+        if self.store.lane.is_owed() {
+            Owed::Answer
+        } else if self.connects() {
+            Owed::Step
+        } else {
+            Owed::Nothing
+        }
     }
 }
 
@@ -107,7 +123,7 @@ impl Engine {
     fn arm_timer(&self, core: &Core, now: Nanos) {
         // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up.
         let mut due = core.supervisor.next().map(|at| at.saturating_sub(self.stalled.get()));
-        if core.waits() {
+        if core.waits() || core.connects() {
             let heartbeat = now + HEARTBEAT;
             let soonest = core.store.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
@@ -148,12 +164,7 @@ impl Engine {
             self.ask_if_mute(core);
             self.leave_silent_address(core);
             if drained {
-                match core.watchdog.look(self.now(), core.store.lane.is_owed()) {
-                    Verdict::Well => self.end_probe(core),
-                    Verdict::Doubtful => {}
-                    Verdict::Probe => self.probe(core),
-                    Verdict::Dead => self.attempt_failed(core, SILENT),
-                }
+                self.look_after(core);
             }
             if drained {
                 Self::expire(core, self.now());
@@ -164,6 +175,19 @@ impl Engine {
         }
         self.deliver_later();
         self.finish_turn();
+    }
+
+    /// Gives up a connection, or an attempt, that is dead although nobody said so.
+    fn look_after(self: &Rc<Self>, core: &mut Core) {
+        match core.watchdog.look(self.now(), core.owed()) {
+            Verdict::Well => self.end_probes(core, |_| true),
+            Verdict::Doubtful => {}
+            Verdict::Probe(pace) => self.probe(core, pace),
+            Verdict::Dead => {
+                self.attempt_failed(core, SILENT);
+                core.supervisor.hurry(self.uv.now());
+            }
+        }
     }
 
     fn expire(core: &mut Core, now: Nanos) {

@@ -1,4 +1,4 @@
-//! A second connection that only asks whether the server answers at all: see [`crate::redis::watchdog`].
+//! Second connections that only ask whether the server answers at all: see [`crate::redis::watchdog`].
 
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::engine::{Core, Engine, engine};
 use super::socket::Stream;
 use super::uv::{self, READABLE, RawHandle, WRITABLE};
+use crate::redis::watchdog::Pace;
 
 /// Redis answers it before any handshake, if only by asking for one. With TLS the answer to its greeting is enough.
 const WORDS: &[u8] = b"PING\r\n";
@@ -14,54 +15,72 @@ const WORDS: &[u8] = b"PING\r\n";
 pub(super) struct Probe {
     stream: Stream,
     handle: RawHandle,
+    pace: Pace,
     asked: bool,
 }
 
 impl Engine {
-    /// Sends a probe to where the connection goes, in place of the last one. Without one, the next look tries again.
-    pub(super) fn probe(self: &Rc<Self>, core: &mut Core) {
-        self.end_probe(core);
+    /// Sends a probe to where the connection goes, in place of the last one of its pace. Without one, the next look tries
+    /// again.
+    pub(super) fn probe(self: &Rc<Self>, core: &mut Core, pace: Pace) {
+        self.end_probes(core, |probe| probe.pace == pace);
         let Some(endpoint) = core.connection.endpoint() else { return };
         let Ok(stream) = Stream::connect(&endpoint, core.connection.trust.as_ref()) else { return };
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return };
-        let probe = core.connection.probe.insert(Probe { stream, handle, asked: false });
-        // SAFETY: the probe's handle is open.
-        unsafe { probe.handle.watch(&self.uv, WRITABLE, on_probe) };
+        core.connection.probes.push(Probe { stream, handle, pace, asked: false });
+        self.watch_probe(core, pace, WRITABLE);
     }
 
-    /// Lets go of it.
-    pub(super) fn end_probe(&self, core: &mut Core) {
-        if let Some(Probe { stream, handle, .. }) = core.connection.probe.take() {
+    fn watch_probe(&self, core: &mut Core, pace: Pace, events: c_int) {
+        let Some(probe) = core.connection.probes.iter_mut().find(|probe| probe.pace == pace) else { return };
+        let callback = match pace {
+            Pace::Quick => on_quick_probe,
+            Pace::Patient => on_patient_probe,
+        };
+        // SAFETY: the probe's handle is open.
+        unsafe { probe.handle.watch(&self.uv, events, callback) };
+    }
+
+    /// Lets go of some.
+    pub(super) fn end_probes(&self, core: &mut Core, which: impl FnMut(&mut Probe) -> bool) {
+        for Probe { stream, handle, .. } in core.connection.probes.extract_if(.., which) {
             // SAFETY: the probe owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
             drop(stream);
         }
     }
 
-    fn probe_polled(&self, status: c_int) {
+    fn probe_polled(&self, status: c_int, pace: Pace) {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return };
-        let Some(probe) = &mut core.connection.probe else { return };
-        if !probe.asked {
+        let Some(probe) = core.connection.probes.iter_mut().find(|probe| probe.pace == pace) else { return };
+        let over = if probe.asked {
+            let read = probe.stream.read(&mut [0; 64]);
+            if matches!(read, Ok(1..)) || probe.stream.has_heard() {
+                core.watchdog.answered(self.now());
+            }
+            true
+        } else {
             probe.asked = true;
             // What does not go out at once is followed by another probe.
-            if status < 0 || probe.stream.connected().and_then(|()| probe.stream.write(WORDS)).is_err() {
-                return self.end_probe(core);
-            }
-            // SAFETY: the probe's handle is open.
-            unsafe { probe.handle.watch(&self.uv, READABLE, on_probe) };
-            return;
+            status < 0 || probe.stream.connected().and_then(|()| probe.stream.write(WORDS)).is_err()
+        };
+        if over {
+            self.end_probes(core, |probe| probe.pace == pace);
+        } else {
+            self.watch_probe(core, pace, READABLE);
         }
-        let read = probe.stream.read(&mut [0; 64]);
-        if matches!(read, Ok(1..)) || probe.stream.has_heard() {
-            core.watchdog.answered(self.now());
-        }
-        self.end_probe(core);
     }
 }
 
-unsafe extern "C" fn on_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
+unsafe extern "C" fn on_quick_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine| engine.probe_polled(status));
+    engine.guarded(|engine| engine.probe_polled(status, Pace::Quick));
+}
+
+unsafe extern "C" fn on_patient_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
+    // SAFETY: as above.
+    let engine = unsafe { engine(uv::context(handle)) };
+    engine.guarded(|engine| engine.probe_polled(status, Pace::Patient));
 }

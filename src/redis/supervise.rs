@@ -149,6 +149,13 @@ impl Supervisor {
         self.state = State::Waiting(now + pause);
     }
 
+    /// The server has just answered on another connection: the next attempt comes at once.
+    pub const fn hurry(&mut self, now: Nanos) {
+        if matches!(self.state, State::Waiting(_)) {
+            self.state = State::Waiting(now);
+        }
+    }
+
     /// `close()`: as before the first call.
     pub const fn closed(&mut self) {
         self.state = State::Idle;
@@ -228,6 +235,20 @@ mod tests {
         assert!(!supervisor.wanted(10 * MILLI));
         assert!(supervisor.wanted(501 * MILLI));
         assert!(!supervisor.wanted(501 * MILLI), "one attempt at a time");
+    }
+
+    #[test]
+    fn a_server_that_answers_elsewhere_is_tried_again_at_once() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        for now in 0..20 {
+            supervisor.failed(now);
+            assert!(!supervisor.due(now));
+            supervisor.hurry(now);
+            assert!(supervisor.due(now));
+        }
+        supervisor.hurry(20);
+        assert_eq!(supervisor.state(), State::Connecting, "one attempt at a time");
     }
 
     #[test]

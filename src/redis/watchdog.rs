@@ -4,19 +4,46 @@
 //! Silence alone proves nothing. A server that is busy with one long command says nothing either, and to give its
 //! connection up and send the command again would keep it busy for ever. So after a while of silence the server is probed
 //! on a second connection: one that answers there and not here is alive, and this connection is not. One that answers on
-//! neither is waited for.
+//! neither is waited for. The same holds for a connection that is only being made.
 
 use crate::redis::{MILLI, Nanos};
 
-/// How long a server may owe an answer without a single byte before it is probed.
+/// How long a server may owe an answer to a call without a single byte before it is probed.
 pub const SILENCE: Nanos = 1_500 * MILLI;
+
+/// How long a step of an attempt may take before the server is probed: the connection, each answer of the handshake. Less
+/// is at stake than with calls under way. Over a slow link, too, the step comes before the probe's answer, which takes
+/// two round trips and begins later.
+pub const SLOW_STEP: Nanos = 400 * MILLI;
 
 /// After an answer to the probe, what the server has said on the connection itself may still be on its way.
 const GRACE: Nanos = 150 * MILLI;
 
-/// A probe that is not answered for so long is followed by another one; each has twice as long as the one before. It may
-/// itself be lost, and on a slow link an answer takes several round trips.
-const PROBE: (Nanos, Nanos) = (500 * MILLI, 4_000 * MILLI);
+/// Quick probes follow each other after so long: a network that comes back is noticed within a second.
+const QUICK: Nanos = 400 * MILLI;
+
+/// A patient one beside them is waited for so long: over a slow link an answer takes several round trips.
+const PATIENT: Nanos = 4_000 * MILLI;
+
+/// What the server owes on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    /// No answer.
+    Nothing,
+    /// That an attempt goes on.
+    Step,
+    /// An answer to a call.
+    Answer,
+}
+
+/// How long a probe has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Until the next quick one.
+    Quick,
+    /// Some seconds.
+    Patient,
+}
 
 /// What a look finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +52,8 @@ pub enum Verdict {
     Well,
     /// It is silent; a probe is under way, or was answered a moment ago.
     Doubtful,
-    /// It is silent; send a probe, in place of the last one.
-    Probe,
+    /// It is silent; send a probe, in place of the last one of its pace.
+    Probe(Pace),
     /// The server answers, but not on this connection.
     Dead,
 }
@@ -38,8 +65,8 @@ pub struct Watchdog {
     alive: bool,
     /// When the silence began: at the first look that found an answer owed and no sign of life before it.
     silent_since: Option<Nanos>,
-    /// When the next probe is due, and how long the one after that will take.
-    next_probe: Option<(Nanos, Nanos)>,
+    /// When the next quick and the next patient probe are due.
+    due: (Nanos, Nanos),
     /// When a probe was answered.
     answered: Option<Nanos>,
 }
@@ -50,7 +77,7 @@ impl Watchdog {
         self.alive = true;
     }
 
-    /// The server has answered the probe.
+    /// The server has answered a probe.
     pub const fn answered(&mut self, now: Nanos) {
         if self.answered.is_none() {
             self.answered = Some(now);
@@ -62,29 +89,36 @@ impl Watchdog {
         *self = Self::default();
     }
 
-    /// Looks, after the socket was read to its end. `owed`: the server owes an answer.
-    pub fn look(&mut self, now: Nanos, owed: bool) -> Verdict {
-        if !owed {
-            self.reset();
-            return Verdict::Well;
-        }
+    /// Looks, after the socket was read to its end.
+    pub fn look(&mut self, now: Nanos, owed: Owed) -> Verdict {
+        let patience = match owed {
+            Owed::Nothing => {
+                self.reset();
+                return Verdict::Well;
+            }
+            Owed::Step => SLOW_STEP,
+            Owed::Answer => SILENCE,
+        };
         if self.alive || self.silent_since.is_none() {
             self.reset();
             self.silent_since = Some(now);
         }
         let silence = now.saturating_sub(self.silent_since.unwrap_or(now));
-        if silence < SILENCE {
+        if silence < patience {
             return Verdict::Well;
         }
         if let Some(answered) = self.answered {
             return if now.saturating_sub(answered) < GRACE { Verdict::Doubtful } else { Verdict::Dead };
         }
-        let (due, patience) = self.next_probe.unwrap_or((now, PROBE.0));
-        if now < due {
+        if now < self.due.0 {
             return Verdict::Doubtful;
         }
-        self.next_probe = Some((now + patience, (patience * 2).min(PROBE.1)));
-        Verdict::Probe
+        self.due.0 = now + QUICK;
+        if now < self.due.1 {
+            return Verdict::Probe(Pace::Quick);
+        }
+        self.due.1 = now + PATIENT;
+        Verdict::Probe(Pace::Patient)
     }
 }
 
@@ -94,16 +128,16 @@ mod tests {
 
     const LOOK: Nanos = 100 * MILLI;
 
-    /// What is found at looks ten times a second, of a server that gives signs at some of them and answers the probe that
-    /// was sent at some of them.
+    /// What is found at looks ten times a second, of a server that gives signs at some of them and answers at once the
+    /// probes that were sent at some of them.
     fn verdicts(signs: impl Fn(u64) -> bool, answers: impl Fn(u64) -> bool) -> Vec<Verdict> {
         let mut watchdog = Watchdog::default();
         let look = |look| {
             if signs(look) {
                 watchdog.sign();
             }
-            let verdict = watchdog.look(look * LOOK, true);
-            if verdict == Verdict::Probe && answers(look) {
+            let verdict = watchdog.look(look * LOOK, Owed::Answer);
+            if matches!(verdict, Verdict::Probe(_)) && answers(look) {
                 watchdog.answered(look * LOOK);
             }
             verdict
@@ -119,28 +153,64 @@ mod tests {
     fn a_server_that_answers_elsewhere_is_noticed_within_three_seconds() {
         assert!(dead_at(&verdicts(|_| false, |_| true)).unwrap() < 20);
         assert!((50..70).contains(&dead_at(&verdicts(|look| look < 50, |_| true)).unwrap()));
-        // A network that comes back after ten seconds: some probe finds the way.
-        assert!((100..145).contains(&dead_at(&verdicts(|_| false, |look| look > 100)).unwrap()));
+        // A network that comes back after some seconds: the next probe finds the way.
+        for back in 20..100 {
+            let dead = dead_at(&verdicts(|_| false, |look| look >= back)).unwrap() as u64;
+            assert!((back..back + 8).contains(&dead), "back at {back}, noticed at {dead}");
+        }
+    }
+
+    /// What becomes of an attempt's step that is answered one round trip after its beginning, if at all, while probes are
+    /// answered after two: over by the step's answer, or given up, at a moment.
+    fn step(round_trip: Nanos, answered: bool) -> Result<Nanos, Nanos> {
+        let mut watchdog = Watchdog::default();
+        let mut probes = [None; 2];
+        for now in (0..100).map(|look| look * LOOK) {
+            if answered && now >= round_trip {
+                return Ok(now);
+            }
+            if probes.iter().flatten().any(|&sent| now >= sent + 2 * round_trip) {
+                watchdog.answered(now);
+            }
+            match watchdog.look(now, Owed::Step) {
+                Verdict::Probe(pace) => probes[usize::from(pace == Pace::Patient)] = Some(now),
+                Verdict::Dead => return Err(now),
+                Verdict::Well | Verdict::Doubtful => {}
+            }
+        }
+        panic!("neither answered nor given up");
+    }
+
+    #[test]
+    fn a_step_of_an_attempt_is_given_up_for_a_server_that_answers_elsewhere_and_for_no_slow_link() {
+        assert!(step(0, false).unwrap_err() <= 700 * MILLI);
+        assert!(step(100 * MILLI, false).unwrap_err() <= 1_000 * MILLI);
+        assert!(step(1_500 * MILLI, false).unwrap_err() <= 4_000 * MILLI);
+        for round_trip in 0..40 {
+            assert!(step(round_trip * 50 * MILLI, true).is_ok(), "{round_trip}");
+        }
     }
 
     #[test]
     fn a_server_that_answers_nowhere_is_waited_for() {
         let verdicts = verdicts(|_| false, |_| false);
         assert_eq!(dead_at(&verdicts), None);
-        let probes = verdicts.iter().filter(|&&verdict| verdict == Verdict::Probe).count();
-        assert!((10..25).contains(&probes), "{probes} probes in a minute");
+        let count = |probe| verdicts.iter().filter(|&&verdict| verdict == Verdict::Probe(probe)).count();
+        let (quick, patient) = (count(Pace::Quick), count(Pace::Patient));
+        assert!((120..150).contains(&(quick + patient)), "{quick} quick probes in a minute");
+        assert!((13..16).contains(&patient), "{patient} patient probes in a minute");
     }
 
     #[test]
     fn bytes_that_come_after_the_probes_answer_are_life() {
         let mut watchdog = Watchdog::default();
-        assert_eq!(watchdog.look(0, true), Verdict::Well);
-        assert_eq!(watchdog.look(SILENCE, true), Verdict::Probe);
+        assert_eq!(watchdog.look(0, Owed::Answer), Verdict::Well);
+        assert_eq!(watchdog.look(SILENCE, Owed::Answer), Verdict::Probe(Pace::Patient));
         watchdog.answered(SILENCE);
-        assert_eq!(watchdog.look(SILENCE + LOOK, true), Verdict::Doubtful);
+        assert_eq!(watchdog.look(SILENCE + LOOK, Owed::Answer), Verdict::Doubtful);
         watchdog.sign();
-        assert_eq!(watchdog.look(SILENCE + 2 * LOOK, true), Verdict::Well);
-        assert_eq!(watchdog.look(2 * SILENCE, true), Verdict::Well);
+        assert_eq!(watchdog.look(SILENCE + 2 * LOOK, Owed::Answer), Verdict::Well);
+        assert_eq!(watchdog.look(2 * SILENCE, Owed::Answer), Verdict::Well);
     }
 
     #[test]
@@ -151,9 +221,9 @@ mod tests {
     #[test]
     fn a_server_that_owes_nothing_may_be_silent() {
         let mut watchdog = Watchdog::default();
-        assert_eq!(watchdog.look(0, true), Verdict::Well);
-        assert_eq!(watchdog.look(10 * SILENCE, false), Verdict::Well);
-        assert_eq!(watchdog.look(11 * SILENCE, true), Verdict::Well, "the silence begins with the question");
-        assert_eq!(watchdog.look(13 * SILENCE, true), Verdict::Probe);
+        assert_eq!(watchdog.look(0, Owed::Answer), Verdict::Well);
+        assert_eq!(watchdog.look(10 * SILENCE, Owed::Nothing), Verdict::Well);
+        assert_eq!(watchdog.look(11 * SILENCE, Owed::Answer), Verdict::Well, "the silence begins with the question");
+        assert_eq!(watchdog.look(13 * SILENCE, Owed::Answer), Verdict::Probe(Pace::Patient));
     }
 }

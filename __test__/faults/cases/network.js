@@ -61,15 +61,15 @@ module.exports = [
       const before = scene.memory();
       await sleep(9000);
       const growth = scene.memory() - before;
-      scene.see(`${proxy.accepted} attempts in 12 s, memory ${growth.toFixed(1)} MiB`);
+      scene.see(`${proxy.accepted} connections in 12 s, memory ${growth.toFixed(1)} MiB`);
       await proxy.heal();
-      scene.healed(await load.recovered(), NOTICE_MS);
+      scene.healed(await load.recovered());
       await scene.judge(load, WAITING);
       assert.ok(growth < 16, `memory grew by ${growth.toFixed(1)} MiB`);
     },
   },
   {
-    title: "a first connection that is never answered costs a call three seconds and not its deadline",
+    title: "a first connection that is never answered costs a call a second and not its deadline",
     injected: "black hole for the first connection only",
     async run(scene) {
       const server = await scene.server();
@@ -83,7 +83,7 @@ module.exports = [
       const { ms } = result;
       assert.equal(scene.answered(result), null);
       scene.see(`answered after ${Math.round(ms)} ms`);
-      scene.noticed(ms);
+      scene.healed(ms);
     },
   },
   {
@@ -252,7 +252,7 @@ module.exports = [
       // What was swallowed is lost; what is sent from now on arrives in the middle of nothing.
       proxy.strand();
       await proxy.heal();
-      scene.healed(await load.recovered(performance.now(), 15_000), NOTICE_MS);
+      scene.healed(await load.recovered(performance.now(), 15_000));
       await scene.judge(load);
     },
   },
