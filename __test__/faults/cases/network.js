@@ -2,7 +2,7 @@
 
 // Faults of the network, through a proxy: mute, slow, lossy, cut.
 
-const { assert, range, sleep, NOTICE_MS } = require("../scene.js");
+const { assert, range, sleep } = require("../scene.js");
 
 const WAITING = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT"];
 
