@@ -1,7 +1,9 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
+use std::ops::Range;
+
 use crate::map::store::Op;
-use crate::near::{Near, Text, Ticket, Trace, Value};
+use crate::near::{Near, Ticket, Trace, Value};
 use crate::redis::decode::Token;
 use crate::redis::{MILLI, Nanos};
 
@@ -31,11 +33,50 @@ impl Read {
     }
 }
 
+/// The answer to a read whose PTTL is the next reply.
+#[derive(Debug)]
+struct Awaited {
+    ticket: Ticket,
+    /// There is such a key.
+    exists: bool,
+    /// What it holds, where that was asked for.
+    text: Option<Box<[u8]>>,
+    written: Nanos,
+}
+
+impl Awaited {
+    fn fill(self, near: &mut Near, ends: Option<Nanos>) {
+        near.filled(&self.ticket, value(self.exists, self.text.as_deref()), self.written, ends);
+        near.done(self.ticket);
+    }
+}
+
+/// What a reply tells of a key.
+const fn value(exists: bool, text: Option<&[u8]>) -> Value<'_> {
+    match text {
+        Some(text) => Value::Text(text),
+        None if exists => Value::Present,
+        None => Value::Absent,
+    }
+}
+
+/// The answer to a read that is to be remembered. The text stands in the batch's buffer.
+#[derive(Debug)]
+struct Fill {
+    ticket: Ticket,
+    exists: bool,
+    text: Option<Range<usize>>,
+    written: Nanos,
+}
+
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
     /// A read was answered and its PTTL, which is the next reply, is not read yet.
-    awaiting: Option<(Ticket, Value, Nanos)>,
+    awaiting: Option<Awaited>,
+    /// Answers of the present batch. They are remembered together at its end: one after the other, between what else is
+    /// done for a reply, each would wait until memory that is in no cache has taken the one before.
+    fills: Vec<Fill>,
     /// A PING is under way.
     proving: bool,
     /// Why the server does not announce changes.
@@ -46,7 +87,7 @@ impl Ids {
     /// `max_bytes`: the bound of the cache; `None` turns it off.
     #[must_use]
     pub fn new(max_bytes: Option<u64>) -> Self {
-        Self { near: max_bytes.map(Near::new), awaiting: None, proving: false, refusal: None }
+        Self { near: max_bytes.map(Near::new), awaiting: None, fills: Vec::new(), proving: false, refusal: None }
     }
 
     /// The cache, if it is on.
@@ -88,6 +129,7 @@ impl Ids {
     /// The connection is lost.
     pub fn lost(&mut self) {
         self.awaiting = None;
+        self.fills.clear();
         self.proving = false;
         if let Some(near) = &mut self.near {
             near.lost();
@@ -121,7 +163,7 @@ impl Ids {
     #[must_use]
     pub fn presence(&self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_ref()?;
-        let of = |key| near.known(key, now).map(|value| *value != Value::Absent);
+        let of = |key| near.known(key, now).map(|value| value != Value::Absent);
         let there = of(first)? || (!second.is_empty() && of(second)?);
         near.hit();
         Some(Known::Exists(there))
@@ -163,35 +205,48 @@ impl Ids {
         }
     }
 
-    /// A GET was answered.
-    pub fn got(&mut self, read: Read, text: Option<&[u8]>, written: Nanos) {
-        self.answered(read, text.map_or(Value::Absent, |text| Value::Text(Text::from_slice(text))), written);
+    /// A GET was answered. `text`: where it stands in the batch's buffer.
+    pub fn got(&mut self, read: Read, text: Option<Range<usize>>, buffer: &[u8], written: Nanos) {
+        self.answered(read, text.is_some(), text, buffer, written);
     }
 
     /// An EXISTS was answered.
     pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
-        self.answered(read, if there { Value::Present } else { Value::Absent }, written);
+        self.answered(read, there, None, &[], written);
     }
 
-    fn answered(&mut self, read: Read, value: Value, written: Nanos) {
-        let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
+    fn answered(&mut self, read: Read, exists: bool, text: Option<Range<usize>>, buffer: &[u8], written: Nanos) {
+        let Some(ticket) = read.ticket else { return };
         if read.expiry {
-            self.awaiting = Some((ticket, value, written));
+            let text = text.map(|range| buffer[range].into());
+            self.awaiting = Some(Awaited { ticket, exists, text, written });
         } else {
-            near.filled(ticket, value, written, None);
+            self.fills.push(Fill { ticket, exists, text, written });
+        }
+    }
+
+    /// The end of a batch: remembers what it has answered.
+    pub fn settle(&mut self, buffer: &[u8]) {
+        let Some(near) = &mut self.near else { return };
+        for Fill { ticket, exists, text, written } in &self.fills {
+            let text = text.clone().map(|range| &buffer[range]);
+            near.filled(ticket, value(*exists, text), *written, None);
+        }
+        for fill in self.fills.drain(..) {
+            near.done(fill.ticket);
         }
     }
 
     /// The PTTL after a read was answered: milliseconds, -1 without expiry, -2 without a key.
     pub fn expiry(&mut self, millis: i64) {
-        let (Some((ticket, value, written)), Some(near)) = (self.awaiting.take(), &mut self.near) else { return };
+        let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) else { return };
         let ends = match u64::try_from(millis) {
-            Ok(millis) => Some(written.saturating_add(millis.saturating_mul(MILLI))),
+            Ok(millis) => Some(awaited.written.saturating_add(millis.saturating_mul(MILLI))),
             Err(_) if millis == -1 => Some(Nanos::MAX),
             // The key went in between, which is pushed; until then the value is as good as any brief one.
             Err(_) => None,
         };
-        near.filled(ticket, value, written, ends);
+        awaited.fill(near, ends);
     }
 
     /// A SET of an id was answered.
@@ -226,8 +281,8 @@ impl Ids {
         match op {
             Op::Proof => self.proving = false,
             Op::Expiry => {
-                if let (Some((ticket, value, written)), Some(near)) = (self.awaiting.take(), &mut self.near) {
-                    near.filled(ticket, value, written, None);
+                if let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) {
+                    awaited.fill(near, None);
                 }
             }
             _ => self.awaiting = None,

@@ -359,6 +359,7 @@ impl Store {
         for item in items.drain(..) {
             self.take(item, batch, outcomes);
         }
+        self.ids.settle(&batch.buffer);
         batch.items = items;
     }
 
@@ -381,11 +382,11 @@ impl Store {
             (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
             (Op::Done(call), [_]) => (call, Outcome::Undefined),
             (Op::GetId(call, read), [Token::Text(range)]) => {
-                self.ids.got(read, Some(&batch.buffer[range.clone()]), written);
+                self.ids.got(read, Some(range.clone()), &batch.buffer, written);
                 (call, Outcome::Text(range.clone()))
             }
             (Op::GetId(call, read), [Token::Null]) => {
-                self.ids.got(read, None, written);
+                self.ids.got(read, None, &batch.buffer, written);
                 (call, Outcome::Null)
             }
             (Op::HasId(call, read), [Token::Number(count)]) => {

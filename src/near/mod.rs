@@ -16,7 +16,9 @@
 //!    answers for one lease only; a key that is still asked for after that is read together with its `PTTL`, and its
 //!    entry ends with the key. Keys that are read once cost no second command.
 
-mod entry;
+mod log;
+#[cfg(test)]
+mod log_tests;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
@@ -24,15 +26,13 @@ mod simulation;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault};
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-use quick_cache::DefaultHashBuilder;
-use quick_cache::unsync::{Cache, DefaultLifecycle};
-use smallvec::SmallVec;
+use foldhash::quality::RandomState;
 
 use crate::redis::{MILLI, Nanos};
-use entry::{AsIs, Hashed, HashedRef, Known, Weight};
+use log::{Entry, Log};
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
 pub const LEASE: Nanos = 2_000 * MILLI;
@@ -40,7 +40,8 @@ pub const LEASE: Nanos = 2_000 * MILLI;
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 #[derive(Debug)]
 pub struct Ticket {
-    key: Hashed,
+    key: Vec<u8>,
+    hash: u64,
     /// The count of touches when it was made.
     made: u64,
     /// The key may hold an entry by the time of the reply, which must be looked at.
@@ -60,18 +61,15 @@ pub struct Trace {
     brief: bool,
 }
 
-/// A value. The id of a document, which has 24 digits, costs no allocation.
-pub type Text = SmallVec<[u8; 24]>;
-
 /// What is known of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
     /// There is no such key.
     Absent,
     /// It exists; a GET may still find that it holds no string.
     Present,
     /// It holds this text.
-    Text(Text),
+    Text(&'a [u8]),
 }
 
 /// Counters for `stats()`.
@@ -96,9 +94,13 @@ pub struct Counters {
 /// The most touches that are remembered one by one while tickets are under way; beyond, all tickets are void.
 const MAX_TOUCHED: usize = 65_536;
 
+/// So many keys of tickets are used again, each of so many bytes at most. To allocate and free them, hundreds at a time,
+/// was half of what a first read costs.
+const SPARE: (usize, usize) = (4_096, 256);
+
 /// The cache of one connection.
 pub struct Near {
-    entries: Cache<Hashed, Known, Weight, BuildHasherDefault<AsIs>>,
+    entries: Log,
     /// Counts touches: whatever takes an entry away, or would if there were one.
     touches: u64,
     /// When a key was last touched, by its hash (a collision voids a ticket in vain), while tickets are under way. First
@@ -107,7 +109,9 @@ pub struct Near {
     /// Tickets made before this are void.
     void_before: u64,
     outstanding: Rc<()>,
-    hasher: DefaultHashBuilder,
+    /// Room for the keys of tickets to come.
+    spare: Vec<Vec<u8>>,
+    hasher: RandomState,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
@@ -122,15 +126,14 @@ impl Near {
     /// An empty cache of at most so many bytes, keys and bookkeeping included.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
-        // An estimate of the number of entries, for the cache's own tables.
-        let items = usize::try_from(max_bytes / 256).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
-            entries: Cache::with(items, max_bytes, Weight, BuildHasherDefault::default(), DefaultLifecycle::default()),
+            entries: Log::new(max_bytes),
             touches: 0,
             touched: HashMap::new(),
             void_before: 0,
             outstanding: Rc::new(()),
-            hasher: DefaultHashBuilder::default(),
+            spare: Vec::new(),
+            hasher: RandomState::default(),
             informed: false,
             proven: 0,
             counters: Counters::default(),
@@ -155,7 +158,7 @@ impl Near {
     /// Entries, and the bytes that they take.
     #[must_use]
     pub fn size(&self) -> (usize, u64) {
-        (self.entries.len(), self.entries.weight())
+        (self.entries.len(), self.entries.bytes() as u64)
     }
 
     /// The reply to CLIENT TRACKING, which was written at that moment: from here on the server tells us everything.
@@ -194,27 +197,23 @@ impl Near {
         self.informed && now >= self.proven + LEASE / 2
     }
 
-    fn hashed<'a>(&self, key: &'a [u8]) -> HashedRef<'a> {
-        HashedRef { hash: self.hasher.hash_one(key), key }
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
     }
 
     /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
-    pub fn known(&self, key: &[u8], now: Nanos) -> Option<&Value> {
-        if !self.is_alive(now) {
-            return None;
-        }
-        self.entries.get(&self.hashed(key)).filter(|known| now < known.ends).map(|known| &known.value)
+    pub fn known(&self, key: &[u8], now: Nanos) -> Option<Value<'_>> {
+        self.look_up(key, now).ok()
     }
 
     /// The same, and what there is if nothing may be told.
-    pub fn look_up(&self, key: &[u8], now: Nanos) -> Result<&Value, Trace> {
-        let hashed = self.hashed(key);
-        let hash = Some(hashed.hash);
-        match self.entries.get(&hashed) {
-            None => Err(Trace { hash, ..Trace::default() }),
-            Some(known) if now < known.ends && self.is_alive(now) => Ok(&known.value),
-            Some(known) => Err(Trace { hash, exists: true, brief: known.brief }),
+    pub fn look_up(&self, key: &[u8], now: Nanos) -> Result<Value<'_>, Trace> {
+        let hash = self.hash(key);
+        match self.entries.get(hash, key) {
+            None => Err(Trace { hash: Some(hash), ..Trace::default() }),
+            Some(known) if now < known.ends && self.is_alive(now) => Ok(known.value),
+            Some(known) => Err(Trace { hash: Some(hash), exists: true, brief: known.brief }),
         }
     }
 
@@ -233,12 +232,14 @@ impl Near {
         self.counters.misses += 1;
         // A write of ours that is under way will have filled the entry before this read is answered.
         let revisits = trace.exists || self.is_outstanding();
-        let hash = trace.hash.unwrap_or_else(|| self.hasher.hash_one(key));
-        (self.ticket(HashedRef { hash, key }, revisits), trace.brief)
+        let hash = trace.hash.unwrap_or_else(|| self.hash(key));
+        (self.ticket(hash, key, revisits), trace.brief)
     }
 
-    fn ticket(&self, key: HashedRef<'_>, revisits: bool) -> Ticket {
-        Ticket { key: key.to_owned(), made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
+    fn ticket(&mut self, hash: u64, bytes: &[u8], revisits: bool) -> Ticket {
+        let mut key = self.spare.pop().unwrap_or_default();
+        key.extend_from_slice(bytes);
+        Ticket { key, hash, made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
     }
 
     fn is_outstanding(&self) -> bool {
@@ -246,8 +247,8 @@ impl Near {
     }
 
     /// Something has happened to a key: its entry goes, and the tickets that were made before are void.
-    fn touch(&mut self, key: HashedRef<'_>) {
-        self.entries.remove(&key);
+    fn touch(&mut self, hash: u64, key: &[u8]) {
+        self.entries.remove(hash, key);
         self.touches += 1;
         if !self.is_outstanding() {
             self.touched.clear();
@@ -257,7 +258,7 @@ impl Near {
             self.touched.clear();
             self.void_before = self.touches;
         }
-        self.touched.insert(key.hash, self.touches);
+        self.touched.insert(hash, self.touches);
     }
 
     fn is_void(&self, ticket: &Ticket) -> bool {
@@ -267,57 +268,69 @@ impl Near {
         if self.touched.is_empty() {
             return false;
         }
-        self.touched.get(&ticket.key.hash).is_some_and(|&at| at > ticket.made)
+        self.touched.get(&ticket.hash).is_some_and(|&at| at > ticket.made)
+    }
+
+    /// A read's ticket has done its work.
+    pub fn done(&mut self, ticket: Ticket) {
+        let mut key = ticket.key;
+        if self.spare.len() < SPARE.0 && key.capacity() <= SPARE.1 {
+            key.clear();
+            self.spare.push(key);
+        }
     }
 
     /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
-    pub fn filled(&mut self, ticket: Ticket, value: Value, written: Nanos, ends: Option<Nanos>) {
-        if self.is_void(&ticket) {
+    #[inline]
+    pub fn filled(&mut self, ticket: &Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
+        if self.is_void(ticket) {
             self.counters.dropped_fills += 1;
-            return;
+        } else if !self.is_confirmed(ticket, value) {
+            // Absence has no expiry: whoever makes the key is announced.
+            let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
+            let known = Entry { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+            self.entries.insert(ticket.hash, &ticket.key, known);
+            self.counters.fills += 1;
         }
-        // A read that only confirms what is known for longer brings nothing new.
-        if ticket.revisits
-            && let Some(known) = self.entries.peek(&ticket.key)
-            && !known.brief
-            && (known.value == value || (value == Value::Present && known.value != Value::Absent))
-        {
-            return;
-        }
-        // Absence has no expiry: whoever makes the key is announced.
-        let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
-        self.counters.fills += 1;
-        let known = Known { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
-        self.entries.insert(ticket.key, known);
+    }
+
+    /// Whether a read brings nothing new, because as much is known for longer.
+    fn is_confirmed(&self, ticket: &Ticket, value: Value<'_>) -> bool {
+        ticket.revisits
+            && self.entries.peek(ticket.hash, &ticket.key).is_some_and(|known| {
+                let same = known.value == value || (value == Value::Present && known.value != Value::Absent);
+                same && !known.brief
+            })
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
     pub fn writing(&mut self, key: &[u8]) -> Ticket {
-        let key = self.hashed(key);
-        self.touch(key);
-        self.ticket(key, false)
+        let hash = self.hash(key);
+        self.touch(hash, key);
+        self.ticket(hash, key, false)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
     pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
         if self.is_void(&ticket) {
             self.counters.dropped_fills += 1;
-            return;
+        } else {
+            let known = Entry { value: Value::Text(value), own: true, ends: Nanos::MAX, brief: false };
+            self.entries.insert(ticket.hash, &ticket.key, known);
+            self.counters.fills += 1;
         }
-        self.counters.fills += 1;
-        let value = Value::Text(Text::from_slice(value));
-        self.entries.insert(ticket.key, Known { value, own: true, ends: Nanos::MAX, brief: false });
+        self.done(ticket);
     }
 
     /// A write or deletion that nothing is stored of is about to be queued.
     pub fn forget(&mut self, key: &[u8]) {
-        self.touch(self.hashed(key));
+        self.touch(self.hash(key), key);
     }
 
     /// The server says that somebody else has changed a key.
     pub fn invalidated(&mut self, key: &[u8]) {
         self.counters.invalidations += 1;
-        self.touch(self.hashed(key));
+        self.touch(self.hash(key), key);
     }
 
     /// The server says that everything has changed.
@@ -337,19 +350,18 @@ impl Near {
     /// socket must have been read in this very call. What only a read brought does not count: that key may expire.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
-        match self.entries.get(&self.hashed(key))? {
-            Known { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
+        match self.entries.get(self.hash(key), key)? {
+            Entry { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
             _ => None,
         }
     }
 
     /// Everything that is known now, for tests: the simulation compares it with the server.
     #[cfg(test)]
-    fn all_known(&self, now: Nanos) -> Vec<(Vec<u8>, Value)> {
+    fn all_known(&self, now: Nanos) -> Vec<(&[u8], Value<'_>)> {
         if !self.is_alive(now) {
             return Vec::new();
         }
-        let known = self.entries.iter().filter(|(_, known)| now < known.ends);
-        known.map(|(key, known)| (key.bytes.to_vec(), known.value.clone())).collect()
+        self.entries.iter().filter(|(_, known)| now < known.ends).map(|(key, known)| (key, known.value)).collect()
     }
 }

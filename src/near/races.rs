@@ -10,8 +10,8 @@ fn near() -> Near {
     near
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.as_bytes().into())
+const fn text(text: &str) -> Value<'_> {
+    Value::Text(text.as_bytes())
 }
 
 /// A write of our own that was answered.
@@ -25,7 +25,7 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.invalidated(KEY);
-    near.filled(ticket, text("old"), 0, None);
+    near.filled(&ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     assert_eq!(near.counters().dropped_fills, 1);
 }
@@ -38,7 +38,7 @@ fn more_touches_than_are_remembered_make_every_earlier_read_void() {
     for other in 0..=MAX_TOUCHED {
         near.invalidated(format!("signal_cache:{other}").as_bytes());
     }
-    near.filled(ticket, text("old"), 0, None);
+    near.filled(&ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -47,7 +47,7 @@ fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.informed(0);
-    near.filled(ticket, text("unwatched"), 0, None);
+    near.filled(&ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -56,10 +56,10 @@ fn a_write_of_our_own_between_a_read_and_its_reply() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     let write = near.writing(KEY);
-    near.filled(ticket, text("old"), 0, None);
+    near.filled(&ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     near.written(write, b"new");
-    assert_eq!(near.known(KEY, 1), Some(&text("new")));
+    assert_eq!(near.known(KEY, 1), Some(text("new")));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn of_two_writes_under_way_only_the_last_is_stored() {
     near.written(first, b"first");
     assert_eq!(near.known(KEY, 1), None);
     near.written(second, b"second");
-    assert_eq!(near.known(KEY, 1), Some(&text("second")));
+    assert_eq!(near.known(KEY, 1), Some(text("second")));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_deletion_or_clear_makes_earlier_reads_void() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.forget(KEY);
-    near.filled(ticket, text("deleted"), 0, None);
+    near.filled(&ticket, text("deleted"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -108,7 +108,7 @@ fn a_lost_connection_takes_entries_and_tickets() {
     assert_eq!(near.known(KEY, 1), None);
     near.informed(5);
     assert_eq!(near.known(KEY, 6), None);
-    near.filled(ticket, text("from before"), 6, None);
+    near.filled(&ticket, text("from before"), 6, None);
     assert_eq!(near.known(other, 6), None);
 }
 
@@ -119,7 +119,7 @@ fn an_invalidation_of_everything_takes_entries_and_tickets() {
     let other: &[u8] = b"signal_cache:other";
     let (ticket, _) = near.reading(other, Trace::default());
     near.invalidated_all();
-    near.filled(ticket, text("flushed"), 0, None);
+    near.filled(&ticket, text("flushed"), 0, None);
     assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
 }
 
@@ -156,7 +156,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let mut near = near();
     let (ticket, expiry) = near.reading(KEY, Trace::default());
     assert!(!expiry, "a key that is read once costs no second command");
-    near.filled(ticket, text("v"), 10, None);
+    near.filled(&ticket, text("v"), 10, None);
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
@@ -168,7 +168,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
 fn an_entry_ends_with_its_key() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(ticket, text("v"), 0, Some(500));
+    near.filled(&ticket, text("v"), 0, Some(500));
     assert!(near.known(KEY, 499).is_some());
     assert!(near.known(KEY, 500).is_none());
 }
@@ -177,7 +177,7 @@ fn an_entry_ends_with_its_key() {
 fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
+    near.filled(&ticket, text("v"), 0, Some(Nanos::MAX));
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
     assert_eq!(near.own_write(KEY, 1), Some(b"v".as_slice()));
@@ -193,8 +193,8 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
 fn existence_is_not_a_value() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(ticket, Value::Present, 0, None);
-    assert_eq!(near.known(KEY, 1), Some(&Value::Present));
+    near.filled(&ticket, Value::Present, 0, None);
+    assert_eq!(near.known(KEY, 1), Some(Value::Present));
 }
 
 #[test]

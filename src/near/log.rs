@@ -1,0 +1,339 @@
+//! Where the near cache keeps its entries: an index, and a log of records that are never moved but when room is made. Pure.
+//!
+//! What is remembered for the first time costs little: it is appended where the last one was, without an allocation of its
+//! own, and the index holds all that its own growth needs. (A cache of linked entries, each with its key on the heap, took
+//! two and a half times the memory, and all of that is touched for the first time when a key is read for the first time:
+//! first reads were a sixth slower than without any cache.)
+//!
+//! Room is made by second chance: the oldest segment of the log keeps what was asked for since it was written, at most half
+//! of it, and the rest goes.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::Value;
+use crate::redis::Nanos;
+
+/// Records begin at multiples of this, so that 31 bits tell where in 16 GiB one is.
+const UNIT: usize = 8;
+/// The largest bound.
+const MOST: usize = 8 << 30;
+/// Length of a segment of a large log, in bytes. A record lies in one segment: what is larger is not kept.
+const SEGMENT: usize = 64 * 1024;
+/// A small log has at least so many segments, so that room is made in small steps.
+const SEGMENTS: usize = 8;
+/// The least length of a segment.
+const LEAST_SEGMENT: usize = 512;
+/// Entries that the first index has room for.
+const LEAST_ENTRIES: usize = 56;
+
+/// Before the key and the text in a record: the end with its flags, the tag, the lengths of key and text.
+const HEAD: usize = 16;
+/// The first bits of the end are flags: 36 years of nanoseconds since the machine was started are for ever.
+const FOR_EVER: u64 = (1 << 60) - 1;
+const OWN: u64 = 1 << 60;
+const BRIEF: u64 = 1 << 61;
+const PRESENT: u64 = 1 << 62;
+const TEXT: u64 = 1 << 63;
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) value: Value<'a>,
+    /// Our own write brought it, not a read.
+    pub(super) own: bool,
+    /// When it may no longer be told.
+    pub(super) ends: Nanos,
+    /// It ends early because the expiry of the key is not known.
+    pub(super) brief: bool,
+}
+
+/// What the index holds of a record. Growing and looking for what is not there touch no record.
+#[derive(Debug)]
+struct Slot {
+    /// Half of the key's hash.
+    tag: u32,
+    /// Where the record begins, in units, and whether it was asked for.
+    at: Cell<u32>,
+}
+
+const ASKED_FOR: u32 = 1 << 31;
+
+impl Slot {
+    /// The byte at which the record begins.
+    const fn start(&self) -> usize {
+        self.position() as usize * UNIT
+    }
+
+    const fn position(&self) -> u32 {
+        self.at.get() & !ASKED_FOR
+    }
+
+    const fn is_asked_for(&self) -> bool {
+        self.at.get() & ASKED_FOR != 0
+    }
+
+    const fn hash(&self) -> u64 {
+        spread(self.tag)
+    }
+}
+
+/// The index takes the place of a slot from the last bits of a hash, and what tells it from others from the first ones.
+const fn spread(tag: u32) -> u64 {
+    (tag as u64) << 32 | tag as u64
+}
+
+/// What stands in a slot for the byte at which a record begins.
+fn position(start: usize) -> u32 {
+    u32::try_from(start / UNIT).expect("a log is bounded")
+}
+
+/// Records one after the other.
+#[derive(Debug, Default)]
+struct Segment {
+    bytes: Vec<u8>,
+    /// How many of its records are in the index.
+    live: usize,
+}
+
+/// A record's parts.
+struct Record<'a> {
+    tag: u32,
+    key: &'a [u8],
+    text: &'a [u8],
+    end: u64,
+    /// Length with its padding.
+    length: usize,
+}
+
+fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    let (first, rest) = bytes.split_first_chunk().expect("records are whole");
+    (*first, rest)
+}
+
+impl<'a> Record<'a> {
+    /// The record at the beginning of these bytes.
+    fn read(bytes: &'a [u8]) -> Self {
+        let (end, rest) = take(bytes);
+        let (tag, rest) = take(rest);
+        let (key, rest) = take(rest);
+        let (text, rest) = take(rest);
+        let (key, rest) = rest.split_at(u16::from_le_bytes(key).into());
+        let text = &rest[..u16::from_le_bytes(text).into()];
+        let length = padded(key.len(), text.len());
+        Self { tag: u32::from_le_bytes(tag), key, text, end: u64::from_le_bytes(end), length }
+    }
+
+    fn entry(&self) -> Entry<'a> {
+        let value = match self.end & (PRESENT | TEXT) {
+            0 => Value::Absent,
+            PRESENT => Value::Present,
+            _ => Value::Text(self.text),
+        };
+        Entry { value, own: self.end & OWN != 0, ends: self.end & FOR_EVER, brief: self.end & BRIEF != 0 }
+    }
+}
+
+const fn padded(key: usize, text: usize) -> usize {
+    (HEAD + key + text).next_multiple_of(UNIT)
+}
+
+/// The entries of a near cache, in no more than so many bytes.
+#[derive(Debug)]
+pub(super) struct Log {
+    max_bytes: usize,
+    /// Length of a segment.
+    segment: usize,
+    segments: Vec<Segment>,
+    /// Segments with records, oldest first. The last one is written to.
+    order: VecDeque<usize>,
+    /// Segments without.
+    unused: Vec<usize>,
+    index: HashTable<Slot>,
+}
+
+impl Log {
+    /// An empty log. `max_bytes`: of index and segments together; beyond 8 GiB it stands for that.
+    pub(super) fn new(max_bytes: u64) -> Self {
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(MOST).min(MOST);
+        let segment = (max_bytes / SEGMENTS).clamp(LEAST_SEGMENT, SEGMENT).next_multiple_of(UNIT);
+        Self {
+            max_bytes,
+            segment,
+            segments: Vec::new(),
+            order: VecDeque::new(),
+            unused: Vec::new(),
+            index: HashTable::new(),
+        }
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Bytes of index and segments.
+    pub(super) fn bytes(&self) -> usize {
+        self.order.len() * self.segment + self.index.allocation_size()
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.max_bytes as u64);
+    }
+
+    /// What is known of a key, which is asked for by that.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<Entry<'_>> {
+        let (slot, record) = self.find(hash, key)?;
+        if !slot.is_asked_for() {
+            slot.at.set(slot.at.get() | ASKED_FOR);
+        }
+        Some(record.entry())
+    }
+
+    /// The same without asking for it.
+    pub(super) fn peek(&self, hash: u64, key: &[u8]) -> Option<Entry<'_>> {
+        self.find(hash, key).map(|(_, record)| record.entry())
+    }
+
+    /// Remembers something of a key, in place of what was known before. What is too large for a segment is only forgotten.
+    ///
+    /// Inlined, so that the entry is taken apart in registers: read back from the stack it would have to wait until memory
+    /// that is in no cache has taken the record before.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64, key: &[u8], entry: Entry<'_>) {
+        let (kind, text): (_, &[u8]) = match entry.value {
+            Value::Absent => (0, &[]),
+            Value::Present => (PRESENT, &[]),
+            Value::Text(text) => (TEXT, text),
+        };
+        let flags = kind | if entry.own { OWN } else { 0 } | if entry.brief { BRIEF } else { 0 };
+        self.replace(hash, key, text, entry.ends.min(FOR_EVER) | flags);
+    }
+
+    fn replace(&mut self, hash: u64, key: &[u8], text: &[u8], end_and_flags: u64) {
+        self.remove(hash, key);
+        let size = padded(key.len(), text.len());
+        let (Ok(key_length), Ok(text_length)) = (u16::try_from(key.len()), u16::try_from(text.len())) else { return };
+        if size > self.segment || !self.make_room(size) {
+            return;
+        }
+        let tag = tag_of(hash);
+        let lengths = u32::from(text_length) << 16 | u32::from(key_length);
+        let rest = u64::from(lengths) << 32 | u64::from(tag);
+        let Some(&last) = self.order.back() else { return };
+        let Segment { bytes, live } = &mut self.segments[last];
+        let at = position(last * self.segment + bytes.len());
+        let end = bytes.len() + size;
+        bytes.extend_from_slice(&end_and_flags.to_le_bytes());
+        bytes.extend_from_slice(&rest.to_le_bytes());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(text);
+        bytes.resize(end, 0);
+        *live += 1;
+        self.index.insert_unique(spread(tag), Slot { tag, at: Cell::new(at) }, Slot::hash);
+    }
+
+    /// Forgets a key.
+    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) {
+        let Self { segments, segment, index, .. } = self;
+        let tag = tag_of(hash);
+        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
+        let Ok(found) = index.find_entry(spread(tag), is_it) else { return };
+        let (slot, _) = found.remove();
+        let segment = slot.start() / self.segment;
+        self.segments[segment].live -= 1;
+        if self.segments[segment].live == 0 && self.order.back() != Some(&segment) {
+            self.order.retain(|&one| one != segment);
+            self.release(segment);
+        }
+    }
+
+    /// All keys with what is known of them.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Entry<'_>)> {
+        self.index.iter().map(|slot| self.record(slot)).map(|record| (record.key, record.entry()))
+    }
+
+    fn record(&self, slot: &Slot) -> Record<'_> {
+        record(&self.segments, self.segment, slot)
+    }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<(&Slot, Record<'_>)> {
+        let tag = tag_of(hash);
+        let slot = self.index.find(spread(tag), |slot| slot.tag == tag && self.record(slot).key == key)?;
+        Some((slot, self.record(slot)))
+    }
+
+    fn release(&mut self, segment: usize) {
+        self.segments[segment] = Segment::default();
+        self.unused.push(segment);
+    }
+
+    /// Makes room for a record of that size, and for its slot. False: the bound does not allow for it.
+    fn make_room(&mut self, size: usize) -> bool {
+        if self.index.len() == self.index.capacity() {
+            // It doubles, or does away with what removals have left.
+            self.index.reserve(if self.index.is_empty() { LEAST_ENTRIES } else { 1 }, Slot::hash);
+            while self.bytes() > self.max_bytes
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.forget_records(oldest, 0);
+                self.release(oldest);
+            }
+        }
+        if self.order.back().is_some_and(|&last| self.segments[last].bytes.len() + size <= self.segment) {
+            return true;
+        }
+        let segment = if self.bytes() + self.segment <= self.max_bytes {
+            let segment = self.unused.pop().unwrap_or(self.segments.len());
+            if segment == self.segments.len() {
+                self.segments.push(Segment::default());
+            }
+            self.segments[segment].bytes.reserve_exact(self.segment);
+            segment
+        } else if let Some(oldest) = self.order.pop_front() {
+            self.forget_records(oldest, (self.segment / 2).min(self.segment - size));
+            oldest
+        } else {
+            return false;
+        };
+        self.order.push_back(segment);
+        true
+    }
+
+    /// Forgets a segment's records but those that were asked for, so many bytes of them at most.
+    fn forget_records(&mut self, segment: usize, keep: usize) {
+        let old = std::mem::take(&mut self.segments[segment]);
+        let mut kept = Segment { bytes: Vec::with_capacity(if keep > 0 { self.segment } else { 0 }), live: 0 };
+        let mut start = 0;
+        while start < old.bytes.len() {
+            let record = Record::read(&old.bytes[start..]);
+            let at = position(segment * self.segment + start);
+            let end = start + record.length;
+            if let Ok(found) = self.index.find_entry(spread(record.tag), |slot| slot.position() == at) {
+                if found.get().is_asked_for() && kept.bytes.len() + record.length <= keep {
+                    found.get().at.set(position(segment * self.segment + kept.bytes.len()));
+                    kept.bytes.extend_from_slice(&old.bytes[start..end]);
+                    kept.live += 1;
+                } else {
+                    found.remove();
+                }
+            }
+            start = end;
+        }
+        self.segments[segment] = kept;
+    }
+}
+
+/// The record of a slot. `length`: of a segment.
+fn record<'a>(segments: &'a [Segment], length: usize, slot: &Slot) -> Record<'a> {
+    let start = slot.start();
+    Record::read(&segments[start / length].bytes[start % length..])
+}
+
+const fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}

@@ -1,0 +1,192 @@
+//! Unit tests and a simulation of [`super::log::Log`].
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+
+use foldhash::quality::FixedState;
+use proptest::prelude::*;
+
+use super::Value;
+use super::log::{Entry, Log};
+
+fn hash(key: &[u8]) -> u64 {
+    FixedState::with_seed(7).hash_one(key)
+}
+
+fn key(number: usize) -> Vec<u8> {
+    format!("signal_cache:x:s:S{number}").into_bytes()
+}
+
+const fn holding(value: Value<'_>) -> Entry<'_> {
+    Entry { value, own: false, ends: 1 << 40, brief: false }
+}
+
+fn put(log: &mut Log, key: &[u8], text: &[u8]) {
+    log.insert(hash(key), key, holding(Value::Text(text)));
+}
+
+fn has(log: &Log, number: usize) -> bool {
+    log.peek(hash(&key(number)), &key(number)).is_some()
+}
+
+#[test]
+fn an_entry_comes_back_as_it_was() {
+    let mut log = Log::new(1 << 20);
+    let values = [Value::Absent, Value::Present, Value::Text(b""), Value::Text(b"665f1b2c3d4e5f6071829304")];
+    let mut expected = Vec::new();
+    for value in values {
+        for (own, brief) in [(false, false), (true, false), (false, true)] {
+            for ends in [0, 1234, 1 << 40, (1 << 60) - 1] {
+                expected.push(Entry { value, own, ends, brief });
+            }
+        }
+    }
+    for (number, &entry) in expected.iter().enumerate() {
+        log.insert(hash(&key(number)), &key(number), entry);
+    }
+    for (number, &entry) in expected.iter().enumerate() {
+        assert_eq!(log.get(hash(&key(number)), &key(number)), Some(entry));
+    }
+    log.insert(hash(b"k"), b"k", Entry { ends: u64::MAX, ..expected[0] });
+    assert_eq!(log.get(hash(b"k"), b"k").unwrap().ends, (1 << 60) - 1, "for ever is 36 years");
+}
+
+#[test]
+fn keys_of_one_hash_are_kept_apart() {
+    let mut log = Log::new(1 << 20);
+    for number in 0..50 {
+        log.insert(42, &key(number), holding(Value::Text(&key(number))));
+    }
+    for number in (0..50).step_by(2) {
+        log.remove(42, &key(number));
+    }
+    for number in 0..50 {
+        let expected = (number % 2 == 1).then(|| key(number));
+        assert_eq!(log.get(42, &key(number)), expected.as_deref().map(|text| holding(Value::Text(text))));
+    }
+}
+
+#[test]
+fn what_is_asked_for_stays_and_the_rest_goes_oldest_first() {
+    let mut log = Log::new(256 * 1024);
+    let mut last = 0;
+    for number in 0..100_000 {
+        put(&mut log, &key(number), b"665f1b2c3d4e5f6071829304");
+        // Ten keys are asked for again and again.
+        for favourite in 0..10.min(number) {
+            assert!(log.get(hash(&key(favourite)), &key(favourite)).is_some(), "{favourite} went at {number}");
+        }
+        last = number;
+    }
+    assert!(log.len() > 2_000, "{} entries", log.len());
+    let newest = (0..=last).rev().take_while(|&number| has(&log, number)).count();
+    assert!(newest + 10 >= log.len(), "{newest} of {} are the newest", log.len());
+}
+
+#[test]
+fn many_favourites_do_not_keep_new_entries_out() {
+    let mut log = Log::new(64 * 1024);
+    for number in 0..10_000 {
+        put(&mut log, &key(number), b"665f1b2c3d4e5f6071829304");
+        assert!(log.get(hash(&key(number)), &key(number)).is_some(), "all are asked for");
+    }
+    assert!(log.len() > 400 && log.bytes() <= 64 * 1024, "{} entries in {} bytes", log.len(), log.bytes());
+}
+
+#[test]
+fn what_is_too_large_is_forgotten() {
+    let mut log = Log::new(1 << 20);
+    put(&mut log, b"k", b"small");
+    put(&mut log, b"k", &vec![b'x'; 70_000]);
+    assert_eq!(log.get(hash(b"k"), b"k"), None);
+    put(&mut log, &vec![b'k'; 70_000], b"v");
+    assert_eq!(log.len(), 0);
+    put(&mut log, b"k", &vec![b'x'; 60_000]);
+    assert_eq!(log.len(), 1);
+}
+
+#[test]
+fn segments_whose_records_are_gone_are_given_back() {
+    let mut log = Log::new(64 << 20);
+    for round in 0..100 {
+        for number in 0..10_000 {
+            put(&mut log, &key(number), format!("{round}").as_bytes());
+        }
+    }
+    assert_eq!(log.len(), 10_000);
+    assert!(log.bytes() < 2 << 20, "{} bytes for a few hundred thousand", log.bytes());
+    for number in 0..10_000 {
+        log.remove(hash(&key(number)), &key(number));
+    }
+    assert_eq!(log.len(), 0);
+    put(&mut log, b"k", b"v");
+    log.clear();
+    assert_eq!((log.len(), log.bytes()), (0, 0));
+    assert_eq!(log.get(hash(b"k"), b"k"), None);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(usize, usize),
+    Remove(usize),
+    Get(usize),
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let number = 0..200usize;
+    prop_oneof![
+        10 => (number.clone(), 0..100usize).prop_map(|(number, length)| Step::Insert(number, length)),
+        3 => number.clone().prop_map(Step::Remove),
+        10 => number.prop_map(Step::Get),
+        1 => (0..20usize).prop_map(|die| if die == 0 { Step::Clear } else { Step::Get(die) }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever is done, a key has what was last remembered of it or nothing; and all of it where there is room enough.
+    #[test]
+    fn it_is_a_map_that_may_forget(
+        steps in prop::collection::vec(step(), 1..400),
+        max_bytes in prop_oneof![Just(4_096u64), 4_096..40_000u64, Just(1 << 24)],
+        // Few hashes, so that keys stand behind each other.
+        hashes in prop_oneof![1..8u64, Just(u64::MAX)],
+    ) {
+        let hash = |number: usize| (hash(&key(number)) % hashes) << 32 | (hash(&key(number)) % hashes) >> 32;
+        let mut log = Log::new(max_bytes);
+        let mut model = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Insert(number, length) => {
+                    let text = number.to_string().repeat(length).into_bytes();
+                    log.insert(hash(number), &key(number), holding(Value::Text(&text)));
+                    model.insert(number, text);
+                }
+                Step::Remove(number) => {
+                    log.remove(hash(number), &key(number));
+                    model.remove(&number);
+                }
+                Step::Get(number) => {
+                    let found = log.get(hash(number), &key(number));
+                    let expected = model.get(&number).map(|text| holding(Value::Text(text)));
+                    prop_assert!(found == expected || found.is_none() && max_bytes < 1 << 24);
+                }
+                Step::Clear => {
+                    log.clear();
+                    model.clear();
+                }
+            }
+            prop_assert!(log.bytes() as u64 <= max_bytes);
+        }
+        let mut entries = 0;
+        for (name, entry) in log.iter() {
+            entries += 1;
+            let number = (0..200).find(|&number| key(number) == name).unwrap();
+            prop_assert_eq!(Some(entry), model.get(&number).map(|text| holding(Value::Text(text))));
+        }
+        prop_assert_eq!(entries, log.len());
+        prop_assert!(max_bytes < 1 << 24 || entries == model.len());
+    }
+}
