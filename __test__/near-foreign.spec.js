@@ -61,6 +61,9 @@ function ioredisFor(t, options) {
   return client;
 }
 
+/** Stops this thread. */
+const sleepSync = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 const THEIRS = (i) => `theirs ${i}`;
 const SCRIPT = "return redis.call('SET', KEYS[1], ARGV[1])";
 
@@ -231,4 +234,19 @@ test("nothing old is served after the connection was cut, and what was written m
     await get();
     t.deepEqual(await own.calls(get), [], "and is known again");
   }
+});
+
+test("a change behind thousands of others is seen in the call that asks, and the write that it makes needful is sent", async (t) => {
+  const client = ioredisFor(t);
+  const others = Array.from({ length: 5000 }, (_, i) => [`signal_cache:x:s:other${i}`, "1"]);
+  for (const theirs of ["theirs", "theirs again"]) {
+    await signals().setSignalId(row("ours"));
+    const changed = client.mset(...others.flat(), KEY, theirs);
+    // All of it lies in our socket before the event loop turns: more than one read takes.
+    sleepSync(300);
+    const answer = theirs === "theirs" ? get() : signals().setSignalId(row("ours"));
+    t.is(await answer, theirs === "theirs" ? "theirs" : "ours");
+    await changed;
+  }
+  t.is(await client.get(KEY), "ours");
 });

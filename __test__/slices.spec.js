@@ -90,7 +90,7 @@ test("a name is looked up and connected to while JavaScript works in slices", as
 });
 
 for (const host of ["127.0.0.1", "localhost"]) {
-  // Longer than an attempt may take (ATTEMPT_LIMIT in src/redis/supervise.rs): what JavaScript's own blocking cost is not
+  // Longer than any step of an attempt may take (STEP_LIMIT in src/redis/supervise.rs): what JavaScript's own blocking cost is not
   // the server's fault, and each attempt would be given up for it.
   test(`slices of more than five seconds do not keep it from connecting to ${host}`, async (t) => {
     const redis = await serverFor(t);

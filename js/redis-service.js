@@ -19,6 +19,20 @@ const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED"];
 /** Replies of a server that cannot serve yet; any other reply, a forbidden PING too, is proof of life. */
 const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
 
+const LATE = Symbol("late");
+
+/** Settles as the promise does, or rejects when that takes longer than so many milliseconds. */
+async function within(promise, ms) {
+  const timer = new AbortController();
+  try {
+    if ((await Promise.race([promise, sleep(Math.max(ms, 0), LATE, { signal: timer.signal })])) !== LATE) return;
+  } finally {
+    timer.abort();
+  }
+  const cause = JSON.parse(engine.health()).redis.lastError ?? "Redis does not answer";
+  throw makeError("REDIS_UNAVAILABLE", "Error", cause);
+}
+
 async function untilReady() {
   const { closes } = native;
   const end = now.call(performance) + PATIENCE_MS;
@@ -26,7 +40,7 @@ async function untilReady() {
     try {
       ready();
       engine.ping();
-      await enqueue();
+      await within(enqueue(), end - now.call(performance));
       return;
     } catch (error) {
       if (error.code === "REDIS_REPLY" && !NOT_YET.test(error.message)) {

@@ -335,25 +335,32 @@ const SECRET_PARAMETERS: [&str; 3] = ["pass", "tlsCertificateKeyFilePassword", "
 /// parameters.
 fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once(':') else { return MASK.to_owned() };
+    // In a Unix socket's URL a parameter may hold an `@`; in others, what stands before one may be a password with a `?`.
+    let (rest, query) = match rest.split_once('?') {
+        Some((path, query)) if scheme.contains("unix") || !query.contains('@') => (path, Some(query)),
+        _ => (rest, None),
+    };
     let (authority, tail) = rest.rsplit_once('@').map_or((None, rest), |(before, after)| (Some(before), after));
     let authority = authority.map_or(String::new(), |before| match before.find(':') {
         Some(colon) => format!("{}:{MASK}@", &before[..colon]),
         None => format!("{before}@"),
     });
-    let tail = match tail.split_once('?') {
-        Some((path, query)) => {
+    let query = match query {
+        Some(query) => {
             let masked: Vec<_> = query
                 .split('&')
                 .map(|pair| match pair.split_once('=') {
-                    Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}={MASK}"),
+                    Some((name, _)) if SECRET_PARAMETERS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) => {
+                        format!("{name}={MASK}")
+                    }
                     _ => pair.to_owned(),
                 })
                 .collect();
-            format!("{path}?{}", masked.join("&"))
+            format!("?{}", masked.join("&"))
         }
-        None => tail.to_owned(),
+        None => String::new(),
     };
-    format!("{scheme}:{authority}{tail}")
+    format!("{scheme}:{authority}{tail}{query}")
 }
 
 #[cfg(test)]

@@ -68,7 +68,16 @@ fn no_error_and_no_view_shows_a_password() {
     {
         assert!(!failing(&[("CC_REDIS_URL", url)]).to_string().contains("hunter2"));
     }
-    for url in ["redis://u:hunter2@h:1", "redis://:hunter2@h", "unix:/s?user=u&pass=hunter2", "redis://u:hunter2@x@h"] {
+    for url in [
+        "redis://u:hunter2@h:1",
+        "redis://:hunter2@h",
+        "unix:/s?user=u&pass=hunter2",
+        "unix:/s?user=u&pass=a@hunter2",
+        "unix:/s?PASS=hunter2@b",
+        "redis://u:hunter2?@h",
+        "redis://u:?hunter2@h",
+        "redis://u:hunter2@x@h",
+    ] {
         let shown = show(&values(&[("CC_REDIS_URL", url), ("CC_REDIS_PASSWORD", "hunter2")])).to_string();
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains(MASK));

@@ -26,6 +26,9 @@ pub(super) const CLOSED: &str = "The connection was closed before an answer came
 /// How long one address of several may take to connect before the next one is tried.
 const ADDRESS_LIMIT: Nanos = 1_000 * MILLI;
 
+/// So many reads are made in the middle of a call: some 4 MB.
+const LOOKS: u32 = 64;
+
 /// How long one turn may go on before the loop's other descriptors and timers have theirs.
 const TURN: Nanos = MILLI;
 
@@ -45,6 +48,8 @@ pub(super) struct Connection {
     blocked: bool,
     /// Something was written since the loop last looked at the socket.
     fresh: bool,
+    /// Why the last write failed. The socket tells it once, and then only that the connection has ended.
+    failed_write: Option<String>,
 }
 
 impl Connection {
@@ -226,6 +231,7 @@ impl Engine {
         core.store.lane.lost();
         core.store.ids.lost();
         core.last_error = Some(why.to_owned());
+        core.unfit = None;
         core.changed();
         let now = self.uv.now();
         core.supervisor.failed(now);
@@ -242,6 +248,7 @@ impl Engine {
     pub(super) fn disconnect(&self, core: &mut Core) {
         core.connection.blocked = false;
         core.connection.fresh = false;
+        core.connection.failed_write = None;
         core.watchdog.reset();
         self.end_probes(core, |_| true);
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
@@ -292,6 +299,9 @@ impl Engine {
                 }
                 Err(error) => {
                     core.connection.blocked = error.kind() == ErrorKind::WouldBlock;
+                    if !core.connection.blocked {
+                        core.connection.failed_write = Some(format!("write {} {}", name(&error), link.endpoint));
+                    }
                     return;
                 }
             }
@@ -301,7 +311,12 @@ impl Engine {
     fn read_in(core: &mut Core) -> Read {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return Read::Nothing };
         match link.stream.read(core.store.lane.space()) {
-            Ok(0) => Read::Lost(format!("{} closed the connection", link.endpoint)),
+            Ok(0) => Read::Lost(
+                core.connection
+                    .failed_write
+                    .take()
+                    .unwrap_or_else(|| format!("{} closed the connection", link.endpoint)),
+            ),
             Ok(count) => {
                 core.store.lane.filled(count);
                 core.watchdog.sign();
@@ -337,25 +352,30 @@ impl Engine {
         read
     }
 
-    /// Reads what has arrived, in the middle of a call: invalidations are seen before the near cache answers. No user code
-    /// may run here, so replies are parked until the next turn.
-    pub(super) fn look(self: &Rc<Self>, core: &mut Core) {
-        match Self::read_in(core) {
-            Read::Nothing => {}
-            Read::Lost(why) | Read::Hopeless(why) => {
-                self.attempt_failed(core, &why);
-                self.answer_soon();
-            }
-            Read::Bytes => {
-                let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
-                self.decode(core, &mut batch, &mut outcomes);
-                outcomes.append(&mut core.later);
-                if !outcomes.is_empty() {
-                    core.parked.push((batch, outcomes));
+    /// Reads all that has arrived, in the middle of a call: invalidations are seen before the near cache answers. No user
+    /// code may run here, so replies are parked until the next turn. False: more comes than is read in one call, so that
+    /// nobody knows what the near cache should know.
+    pub(super) fn look(self: &Rc<Self>, core: &mut Core) -> bool {
+        for _ in 0..LOOKS {
+            match Self::read_in(core) {
+                Read::Nothing => return true,
+                Read::Lost(why) | Read::Hopeless(why) => {
+                    self.attempt_failed(core, &why);
+                    self.answer_soon();
+                    return true;
                 }
-                self.answer_soon();
+                Read::Bytes => {
+                    let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
+                    self.decode(core, &mut batch, &mut outcomes);
+                    outcomes.append(&mut core.later);
+                    if !outcomes.is_empty() {
+                        core.parked.push((batch, outcomes));
+                    }
+                    self.answer_soon();
+                }
             }
         }
+        false
     }
 
     /// Settles what was read in the middle of a call.
@@ -395,6 +415,8 @@ impl Engine {
                 }
                 outcomes.append(&mut core.later);
             }
+            // What was read in the middle of a call came before this.
+            self.deliver_parked();
             self.deliver(&batch, &mut outcomes);
             if self.uv.now() > until {
                 break;

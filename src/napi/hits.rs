@@ -40,7 +40,9 @@ impl Engine {
         if let Err(trace) = core.store.ids.knows(key, now) {
             return Ok(Hit::Miss(trace));
         }
-        self.look(core);
+        if !self.look(core) {
+            return Ok(Hit::Miss(Trace::default()));
+        }
         self.keep_lease(core, now);
         let Some(answer) = ask(&core.store.ids, now) else {
             return Ok(Hit::Miss(core.store.ids.knows(key, now).err().unwrap_or_default()));
@@ -75,7 +77,9 @@ impl Engine {
         if core.store.ids.knows(first, now).is_err() {
             return Ok(None);
         }
-        self.look(core);
+        if !self.look(core) {
+            return Ok(None);
+        }
         match core.store.ids.text(first, second, now) {
             Some(Known::Text(text)) => self.env.text(text).map(Some),
             _ => Ok(None),

@@ -19,6 +19,7 @@ const PUNCTUAL: Nanos = 20 * MILLI;
 const EXPIRED_AT_ONCE: usize = 1_000;
 /// Why an attempt was given up, in `health()` and in errors.
 const SLOW: &str = "connect ETIMEDOUT: neither a connection nor an answer to its greeting within 2.4 seconds";
+const UNRESOLVED: &str = "the name was not resolved within 8 seconds";
 /// Why a connection was given up, in `health()` and in errors.
 const SILENT: &str = "the connection is dead: Redis answers on another one, but not on this";
 
@@ -121,8 +122,11 @@ impl Engine {
 
     /// The timer is due at the next deadline, the next attempt, or the next heartbeat.
     fn arm_timer(&self, core: &Core, now: Nanos) {
-        // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up.
-        let mut due = core.supervisor.next().map(|at| at.saturating_sub(self.stalled.get()));
+        // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up. But
+        // what blocks the loop during a step of an attempt does not count against it.
+        let connecting = core.supervisor.state() == State::Connecting;
+        let stalled = if connecting { core.stalled_before } else { self.stalled.get() };
+        let mut due = core.supervisor.next().map(|at| at.saturating_sub(stalled));
         if core.waits() || core.connects() {
             let heartbeat = now + HEARTBEAT;
             let soonest = core.store.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
@@ -159,7 +163,8 @@ impl Engine {
             // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
             let blocked = self.stalled.get() - core.stalled_before;
             if core.supervisor.overdue(self.uv.now() - blocked) {
-                self.attempt_failed(core, SLOW);
+                let why = if core.connection.link.is_some() { SLOW } else { UNRESOLVED };
+                self.attempt_failed(core, why);
             }
             self.ask_if_mute(core);
             self.leave_silent_address(core);

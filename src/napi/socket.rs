@@ -52,10 +52,10 @@ impl Stream {
             // Commands are written in batches already; waiting for more to fill a packet only adds latency.
             socket.set_tcp_nodelay(true)?;
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)))?;
-            // What we sent and the other machine has not confirmed for so long will not be: the watchdog's limit, but told
-            // by the system, which also knows of machines that are gone.
+            // A machine that is gone is given up by the system in the end. Not sooner: a server that reads nothing because it
+            // is busy or stopped looks the same once its buffers are full, and it is waited for.
             #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(Some(Duration::from_secs(3)))?;
+            socket.set_tcp_user_timeout(Some(Duration::from_secs(60)))?;
         }
         match socket.connect(&address) {
             Ok(()) => {}

@@ -172,7 +172,8 @@ impl Handshake {
         if error.starts_with("WRONGPASS") {
             return Progress::Refused(error);
         }
-        if is_temporary(&error) {
+        // Protected mode says what is wrong, and hangs up.
+        if is_temporary(&error) || error.starts_with("DENIED") {
             return Progress::Unfit(error);
         }
         // Unknown command, no such protocol, or not permitted: the old way, which has no push messages.

@@ -55,7 +55,7 @@ pub struct Queue<T> {
     quiet: usize,
     /// Calls that were pushed, quiet commands left out.
     accepted: u64,
-    /// How many at its back have no deadline yet.
+    /// How many at the back of `pending` have no deadline yet.
     unstamped: usize,
 }
 
@@ -234,7 +234,7 @@ impl<T> Queue<T> {
 
     /// Takes calls whose deadline has passed, at most so many, each with its command and key for the message. All calls
     /// have the same timeout, so they stand at the front. Those that are left are taken the next time.
-    /// How many it were, quiet commands left out.
+    /// Returns how many calls that were, quiet commands left out.
     pub(super) fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) -> u64 {
         let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.held).sum::<usize>();
         let before = self.expired;

@@ -83,6 +83,9 @@ async function forgotten(use) {
   copy();
   await collecting(() => collected >= COPIES);
   print({ left: COPIES - collected });
+  // The server is asked about their connections while this process still lives.
+  await new Promise((resolve) => process.stdin.once("data", resolve));
+  process.stdin.destroy();
 }
 
 /** A call of a copy that nobody can reach any more, while the server (paused by the test) does not answer. */
