@@ -2,6 +2,7 @@
 
 // Many calls at once, with a server that is there and without one; replies that are lost; what is nested without end.
 
+const { serialize } = require("bson");
 const { serial: test } = require("ava");
 const { loadFor, outcome, until } = require("./support/addon.js");
 const { freePort, startMongo } = require("./support/mongo.js");
@@ -83,6 +84,38 @@ test("a create whose reply is lost is sent again, and knows its own row", async 
   t.true(lib.stats().mongo.retried >= 1);
   t.deepEqual((await crud.findById(created.id)).positions, [{ a: 1 }]);
   t.is(await mongo.count("risk-items"), 2);
+});
+
+/** A reply of the server, with the document put in place of its own. */
+function replyWith(bytes, document) {
+  const body = serialize(document);
+  const reply = Buffer.concat([bytes.subarray(0, 21), body]);
+  reply.writeInt32LE(reply.length, 0);
+  return reply;
+}
+
+test("of upserts of one key in one tick the last one stays, though an earlier one had to be tried again", async (t) => {
+  const { mongo, lib, ioc } = await scene(t, { port: 1 });
+  const proxy = await startProxy(mongo);
+  t.teardown(() => proxy.stop());
+  lib.setConfig({ CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${proxy.port}/${mongo.database}` });
+  await ioc.measureDbService.upsert("b", "before", 0);
+  const race = { index: 0, code: 11000, errmsg: "E11000 duplicate key", keyPattern: { bucket: 1, entryKey: 1 } };
+  let raced = 0;
+  proxy.corrupt((bytes) => {
+    if (raced > 0 || !bytes.includes("nModified")) return bytes;
+    raced++;
+    return replyWith(bytes, { n: 1, nModified: 0, writeErrors: [race], ok: 1 });
+  });
+  // The second attempt is slow on its way.
+  proxy.corrupt((bytes) => {
+    proxy.delay(bytes.includes("findAndModify") ? 300 : 0, "up");
+    return bytes;
+  }, "up");
+  const values = [["k", 1], ["other", 1], ["k", 2], ["other", 2]];
+  await Promise.all(values.map(([key, value]) => ioc.measureDbService.upsert("b", key, { value })));
+  t.is(raced, 1);
+  t.is((await ioc.measureDbService.findByKey("b", "k")).payload.value, 2);
 });
 
 test("what is nested without an end is refused, in filters and in rows", async (t) => {
