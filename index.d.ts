@@ -969,7 +969,8 @@ export declare class CandleDbService extends CandleCrud {
   /** The candle, which is there afterwards; the first write of it wins. `exchangeName` is `ccxt_binance` where absent. */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
-   * Writes many candles, thousands at a time. Those that are there already stay as they are.
+   * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
+   * none is written.
    */
   createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
   /**
@@ -1455,7 +1456,11 @@ export interface Config {
    * Default: `mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000`.
    */
   CC_MONGO_CONNECTION_STRING: string;
-  /** Deadline of one round trip to MongoDB in milliseconds, 1 to 86400000, connecting included. Default: 10000. */
+  /**
+   * Deadline of one round trip to MongoDB in milliseconds, 1 to 86400000, choosing a server included. It counts from when
+   * one of the pool's connections (`maxPoolSize`, 10) is free for it; calls that wait for one reject together with the first
+   * that finds no server, or none that answers. Default: 10000.
+   */
   CC_MONGO_TIMEOUT_MS: number;
 }
 

@@ -2,6 +2,7 @@
 
 // Candles by the thousand: createMany, findRange.
 
+const { Long } = require("bson");
 const { serial } = require("ava");
 const { outcome } = require("./support/addon.js");
 const { storedDocuments } = require("./support/golden-documents.js");
@@ -91,7 +92,27 @@ test("one candle that cannot be stored refuses the whole call before anything is
     const { error } = await outcome(own.ioc.candleDbService.createMany(wrong));
     t.regex(String(error?.code), /^INVALID_/, String(wrong));
   }
+  for (const [wrong, field] of [[{ open: "abc" }, "open"], [{ close: NaN }, "close"]]) {
+    const { error } = await outcome(own.ioc.candleDbService.createMany([...candles(10_001), candle(10_001, wrong)]));
+    t.is(error?.code, "INVALID_VALUE");
+    t.true(error.message.includes(field), error.message);
+  }
   t.is(await own.mongo.count("candle-items"), 0);
+});
+
+test("createMany stores timestamps that are cast, and leaves their ids to the first read", async (t) => {
+  const given = [new Date(START), true, "0x10", String(START + MINUTE)];
+  t.deepEqual(await own.ioc.candleDbService.createMany(given.map((timestamp) => candle(0, { timestamp }))), { inserted: 4, existing: 0 });
+  for (const timestamp of [START, 1, 16, START + MINUTE]) {
+    t.truthy(await own.ioc.candleDbService.findBySymbolIntervalTimestamp("BTCUSDT", "1m", "binance", timestamp));
+  }
+  t.is(await ids(), 4);
+});
+
+test("createMany knows candles whose timestamps others have stored as long integers, and -0 beside 0", async (t) => {
+  const stored = { __v: 0, createDate: new Date(1), updatedDate: new Date(1) };
+  await own.mongo.insert("candle-items", [{ ...candle(0), timestamp: Long.fromNumber(START), ...stored }, candle(0, { timestamp: 0, ...stored })]);
+  t.deepEqual(await own.ioc.candleDbService.createMany([...candles(2), candle(0, { timestamp: -0 })]), { inserted: 1, existing: 2 });
 });
 
 test("a symbol-month of minutes is written and read back in order", async (t) => {

@@ -231,3 +231,16 @@ ours("BaseCRUD takes a mongoose model for its name, and refuses other names", as
   t.deepEqual(await new Risks().firstOf("e"), row);
   for (const name of ["no-items", "", null, undefined, {}]) t.throws(() => own.lib.BaseCRUD(name), undefined, String(name));
 });
+
+ours("dates in filters are taken as ISO texts and milliseconds, and other texts are refused", async (t) => {
+  const dated = (riskName, createDate) => ({ riskName, exchangeName: "e", when: 5, createDate: new Date(createDate), updatedDate: new Date(createDate) });
+  await own.mongo.insert("risk-items", [dated("old", "2025-06-01T00:00:00Z"), dated("new", "2026-06-01T00:00:00Z")]);
+  const crud = own.crud("risk-items");
+  const after = async ($gte) => (await crud.findAll({ createDate: { $gte } })).map((row) => row.riskName);
+  for (const date of ["2026", "2026-01", "2026-01-01", "2026-01-01T03:00:00+03:00", "1767225600000", 1767225600000, new Date(1767225600000)]) {
+    t.deepEqual(await after(date), ["new"], String(date));
+  }
+  for (const date of ["Jan 1 2026", "2026-01-01T00:00:00", "5", "soon"]) {
+    t.is((await outcome(after(date))).error?.code, "INVALID_VALUE", date);
+  }
+});

@@ -253,3 +253,39 @@ ours("clearBucket of more than a thousand rows leaves no cached id behind", asyn
   t.is(await own.mongo.count("interval-items"), 0);
   t.is(await own.redis.command("DBSIZE"), 0);
 });
+
+const NO_KEYS = [() => "b", Symbol("b"), { $ne: "zz" }, { $exists: true }, ["b"], null, undefined];
+
+ours("clearBucket of what is no bucket deletes nothing", async (t) => {
+  const { intervalDbService } = own.ioc;
+  for (const bucket of ["a", "b"]) await intervalDbService.upsert(bucket, "k", {}, SAMPLE.when);
+  for (const wrong of NO_KEYS) {
+    t.regex(String((await outcome(intervalDbService.clearBucket(wrong))).error?.code), /^INVALID_/);
+    t.is(await own.mongo.count("interval-items"), 2);
+  }
+});
+
+ours("lists refuse what is no part of a key", async (t) => {
+  const { storageDbService, notificationDbService, memoryDbService, measureDbService } = own.ioc;
+  await measureDbService.upsert("b", "k1", {});
+  const calls = [
+    (wrong) => storageDbService.listByMode(wrong),
+    (wrong) => notificationDbService.listByMode(wrong),
+    (wrong) => memoryDbService.listEntries("s", wrong),
+    (wrong) => measureDbService.listKeys(wrong),
+  ];
+  for (const call of calls) {
+    for (const wrong of NO_KEYS) t.regex(String((await outcome(call(wrong))).error?.code), /^INVALID_/);
+  }
+});
+
+ours("lists refuse a limit that is no whole number, as findAll does", async (t) => {
+  const { logDbService, storageDbService } = own.ioc;
+  for (const i of [1, 2, 3]) await logDbService.upsert(`l${i}`, {});
+  for (const limit of ["5", NaN, 0.5, {}, -5, null]) {
+    for (const call of [() => logDbService.listAll(limit), () => storageDbService.listByMode(true, limit), () => logDbService.findAll({}, limit)]) {
+      t.is((await outcome(call())).error?.code, "INVALID_VALUE", String(limit));
+    }
+  }
+  t.is((await logDbService.listAll(2)).length, 2);
+});

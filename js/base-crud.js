@@ -32,11 +32,6 @@ function fieldsOf(dto) {
   return Object.fromEntries(given.map(([field, value]) => [field, unboxed(value)]));
 }
 
-/** An `_id` for a request: text and ObjectIds. */
-function idOf(id) {
-  return id ?? null;
-}
-
 /** A page's bounds: whole numbers, not negative. */
 function bounded(number, name) {
   if (!Number.isInteger(number) || number < 0) {
@@ -77,7 +72,7 @@ function methodsOf(number) {
       info(this, "update", { id, dto });
       const fields = fieldsOf(dto);
       delete fields.id;
-      const row = onlyRow(await ask(OPS.change, number, { id: idOf(id), dto: fields }));
+      const row = onlyRow(await ask(OPS.change, number, { id: id ?? null, dto: fields }));
       if (row === null) {
         throw notFound(name);
       }
@@ -86,7 +81,7 @@ function methodsOf(number) {
 
     async findById(id) {
       info(this, "findById", { id });
-      const row = onlyRow(await rows({ _id: idOf(id) }, { limit: 1 }));
+      const row = onlyRow(await rows({ _id: id ?? null }, { limit: 1 }));
       if (row === null) {
         throw notFound(name);
       }
@@ -150,4 +145,4 @@ function BaseCRUD(collection) {
   return classes.get(number);
 }
 
-module.exports = { BaseCRUD, log };
+module.exports = { BaseCRUD, FIND_ALL_LIMIT, bounded, log };

@@ -13,7 +13,7 @@ const GIVEN = ["timestamp", "open", "high", "low", "close", "volume"];
 /** Numbers of a candle on its way back. */
 const ANSWERED = 7;
 
-/** A chunk as columns, or null where a candle is not all text and numbers. */
+/** A chunk as columns, or null where a candle is not all text and numbers. What is in columns can be stored. */
 function columnsOf(dtos, exchange) {
   const numbers = new Float64Array(dtos.length * GIVEN.length);
   const which = new Uint32Array(dtos.length);
@@ -28,7 +28,7 @@ function columnsOf(dtos, exchange) {
     }
     for (let column = 0; column < GIVEN.length; column++) {
       const number = dto[GIVEN[column]];
-      if (typeof number !== "number") {
+      if (typeof number !== "number" || Number.isNaN(number)) {
         return null;
       }
       numbers[i * GIVEN.length + column] = number;
@@ -91,25 +91,40 @@ function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
   return rows;
 }
 
+/** Whether a candle is stored under exactly these values. */
+function hasPlainKey({ symbol, interval, exchangeName, timestamp }) {
+  return [symbol, interval, exchangeName].every((text) => typeof text === "string") && Number.isFinite(timestamp);
+}
+
 /** Milliseconds of each interval. */
 const MINUTES = { "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480, "1d": 1440 };
 
 /** The bulk methods of the candles' service. `remember` writes the ids of rows to the cache. */
 function bulkMethods(number, exchange, remember) {
-  /** Writes one chunk; the answer has how many are new, and the ids of all. */
-  function write(dtos) {
-    return ask(OPS.candles, number, columnsOf(dtos, exchange) ?? { rows: dtos.map(documentOf) });
+  /** The requests that write candles, a chunk each. Those that Rust would refuse are refused before anything is written. */
+  async function requests(dtos) {
+    const chunks = [];
+    for (let at = 0; at < dtos.length; at += CHUNK) {
+      const chunk = dtos.slice(at, at + CHUNK);
+      chunks.push(columnsOf(chunk, exchange) ?? { rows: chunk.map(documentOf) });
+    }
+    if (chunks.length > 1) {
+      await Promise.all(chunks.filter(({ rows }) => rows).map((chunk) => ask(OPS.candles, number, { ...chunk, check: true })));
+    }
+    return chunks;
   }
 
-  /** Writes the ids of a chunk to the cache. */
+  /**
+   * Writes the ids of a chunk to the cache. A key that was cast is left to the first read: what it became is not known
+   * here.
+   */
   function note(dtos, answer) {
     const ids = answer.bytes.toString("hex");
-    return remember(
-      dtos.map(({ symbol, interval, exchangeName, timestamp }, i) => {
-        const id = ids.slice(i * 24, i * 24 + 24);
-        return { symbol, interval, exchangeName: exchangeName ?? exchange, timestamp, id };
-      }),
-    );
+    const rows = dtos.map(({ symbol, interval, exchangeName, timestamp }, i) => {
+      const id = ids.slice(i * 24, i * 24 + 24);
+      return { symbol, interval, exchangeName: exchangeName ?? exchange, timestamp, id };
+    });
+    return remember(rows.filter(hasPlainKey));
   }
 
   return {
@@ -120,13 +135,12 @@ function bulkMethods(number, exchange, remember) {
       log(this, "log", "candleDbService createMany", { count: dtos.length });
       let inserted = 0;
       let noted = Promise.resolve();
-      for (let at = 0; at < dtos.length; at += CHUNK) {
-        const chunk = dtos.slice(at, at + CHUNK);
+      for (const [place, chunk] of (await requests(dtos)).entries()) {
         // The ids of the chunk before are written meanwhile.
-        const answer = await write(chunk);
+        const answer = await ask(OPS.candles, number, chunk);
         inserted += answer.number;
         await noted;
-        noted = note(chunk, answer);
+        noted = note(dtos.slice(place * CHUNK, (place + 1) * CHUNK), answer);
         // It is awaited later; until then a failure must not count as unhandled.
         noted.catch(() => {});
       }

@@ -1,7 +1,7 @@
 "use strict";
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
-const { BaseCRUD, log } = require("./base-crud.js");
+const { BaseCRUD, FIND_ALL_LIMIT, bounded, log } = require("./base-crud.js");
 const { bulkMethods, documentOf } = require("./candles.js");
 const { instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
@@ -20,6 +20,12 @@ const OBJECT_ID = /^[0-9a-f]{24}$/i;
 
 /** Arguments by their names. */
 const named = (names, args) => Object.fromEntries(names.map((name, i) => [name, args[i]]));
+
+/**
+ * What a filter is to hold of a call's arguments: parts of a key, checked and cast in Rust, where `by` says which there must
+ * be. The codec leaves out functions, and an object in a filter would be taken for operators.
+ */
+const only = (by, args) => ({ k: named(by, args), by });
 
 /** Milliseconds of a Date, as the original stores it. What is none is refused in Rust, by its name. */
 const millis = (when) => (typeof when?.getTime === "function" ? when.getTime() : null);
@@ -146,11 +152,14 @@ function methodsOf(row, number) {
     methods[list.method] = async function (...args) {
       const by = named(list.by, args);
       said(this, list.method, list.by.length === 0 ? undefined : by);
-      const filter = list.present ? { ...by, removed: false } : by;
-      const limit = args[list.by.length] ?? (list.newest ? NEWEST : undefined);
-      const rows = list.newest
-        ? rowsOf(await ask(OPS.rows, number, { filter, sort: { createDate: -1 }, limit }))
-        : await BaseCRUD(collection).prototype.findAll.call(this, filter, limit);
+      const filter = list.present ? { removed: false } : {};
+      const [order, most] = list.newest ? ["createDate", NEWEST] : ["updatedDate", FIND_ALL_LIMIT];
+      if (!list.newest) {
+        log(this, "info", `BaseCRUD findAll modelName=${collection}`, { filterData: { ...by, ...filter } });
+      }
+      const given = args[list.by.length];
+      const limit = given === undefined ? most : bounded(given, "limit");
+      const rows = rowsOf(await ask(OPS.rows, number, { ...only(list.by, args), filter, sort: { [order]: -1 }, limit }));
       return list.only === null ? rows : rows.map((found) => found[list.only]);
     };
   }
@@ -163,10 +172,10 @@ function clearBucketOf(row, number) {
   const access = accessOf(row, number);
   return async function clearBucket(bucket) {
     log(this, "log", "intervalDbService clearBucket", { bucket });
-    const filter = { bucket };
-    log(this, "info", `BaseCRUD findAll modelName=${row.collection}`, { filterData: filter });
-    const keys = rowsOf(await ask(OPS.rows, number, { filter, fields: { entryKey: 1 } })).map((found) => found.entryKey);
-    await ask(OPS.delete, number, { filter });
+    log(this, "info", `BaseCRUD findAll modelName=${row.collection}`, { filterData: { bucket } });
+    const rows = only(["bucket"], [bucket]);
+    const keys = rowsOf(await ask(OPS.rows, number, { ...rows, fields: { entryKey: 1 } })).map((found) => found.entryKey);
+    await ask(OPS.delete, number, rows);
     await Promise.all(keys.map((key) => access.forget("deleteIntervalId", [bucket, key])));
   };
 }

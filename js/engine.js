@@ -171,7 +171,7 @@ const native = {
   /** How often close() was called. */
   closes: 0,
   /** What js/mongo.js does with answers, and its end. */
-  mongo: { settle: null, close: () => Promise.resolve() },
+  mongo: { settle: null, close: () => null },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
@@ -228,9 +228,10 @@ function getConfig() {
 /** See index.d.ts. */
 async function close() {
   native.closes++;
-  if (engine.mongoIsOpen()) {
+  const mongo = native.mongo.close();
+  if (mongo !== null) {
     // The db services write ids when their rows are written, so Redis goes last.
-    await native.mongo.close();
+    await mongo;
   }
   // Nothing that waits for it takes the promise from another: each close() is over when all calls before it are.
   await native.promise(engine.close());

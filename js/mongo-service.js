@@ -1,5 +1,6 @@
 "use strict";
 
+const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { loggerService } = require("./logger-service.js");
 const { OPS, ask } = require("./mongo.js");
@@ -18,6 +19,7 @@ const FINAL = ["INVALID_CONFIG", "CLOSED"];
 const NOT_YET = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT"];
 
 async function untilReady() {
+  const { closes } = native;
   const end = now.call(performance) + PATIENCE_MS;
   for (;;) {
     const failure = await attempt(end - now.call(performance));
@@ -31,6 +33,9 @@ async function untilReady() {
       throw makeError("MONGO_UNAVAILABLE", "Error", "Mongoose connection timeout", failure);
     }
     await sleep(PAUSE_MS);
+    if (native.closes !== closes) {
+      throw makeError("CLOSED", "Error", "The connection was closed before the server answered", failure);
+    }
   }
 }
 

@@ -130,13 +130,32 @@ function onlyRow({ kind, bytes }) {
   return kind === NONE || bytes.length === 0 ? null : rowOf(bytes);
 }
 
-/** Closes the session; it ends when the calls that it has are through. Calls made meanwhile open another. */
-async function close() {
+/** The end of the session that is closing, or null. */
+let closing = null;
+
+/**
+ * Closes the session; it ends when the calls that it has are through, and those of a session that is closing. Calls made
+ * meanwhile open another. Null where there is nothing to wait for.
+ */
+function close() {
+  if (engine.mongoIsOpen()) {
+    const end = closeSession(closing);
+    closing = end;
+    end.then(() => {
+      if (closing === end) {
+        closing = null;
+      }
+    });
+  }
+  return closing;
+}
+
+async function closeSession(before) {
   flush();
   const calls = [...waiting.values()].map(settled);
   engine.mongoClose();
   configured = false;
-  await Promise.all(calls);
+  await Promise.all([before, ...calls]);
   // Whoever waits for those calls writes their ids to Redis first.
   await new Promise((resolve) => setImmediate(resolve));
 }

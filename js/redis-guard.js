@@ -35,11 +35,20 @@ function watch(call) {
 }
 
 function probe() {
-  if (!probing) {
+  if (probing) {
+    return;
+  }
+  try {
     native.ready();
     native.engine.ping();
-    watch(native.enqueue());
+  } catch (error) {
+    if (error.code === "INVALID_CONFIG") {
+      throw error;
+    }
+    // The queue is full of what waits for Redis: the next use tries again.
+    return;
   }
+  watch(native.enqueue());
 }
 
 /**

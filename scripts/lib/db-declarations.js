@@ -87,7 +87,8 @@ function lists(row) {
 const CANDLES = `  /** The candle, which is there afterwards; the first write of it wins. \`exchangeName\` is \`ccxt_binance\` where absent. */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
-   * Writes many candles, thousands at a time. Those that are there already stay as they are.
+   * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
+   * none is written.
    */
   createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
   /**

@@ -100,15 +100,19 @@ fn regular(symbol: &str, interval: &str, exchange: &str, row: &[u8], now: Millis
     Ok(document)
 }
 
-/// The key of a stored candle, as bytes that equal ones share.
+/// The key of a stored candle, as bytes that those share which the server takes for equal: whole numbers of any type,
+/// and 0 beside -0.
 #[must_use]
 pub fn identity(document: &RawDocument) -> Vec<u8> {
+    let number = |n: f64| (n + 0.0).to_le_bytes();
     let mut bytes = Vec::with_capacity(48);
     for field in collection().key {
         match document.get(field.name) {
             Ok(Some(RawBsonRef::String(text))) => bytes.extend_from_slice(text.as_bytes()),
-            Ok(Some(RawBsonRef::Int32(n))) => bytes.extend_from_slice(&f64::from(n).to_le_bytes()),
-            Ok(Some(RawBsonRef::Double(n))) => bytes.extend_from_slice(&n.to_le_bytes()),
+            Ok(Some(RawBsonRef::Int32(n))) => bytes.extend_from_slice(&number(f64::from(n))),
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]
+            Ok(Some(RawBsonRef::Int64(n))) => bytes.extend_from_slice(&number(n as f64)),
+            Ok(Some(RawBsonRef::Double(n))) => bytes.extend_from_slice(&number(n)),
             _ => {}
         }
         bytes.push(0xFF);
@@ -273,7 +277,7 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::rawdoc;
+    use mongodb::bson::{RawBson, rawdoc};
 
     use super::*;
 
@@ -301,6 +305,15 @@ mod tests {
         assert_eq!(range("7m", 1).unwrap_err().code, Code::InvalidContext);
         assert_eq!(range("1m", -1).unwrap_err().code, Code::InvalidContext);
         assert_eq!(range("1m", 1_000_001).unwrap_err().code, Code::InvalidContext);
+    }
+
+    #[test]
+    fn a_timestamp_is_the_same_whatever_the_type_of_its_number() {
+        let of = |timestamp: RawBson| identity(&rawdoc! { "symbol": "S", "timestamp": timestamp });
+        assert_eq!(of(RawBson::Int64(1_767_225_600_000)), of(RawBson::Double(1_767_225_600_000.0)));
+        assert_eq!(of(RawBson::Int64(5)), of(RawBson::Int32(5)));
+        assert_eq!(of(RawBson::Double(-0.0)), of(RawBson::Int32(0)));
+        assert_ne!(of(RawBson::Int64(6)), of(RawBson::Int32(5)));
     }
 
     #[test]

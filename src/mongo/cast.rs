@@ -149,17 +149,20 @@ fn as_date(value: RawBsonRef<'_>) -> Option<DateTime> {
         RawBsonRef::Int32(number) => Some(DateTime::from_millis(number.into())),
         RawBsonRef::Int64(number) => Some(DateTime::from_millis(number)),
         RawBsonRef::Double(number) => millis(number),
-        RawBsonRef::String(text) => match text.parse::<i64>() {
-            Ok(number) => Some(DateTime::from_millis(number)),
-            Err(_) => date_text(text),
+        // Numbers that could be a year are one.
+        RawBsonRef::String(text) => match text_number(text) {
+            Some(number) if !(-271_820.0..275_761.0).contains(&number) => millis(number),
+            _ => date_text(text),
         },
         _ => None,
     }
 }
 
-/// A date as ISO 8601, with or without a time.
+/// A date as ISO 8601: a year, a month or a day, or with a time and its zone.
 fn date_text(text: &str) -> Option<DateTime> {
     let full = match text.len() {
+        4 => format!("{text}-01-01T00:00:00Z"),
+        7 => format!("{text}-01T00:00:00Z"),
         10 => format!("{text}T00:00:00Z"),
         _ => text.to_owned(),
     };
@@ -280,6 +283,14 @@ mod tests {
         let date = DateTime::from_millis(1_767_225_600_000);
         assert_eq!(field(Type::Date, RawBsonRef::String("2026-01-01T00:00:00Z")), Ok(RawBson::DateTime(date)));
         assert_eq!(field(Type::Date, RawBsonRef::String("2026-01-01")), Ok(RawBson::DateTime(date)));
+        for text in ["2026", "2026-01", "1767225600000", "2026-01-01T03:00:00+03:00"] {
+            assert_eq!(field(Type::Date, RawBsonRef::String(text)), Ok(RawBson::DateTime(date)), "{text}");
+        }
+        for text in ["", "5", "275760", "9e15", "Jan 1 2026", "2026-01-01T00:00:00", "+2026-1"] {
+            assert!(field(Type::Date, RawBsonRef::String(text)).is_err(), "{text}");
+        }
+        let early = DateTime::from_millis(275_761);
+        assert_eq!(field(Type::Date, RawBsonRef::String("275761")), Ok(RawBson::DateTime(early)));
         assert_eq!(field(Type::Date, RawBsonRef::Double(1_767_225_600_000.0)), Ok(RawBson::DateTime(date)));
         assert!(matches!(field(Type::Id, RawBsonRef::String("6b037d17f0687123749f4ec3")), Ok(RawBson::ObjectId(_))));
         assert!(field(Type::Id, RawBsonRef::String("garbage")).unwrap_err().starts_with("Cast to ObjectId failed"));

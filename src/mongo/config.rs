@@ -5,7 +5,7 @@ use std::time::Duration;
 use mongodb::options::{ConnectionString, HostInfo};
 
 use crate::config::{Values, invalid, number, text};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const URI: &str = "CC_MONGO_CONNECTION_STRING";
 
@@ -39,11 +39,24 @@ fn parse(name: &str, uri: &str) -> Result<ConnectionString> {
     // The parser's own error may quote parts of the URI, so only what does not is passed on.
     ConnectionString::parse(uri).map_err(|error| {
         let why = error.kind.to_string();
-        let secret = uri.rsplit_once('@').and_then(|(user, _)| user.rsplit_once(':')).map(|(_, secret)| secret);
-        let why = if secret.is_some_and(|secret| !secret.is_empty() && why.contains(secret)) { "" } else { &why };
+        let why = if quotes_secret(uri, &why) { "" } else { &why };
         let form = "not a connection string of the form mongodb://[user:password@]host[:port][/database][?options]";
         if why.is_empty() { invalid(name, form) } else { invalid(name, format!("{form}: {why}")) }
     })
+}
+
+/// The error for a connection string, or what it names, that the driver cannot use. The reason is left out where it might
+/// quote a password.
+#[must_use]
+pub fn unusable(uri: &str, why: &str) -> Error {
+    let why = if quotes_secret(uri, why) { "the driver cannot use it" } else { why };
+    invalid(URI, why)
+}
+
+/// Whether a text quotes the password of a URI.
+fn quotes_secret(uri: &str, text: &str) -> bool {
+    let secret = uri.rsplit_once('@').and_then(|(user, _)| user.rsplit_once(':')).map(|(_, secret)| secret);
+    secret.is_some_and(|secret| !secret.is_empty() && text.contains(secret))
 }
 
 fn servers(hosts: &HostInfo) -> String {

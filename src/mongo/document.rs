@@ -47,6 +47,40 @@ pub fn part<'a>(document: &'a RawDocument, name: &str) -> Result<&'a RawDocument
     }
 }
 
+/// The most levels of a request, its own among them. A server takes 180 of a document, and what turns documents over in
+/// our memory makes a call for each.
+const LEVELS: usize = 200;
+
+/// Refuses a request that is nested so deeply that no server would take it, and that the stack might not hold.
+pub fn check_depth(body: &RawDocument) -> Result<()> {
+    fn level(values: &RawDocument, depth: usize) -> Result<()> {
+        if depth > LEVELS {
+            let message = "the value is nested too deeply: MongoDB takes no more than 180 levels";
+            return Err(Error::new(Code::InvalidValue, message));
+        }
+        for entry in entries(values) {
+            match entry?.1 {
+                RawBsonRef::Document(inner) => level(inner, depth + 1)?,
+                RawBsonRef::Array(inner) => {
+                    level(RawDocument::from_bytes(inner.as_bytes()).map_err(|error| malformed(&error))?, depth + 1)?;
+                }
+                RawBsonRef::JavaScriptCodeWithScope(code) => level(code.scope, depth + 1)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+    level(body, 1)
+}
+
+/// Whether two documents are the same but for the place of `_id`, which the server puts first.
+#[must_use]
+pub fn same_row(a: &RawDocument, b: &RawDocument) -> bool {
+    let rest = |row| entries(row).filter(|entry| !matches!(entry, Ok(("_id", _)))).collect::<Result<Vec<_>>>();
+    matches!((get(a, "_id"), get(b, "_id")), (Ok(a), Ok(b)) if a == b)
+        && matches!((rest(a), rest(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 /// The fields of a document in their order.
 pub fn entries(document: &RawDocument) -> impl Iterator<Item = Result<(&str, RawBsonRef<'_>)>> {
     document.iter().map(|entry| entry.map(|(name, value)| (name.as_str(), value)).map_err(|error| malformed(&error)))

@@ -128,3 +128,34 @@ fn a_candle_keeps_what_is_given_and_names_what_cannot_be_cast() {
     assert_eq!(update, rawdoc! { "$setOnInsert": on_insert, "$set": { "updatedDate": DATE } });
     assert!(candle(candles, &rawdoc! { "open": "abc" }, 7).unwrap_err().message.contains("\"open\""));
 }
+
+#[test]
+fn a_request_is_refused_before_its_depth_can_harm_the_stack() {
+    let nested = |levels: usize, list: bool| {
+        (0..levels).fold(rawdoc! {}, |inner, _| {
+            if list {
+                rawdoc! { "a": [inner] }
+            } else {
+                rawdoc! { "a": inner }
+            }
+        })
+    };
+    assert!(check_depth(&nested(190, false)).is_ok() && check_depth(&nested(95, true)).is_ok());
+    for (levels, list) in [(200, false), (2_000, false), (100, true)] {
+        assert_eq!(check_depth(&nested(levels, list)).unwrap_err().code, Code::InvalidValue);
+    }
+}
+
+#[test]
+fn a_row_is_known_again_wherever_the_server_puts_its_id() {
+    let row = rawdoc! { "a": 1, "_id": 7, "b": { "c": "x" } };
+    assert!(same_row(&row, &rawdoc! { "_id": 7, "a": 1, "b": { "c": "x" } }));
+    for other in [
+        rawdoc! { "_id": 8, "a": 1, "b": { "c": "x" } },
+        rawdoc! { "_id": 7, "a": 2, "b": { "c": "x" } },
+        rawdoc! { "_id": 7, "a": 1 },
+        rawdoc! { "_id": 7, "a": 1, "b": { "c": "x" }, "d": 1 },
+    ] {
+        assert!(!same_row(&row, &other), "{other:?}");
+    }
+}

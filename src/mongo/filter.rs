@@ -3,23 +3,36 @@
 use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use crate::error::{Code, Error, Result};
-use crate::mongo::cast::cast_as;
-use crate::mongo::document::{entries, key_name};
+use crate::mongo::cast::{cast_as, key_part};
+use crate::mongo::document::{entries, get, key_name, part};
 use crate::mongo::table::{Collection, Type};
-
-/// Filters may not be nested deeper: each level is a call.
-const DEPTH: usize = 100;
 
 /// A filter with its values cast by the fields that they are compared with. Unknown fields stay as they are.
 pub fn filter(collection: &Collection, given: &RawDocument) -> Result<RawDocumentBuf> {
-    level(collection, given, 0)
+    let mut filter = RawDocumentBuf::new();
+    append(collection, given, &mut filter)?;
+    Ok(filter)
 }
 
-fn level(collection: &Collection, given: &RawDocument, depth: usize) -> Result<RawDocumentBuf> {
-    if depth > DEPTH {
-        return Err(Error::new(Code::InvalidValue, format!("{}: the filter is nested too deeply", collection.name)));
-    }
+/// The filter of a request: the parts of the key `k` that `by` names, then `filter`. A part that is missing, or is no
+/// value of its field, is an error and never a filter of something else.
+pub fn of_request(collection: &Collection, body: &RawDocument) -> Result<RawDocumentBuf> {
     let mut filter = RawDocumentBuf::new();
+    if let Some(RawBsonRef::Array(names)) = get(body, "by")? {
+        let args = part(body, "k")?;
+        for name in names {
+            let Ok(RawBsonRef::String(name)) = name else { continue };
+            if let Some(field) = collection.field(name) {
+                filter.append(field.key, key_part(collection, field, get(args, name)?)?);
+            }
+        }
+    }
+    append(collection, part(body, "filter")?, &mut filter)?;
+    Ok(filter)
+}
+
+/// How deeply a request nests is checked where it arrives.
+fn append(collection: &Collection, given: &RawDocument, filter: &mut RawDocumentBuf) -> Result<()> {
     for entry in entries(given) {
         let (name, value) = entry?;
         let cast = match (name, value) {
@@ -28,7 +41,7 @@ fn level(collection: &Collection, given: &RawDocument, depth: usize) -> Result<R
                 for branch in branches {
                     match branch.map_err(|error| Error::new(Code::InvalidValue, error.to_string()))? {
                         RawBsonRef::Document(branch) => {
-                            list.push(RawBson::Document(level(collection, branch, depth + 1)?));
+                            list.push(RawBson::Document(self::filter(collection, branch)?));
                         }
                         other => list.push(RawBson::from(other)),
                     }
@@ -42,7 +55,7 @@ fn level(collection: &Collection, given: &RawDocument, depth: usize) -> Result<R
         };
         filter.append(key_name(name)?, cast);
     }
-    Ok(filter)
+    Ok(())
 }
 
 /// What a field is compared with: a value, or operators.
@@ -143,6 +156,19 @@ mod tests {
             "riskName": "5", "when": { "$gte": 7, "$in": [1, 2] }, "other": { "$gt": "3" }, "$or": [{ "when": 9 }]
         };
         assert_eq!(cast, expected);
+    }
+
+    #[test]
+    fn the_parts_of_a_key_are_values_and_never_operators() {
+        let asked = |key: RawDocumentBuf| {
+            of_request(risk(), &rawdoc! { "k": key, "by": ["riskName"], "filter": { "when": "5" } })
+        };
+        assert_eq!(asked(rawdoc! { "riskName": 7 }).unwrap(), rawdoc! { "riskName": "7", "when": 5 });
+        assert_eq!(asked(rawdoc! { "riskName": { "$ne": "x" } }).unwrap_err().code, Code::InvalidValue);
+        assert_eq!(asked(rawdoc! { "riskName": ["a", "b"] }).unwrap_err().code, Code::InvalidValue);
+        for missing in [rawdoc! {}, rawdoc! { "riskName": RawBson::Null }] {
+            assert_eq!(asked(missing).unwrap_err().code, Code::InvalidContext);
+        }
     }
 
     #[test]

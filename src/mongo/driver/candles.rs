@@ -13,6 +13,7 @@ use super::writes::{explain, now, write_errors};
 use crate::error::{Code, Error};
 use crate::mongo::candles::{Columns, Place, Range, collection, documents, identity};
 use crate::mongo::conflict::{Conflict, DUPLICATE};
+use crate::mongo::document::get;
 use crate::mongo::failure::Failure;
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
@@ -28,12 +29,16 @@ fn id_of(row: &RawDocument) -> Option<ObjectId> {
 }
 
 impl Session {
-    /// Inserts what is not there yet; what is there stays as it is. The answer has the ids of all.
+    /// Inserts what is not there yet; what is there stays as it is. The answer has the ids of all. A chunk with `check` is
+    /// only looked at.
     ///
     /// Inserting first is fastest where the candles are new, and slowest where they are there: each duplicate costs the
     /// server an exception. So a few are asked for first, and only where one of them is there, all are.
     pub(super) async fn candles(self: &Arc<Self>, chunk: &RawDocument) -> Outcome<Answer> {
         let rows = documents(chunk, now())?;
+        if matches!(get(chunk, "check")?, Some(RawBsonRef::Boolean(true))) {
+            return Ok(Answer::None);
+        }
         let Some(last) = rows.len().checked_sub(1) else { return Ok(Answer::Written(0, Vec::new())) };
         self.indexed(CANDLES).await?;
         let mut known = self.ids_of_candles(&rows, &[0, last / 2, last]).await?;

@@ -50,7 +50,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads `{ filter, sort?, limit?, skip?, fields? }`.
+    /// Reads `{ k?, by?, filter, sort?, limit?, skip?, fields? }`. `by` names the parts of the key `k` that the filter has.
     pub(super) fn new(collection: &Collection, body: &RawDocument) -> Outcome<Self> {
         let whole = |name| match get(body, name)? {
             Some(RawBsonRef::Int32(number)) => Ok::<_, Failure>(i64::from(number)),
@@ -59,7 +59,7 @@ impl Query {
             _ => Ok(0),
         };
         Ok(Self {
-            filter: filter::filter(collection, part(body, "filter")?)?,
+            filter: filter::of_request(collection, body)?,
             sort: filter::sort(collection, get(body, "sort")?.unwrap_or(RawBsonRef::Null))?,
             limit: whole("limit")?,
             skip: u64::try_from(whole("skip")?).unwrap_or(0),

@@ -17,6 +17,10 @@ impl Session {
         let mut lookups: BTreeMap<usize, Vec<Lookup>> = BTreeMap::new();
         let mut upserts: BTreeMap<usize, Vec<Upsert>> = BTreeMap::new();
         for request in requests {
+            if let Err(error) = document::check_depth(&request.body) {
+                self.answer(request.call, &what(&request), Err(error.into()));
+                continue;
+            }
             match request.op {
                 Op::Find => match Lookup::new(&request) {
                     Ok(lookup) => lookups.entry(request.collection).or_default().push(lookup),

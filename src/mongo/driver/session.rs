@@ -8,15 +8,18 @@ use std::time::{Duration, SystemTime};
 
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::{Document, RawDocumentBuf, serialize_to_raw_document_buf};
+use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, DriverInfo};
 use mongodb::{Client, Collection, Cursor, Database};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::gate::Gate;
 use super::indexes::Indexes;
 use super::runtime::Runtime;
+use super::shared::Shared;
 use crate::error::{Code, Error};
-use crate::mongo::config::MongoConfig;
+use crate::mongo::config::{MongoConfig, unusable};
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{self, COLLECTIONS};
 use crate::mongo::wire::{Answer, Call, Request, notice};
@@ -62,17 +65,21 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Connections that the driver keeps to a server where the connection string does not say how many.
+const POOL: u32 = 10;
+
 struct Connected {
     client: Client,
     database: Database,
     write_concern: Option<RawDocumentBuf>,
+    gate: Gate,
 }
 
 /// See the module.
 pub struct Session {
     runtime: Arc<Runtime>,
     config: MongoConfig,
-    connected: OnceCell<Connected>,
+    connected: Shared<Arc<Connected>>,
     pub(super) indexes: Indexes,
     pub(super) cursors: Mutex<HashMap<Call, Cursor<RawDocumentBuf>>>,
     outbox: Arc<dyn Outbox>,
@@ -90,7 +97,7 @@ impl Session {
         Arc::new(Self {
             runtime,
             config,
-            connected: OnceCell::new(),
+            connected: Shared::default(),
             indexes: Indexes::default(),
             cursors: Mutex::default(),
             outbox,
@@ -154,23 +161,39 @@ impl Session {
         self.outbox.put(&mut |out| out.extend_from_slice(&notice(text)));
     }
 
-    async fn connect(&self) -> Outcome<&Connected> {
-        self.connected
-            .get_or_try_init(|| async {
-                let mut options = ClientOptions::parse(&self.config.uri).await.map_err(Failure::from)?;
-                // An unreachable server must be told from one that does not answer before the deadline is over.
-                let selection = self.config.timeout.mul_f64(0.9);
-                options.server_selection_timeout =
-                    Some(options.server_selection_timeout.map_or(selection, |given| given.min(selection)));
-                options.driver_info = Some(DriverInfo::builder().name("backtest-kit-native").build());
-                let name = options.default_database.clone().unwrap_or_else(|| "test".to_owned());
-                let concern = options.write_concern.as_ref().map(serialize_to_raw_document_buf);
-                let write_concern = concern.transpose()?.filter(|concern| !concern.is_empty());
-                let client = Client::with_options(options).map_err(Failure::from)?;
-                let database = client.database(&name);
-                Ok(Connected { client, database, write_concern })
-            })
-            .await
+    async fn connect(&self) -> Outcome<Arc<Connected>> {
+        if let Some(connected) = self.connected.get() {
+            return Ok(connected);
+        }
+        let attempt = async {
+            // The names of `mongodb+srv://` are asked for here.
+            let outcome = self.bounded(async { Ok(self.open_client().await) }).await.and_then(|opened| opened);
+            if outcome.is_err() {
+                self.note(&outcome);
+            }
+            outcome
+        };
+        self.connected.get_or_make(attempt).await
+    }
+
+    async fn open_client(&self) -> Outcome<Arc<Connected>> {
+        let refused = |error: mongodb::error::Error| match *error.kind {
+            ErrorKind::DnsResolve { .. } => Failure::from(error),
+            _ => Failure::from(unusable(&self.config.uri, &error.kind.to_string())),
+        };
+        let mut options = ClientOptions::parse(&self.config.uri).await.map_err(refused)?;
+        // An unreachable server must be told from one that does not answer before the deadline is over.
+        let selection = self.config.timeout.mul_f64(0.9);
+        options.server_selection_timeout =
+            Some(options.server_selection_timeout.map_or(selection, |given| given.min(selection)));
+        options.driver_info = Some(DriverInfo::builder().name("backtest-kit-native").build());
+        let name = options.default_database.clone().unwrap_or_else(|| "test".to_owned());
+        let concern = options.write_concern.as_ref().map(serialize_to_raw_document_buf);
+        let write_concern = concern.transpose()?.filter(|concern| !concern.is_empty());
+        let gate = Gate::new(options.max_pool_size.unwrap_or(POOL));
+        let client = Client::with_options(options).map_err(refused)?;
+        let database = client.database(&name);
+        Ok(Arc::new(Connected { client, database, write_concern, gate }))
     }
 
     /// A collection, for reads.
@@ -178,10 +201,13 @@ impl Session {
         Ok(self.connect().await?.database.collection(collection.name))
     }
 
-    /// One round trip, which ends with the deadline.
+    /// One round trip, which ends with the deadline. That counts from when there is a connection for it.
     pub(super) async fn within<T>(&self, trip: impl Future<Output = mongodb::error::Result<T>>) -> Outcome<T> {
+        let connected = self.connect().await?;
+        let place = connected.gate.enter().await?;
         count(&self.counters.commands);
         let outcome = self.bounded(trip).await;
+        connected.gate.leave(&place, &outcome);
         self.note(&outcome);
         outcome
     }
@@ -199,7 +225,9 @@ impl Session {
     fn note<T>(&self, outcome: &Outcome<T>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let problem = match outcome {
-            Err(failure) if matches!(failure.error.code, Code::MongoUnavailable | Code::MongoTimeout) => {
+            Err(failure)
+                if matches!(failure.error.code, Code::MongoUnavailable | Code::MongoTimeout | Code::InvalidConfig) =>
+            {
                 Some(failure.error.message.clone())
             }
             _ => None,
@@ -226,7 +254,7 @@ impl Session {
     }
 
     async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
-        let database = &self.connect().await?.database;
+        let database = self.connect().await?.database.clone();
         let reply = self.within(async { database.run_raw_command(command).await }).await?;
         match reply.get_document("writeConcernError") {
             Ok(problem) => Err(Failure::from_server(&RawDocumentBuf::try_from(problem)?)),

@@ -8,6 +8,8 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
+use tokio::task::JoinSet;
+
 use super::reads::Query;
 use super::session::{Outcome, Session, collection};
 use crate::error::{Code, Error};
@@ -150,8 +152,9 @@ impl Session {
             self.answer(only.call, what, row.and_then(|row| identified(&only.key, &row)));
             return;
         }
-        let reply = match self.update_many(collection, &round).await {
-            Ok(reply) => reply,
+        let reply = self.update_many(collection, &round).await;
+        let (reply, mut errors) = match reply.and_then(|reply| write_errors(&reply).map(|errors| (reply, errors))) {
+            Ok(told) => told,
             Err(failure) => {
                 for upsert in round {
                     self.answer(upsert.call, what, Err(failure.clone()));
@@ -159,18 +162,19 @@ impl Session {
                 return;
             }
         };
-        let mut errors = write_errors(&reply).unwrap_or_default();
         let inserted: HashMap<_, _> = list(&reply, "upserted")
             .filter_map(|(index, entry)| Some((index, entry.get_object_id("_id").ok()?)))
             .collect();
         let mut unknown = Vec::new();
+        // The next round may have later values of the same keys, so these end before it.
+        let mut again = JoinSet::new();
         for (index, upsert) in round.into_iter().enumerate() {
             let id = inserted.get(&index).copied().or(upsert.id);
             match (errors.remove(&index).map(|failure| explain(collection, failure)), id) {
                 (Some((Conflict::Race, _)), _) => {
                     let (session, what) = (Arc::clone(self), what.to_owned());
                     self.count_retry();
-                    self.spawn(async move {
+                    again.spawn(async move {
                         let row = session.upsert_one(collection, &upsert.key, upsert.update, false).await;
                         session.answer(upsert.call, &what, row.and_then(|row| identified(&upsert.key, &row)));
                     });
@@ -183,6 +187,7 @@ impl Session {
         for chunk in unknown.chunks(KEYS) {
             self.identify(collection, what, chunk).await;
         }
+        while again.join_next().await.is_some() {}
     }
 
     async fn update_many(&self, collection: &Collection, round: &[Upsert]) -> Outcome<Document> {
@@ -274,7 +279,7 @@ impl Session {
                 let id = row.get_object_id("_id").map(|id| rawdoc! { "_id": id });
                 match id {
                     Ok(id) if is_id(&failure) => match self.first(collection, id, false).await? {
-                        Some(there) if there == row => Ok(Answer::Documents(row.into_bytes())),
+                        Some(there) if document::same_row(&there, &row) => Ok(Answer::Documents(row.into_bytes())),
                         _ => Err(failure),
                     },
                     _ => Err(failure),
