@@ -97,6 +97,23 @@ test("a context of AsyncLocalStorage is kept over answers from memory, in the mi
   t.true(near().hits - hits > 50_000, "memory answered");
 });
 
+test("answers come in the order of the calls, also when a hit between them has read some of them", async (t) => {
+  const map = new own.lib.BaseMap("order", -1);
+  await map.set("small", "a");
+  await map.set("middle", "b".repeat(100_000));
+  await map.set("large", "c".repeat(8_000_000));
+  await own.lib.ioc.signalCacheService.setSignalId(row("1"));
+  await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x");
+  const order = [];
+  const small = map.get("small").then(async () => {
+    order.push("small");
+    for (let i = 0; i < 20; i++) await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x");
+  });
+  const others = ["middle", "large"].map((name) => map.get(name).then(() => order.push(name)));
+  await Promise.all([small, ...others]);
+  t.deepEqual(order, ["small", "middle", "large"]);
+});
+
 test("a logger and what it starts run in the context of the call that memory answers", async (t) => {
   const storage = new AsyncLocalStorage();
   const service = own.lib.ioc.signalCacheService;
@@ -174,21 +191,4 @@ test("worker threads have a near cache each, and see each other's writes", async
   }
   t.is(main.afterOwn.hits, 1, "a thread's own write is known to it");
   t.is(main.afterTheirs, "of thread 2");
-});
-
-test("answers come in the order of the calls, also when a hit between them has read some of them", async (t) => {
-  const map = new own.lib.BaseMap("order", -1);
-  await map.set("small", "a");
-  await map.set("middle", "b".repeat(100_000));
-  await map.set("large", "c".repeat(8_000_000));
-  await own.lib.ioc.signalCacheService.setSignalId(row("1"));
-  await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x");
-  const order = [];
-  const small = map.get("small").then(async () => {
-    order.push("small");
-    for (let i = 0; i < 20; i++) await own.lib.ioc.signalCacheService.getSignalId("B", "s", "x");
-  });
-  const others = ["middle", "large"].map((name) => map.get(name).then(() => order.push(name)));
-  await Promise.all([small, ...others]);
-  t.deepEqual(order, ["small", "middle", "large"]);
 });

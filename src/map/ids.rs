@@ -225,6 +225,18 @@ impl Ids {
         }
     }
 
+    /// A batch begins. What a panic has left of the one before stood in a buffer that is gone.
+    pub fn begin(&mut self) {
+        self.fills.clear();
+    }
+
+    /// A reply that is no PTTL follows a read whose PTTL was not sent after all, because the queue was full.
+    pub fn without_expiry(&mut self) {
+        if let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) {
+            awaited.fill(near, None);
+        }
+    }
+
     /// The end of a batch: remembers what it has answered.
     pub fn settle(&mut self, buffer: &[u8]) {
         let Some(near) = &mut self.near else { return };
@@ -281,9 +293,7 @@ impl Ids {
         match op {
             Op::Proof => self.proving = false,
             Op::Expiry => {
-                if let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) {
-                    awaited.fill(near, None);
-                }
+                self.without_expiry();
             }
             _ => self.awaiting = None,
         }

@@ -355,6 +355,7 @@ impl Store {
 
     /// Turns the replies of a batch into outcomes. Commands that scans want next are queued.
     pub fn absorb(&mut self, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+        self.ids.begin();
         let mut items = std::mem::take(&mut batch.items);
         for item in items.drain(..) {
             self.take(item, batch, outcomes);
@@ -369,6 +370,9 @@ impl Store {
             Item::Push { tokens } => return self.ids.pushed(&batch.tokens[tokens], &batch.buffer),
         };
         self.ids.proof(written);
+        if !matches!(tag, Op::Expiry) {
+            self.ids.without_expiry();
+        }
         let tokens = &batch.tokens[range.clone()];
         if let Token::Error(range) = &tokens[0] {
             let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);

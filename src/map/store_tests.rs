@@ -169,6 +169,17 @@ fn a_push_is_applied_in_the_order_of_the_stream() {
 }
 
 #[test]
+fn a_push_behind_the_reply_in_one_batch_is_the_last_word() {
+    for push in ["*1\r\n$18\r\nsignal_cache:x:s:B\r\n", "_\r\n"] {
+        let mut store = tracking();
+        read(&mut store).unwrap();
+        sent(&mut store);
+        answer(&mut store, &format!("$3\r\nold\r\n>2\r\n$10\r\ninvalidate\r\n{push}"));
+        assert_eq!(known(&mut store), None);
+    }
+}
+
+#[test]
 fn a_null_push_empties_everything() {
     let mut store = tracking();
     read(&mut store).unwrap();

@@ -1,6 +1,7 @@
 //! Second connections that only ask whether the server answers at all: see [`crate::redis::watchdog`].
 
 use std::ffi::c_int;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::engine::{Core, Engine, engine};
@@ -8,7 +9,7 @@ use super::socket::Stream;
 use super::uv::{self, READABLE, RawHandle, WRITABLE};
 use crate::redis::watchdog::Pace;
 
-/// Redis answers it before any handshake, if only by asking for one. With TLS the answer to its greeting is enough.
+/// Redis answers it before any handshake, if only by asking for one.
 const WORDS: &[u8] = b"PING\r\n";
 
 /// A probe under way.
@@ -55,9 +56,15 @@ impl Engine {
         let Some(core) = slot.as_mut() else { return };
         let Some(probe) = core.connection.probes.iter_mut().find(|probe| probe.pace == pace) else { return };
         let over = if probe.asked {
-            let read = probe.stream.read(&mut [0; 64]);
-            if matches!(read, Ok(1..)) || probe.stream.has_heard() {
-                core.watchdog.answered(self.now());
+            match probe.stream.read(&mut [0; 64]) {
+                Ok(1..) => core.watchdog.answered(self.now()),
+                // TLS greets first. Whoever answers that may only stand in front of a server that does not.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // Its greeting is answered by more of ours, behind which the words stand.
+                    probe.stream.is_held_up();
+                    return;
+                }
+                _ => {}
             }
             true
         } else {

@@ -116,11 +116,6 @@ impl Stream {
         self.tls.as_ref()?.failure()
     }
 
-    /// Whether the server has answered TLS's greeting.
-    pub(super) fn has_heard(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.heard())
-    }
-
     /// Whether the server has not answered TLS's greeting.
     pub(super) fn is_mute(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| !tls.heard())

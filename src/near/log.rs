@@ -245,7 +245,13 @@ impl Log {
         let (slot, _) = found.remove();
         let segment = slot.start() / self.segment;
         self.segments[segment].live -= 1;
-        if self.segments[segment].live == 0 && self.order.back() != Some(&segment) {
+        if self.segments[segment].live > 0 {
+            return;
+        }
+        if self.order.back() == Some(&segment) {
+            // A key that changes all the time would otherwise leave one segment after the other behind.
+            self.segments[segment].bytes.clear();
+        } else {
             self.order.retain(|&one| one != segment);
             self.release(segment);
         }
@@ -277,6 +283,7 @@ impl Log {
         if self.index.len() == self.index.capacity() {
             // It doubles, or does away with what removals have left.
             self.index.reserve(if self.index.is_empty() { LEAST_ENTRIES } else { 1 }, Slot::hash);
+            // The segments that it displaces keep nothing: that happens once or twice in a log's life.
             while self.bytes() > self.max_bytes
                 && let Some(oldest) = self.order.pop_front()
             {

@@ -125,6 +125,18 @@ fn segments_whose_records_are_gone_are_given_back() {
     assert_eq!(log.get(hash(b"k"), b"k"), None);
 }
 
+#[test]
+fn one_key_that_changes_all_the_time_takes_no_more_room_than_one() {
+    let mut log = Log::new(64 << 20);
+    for round in 0..100_000 {
+        put(&mut log, b"k", format!("{round}").as_bytes());
+        if round % 3 == 0 {
+            log.remove(hash(b"k"), b"k");
+        }
+        assert!(log.bytes() < 2 * 64 * 1024, "{} bytes after {round}", log.bytes());
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Insert(usize, usize),
