@@ -7,7 +7,7 @@
 const { native } = require("./engine.js");
 
 // Captured now: fake timers replace the global ones later.
-const { setTimeout, clearTimeout } = globalThis;
+const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
 
 const PATIENCE_MS = 50;
 /** Errors that say nothing of whether Redis is there. */
@@ -62,17 +62,25 @@ function guarded(call, fallback, patience = PATIENCE_MS) {
   }
   const answer = call();
   return new Promise((resolve, reject) => {
+    let late;
     const timer = setTimeout(() => {
-      watch(answer);
-      resolve(fallback);
+      // While JavaScript was busy the answer may have come: timers fire before the socket is read.
+      late = setImmediate(() => {
+        watch(answer);
+        resolve(fallback);
+      });
     }, patience);
+    const inTime = () => {
+      clearTimeout(timer);
+      clearImmediate(late);
+    };
     answer.then(
       (value) => {
-        clearTimeout(timer);
+        inTime();
         resolve(value);
       },
       (error) => {
-        clearTimeout(timer);
+        inTime();
         if (OURS.includes(error.code)) {
           reject(error);
           return;
