@@ -14,7 +14,7 @@ const { startMongo } = require("./support/mongo.js");
 const { startRedis } = require("./support/redis.js");
 
 const read = (file) => fs.readFileSync(path.join(root, file), "utf8");
-const DOCUMENTS = ["README.md", "COMPATIBILITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "bench/README.md"];
+const DOCUMENTS = ["README.md", "COMPATIBILITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "bench/README.md", "fuzz/README.md"];
 
 /** Stands in for ava: takes down the titles and runs nothing. */
 function collector(titles) {
