@@ -6,8 +6,9 @@ const path = require("node:path");
 
 const { SHARED, now } = require("./keys.js");
 
-/** By then the server has carried out whatever a killed process had sent. */
-const AFTER_DEATH_MS = 1000;
+/** By then the server has carried out whatever a killed process had sent, and a cable that is held (HUNG_MS in disturb.js)
+ * had kept back. */
+const AFTER_DEATH_MS = 4000;
 /** What it had not reported may have begun so long before its last report: longer than anything holds it up. */
 const BEFORE_REPORT_MS = 3000;
 
