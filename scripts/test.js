@@ -94,8 +94,8 @@ async function types() {
 async function committed() {
   const inside = await run("git", ["rev-parse", "--is-inside-work-tree"], { show: () => false });
   if (inside.code !== 0) {
-    console.log("  no git checkout: nothing to compare with");
-    return { passed: 1, failed: 0, files: [] };
+    console.log("  skipped: this is no git checkout, there is nothing to compare with");
+    return { passed: 0, failed: 0, skipped: 1, files: [] };
   }
   return check("git", ["diff", "--exit-code", "--stat", "--", ...GENERATED])();
 }
@@ -112,8 +112,8 @@ async function deny() {
   if (which("cargo-deny")) {
     return check("cargo", ["deny", "--locked", "--log-level", "error", "check", "licenses", "bans", "sources"])();
   }
-  console.log("  not checked: cargo-deny is not installed (cargo install --locked cargo-deny)");
-  return { passed: 0, failed: 0, files: [] };
+  console.log("  skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
+  return { passed: 0, failed: 0, skipped: 1, files: [] };
 }
 
 const build = check(process.execPath, ["scripts/build.js"]);
@@ -142,6 +142,16 @@ function coverage(files) {
   return { passed: idle.length === 0 ? 1 : 0, failed: idle.length === 0 ? 0 : 1, files: [] };
 }
 
+/** A suite's counts in words. What was skipped is named: it is neither passed nor failed. */
+function told({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`;
+}
+
+function mark({ passed, failed }) {
+  if (failed) return "✘";
+  return passed ? "✔" : "–";
+}
+
 async function main(args) {
   const chosen = args.filter((arg) => !arg.startsWith("--"));
   const unknown = chosen.filter((name) => !(name in SUITES));
@@ -163,8 +173,8 @@ async function main(args) {
       result = { passed: 0, failed: 1, files: [] };
     }
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    console.log(`-- ${title}: ${result.passed} passed, ${result.failed} failed (${seconds} s)`);
-    results.push({ title, ...result });
+    console.log(`-- ${title}: ${told(result)} (${seconds} s)`);
+    results.push({ title, skipped: 0, ...result });
   };
 
   if (!args.includes("--no-build")) await step("build", build);
@@ -175,7 +185,7 @@ async function main(args) {
 
   const sum = (key) => results.reduce((total, one) => total + one[key], 0);
   console.log("\n== summary");
-  for (const one of results) console.log(`  ${one.failed ? "✘" : "✔"} ${one.title}: ${one.passed} passed, ${one.failed} failed`);
+  for (const one of results) console.log(`  ${mark(one)} ${one.title}: ${told(one)}`);
   console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
   return sum("failed") === 0 ? 0 : 1;
 }

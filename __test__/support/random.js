@@ -17,7 +17,7 @@ function anySeed() {
   return Date.now() % 2 ** 31;
 }
 
-/** Chance with a seed: numbers below a bound, members of a list, lists in another order. */
+/** Chance with a seed: numbers in [0, 1) and below a bound, members of a list, a share of all cases, lists in another order. */
 function chance(seed) {
   const next = randomFrom(seed);
   const below = (bound) => Math.floor(next() * bound);
@@ -25,6 +25,7 @@ function chance(seed) {
     next,
     below,
     pick: (list) => list[below(list.length)],
+    maybe: (share) => next() < share,
     shuffled(list) {
       const left = [...list];
       return list.map(() => left.splice(below(left.length), 1)[0]);

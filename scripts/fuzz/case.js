@@ -4,7 +4,7 @@
 // reject, each rejection has a code, each promise settles, and what honest calls stored comes back.
 
 const { services } = require("../../js/binding.js");
-const { chance } = require("./random.js");
+const { chance } = require("../../__test__/support/random.js");
 const { History } = require("./history.js");
 const { hostile } = require("./hostile.js");
 

@@ -20,7 +20,8 @@ async function part({ seed, cases, seconds, env, onProblem }) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("CC_") || key === "CC_NEAR_CACHE"));
   const args = ["--expose-gc", path.join(__dirname, "child.js"), seed, cases, seconds, note].map(String);
   const child = spawn(process.execPath, args, { env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-  const current = () => Number(fs.readFileSync(note, "utf8")) || seed;
+  // The child notes each seed before its case; without a note it died at its start.
+  const current = () => (fs.existsSync(note) && Number(fs.readFileSync(note, "utf8"))) || seed;
   let [done, words, hung] = [null, "", false];
   readline.createInterface({ input: child.stdout }).on("line", (line) => {
     if (!line.startsWith("{")) return void (words += `${line}\n`);
@@ -32,7 +33,7 @@ async function part({ seed, cases, seconds, env, onProblem }) {
 
   let [last, since] = [null, Date.now()];
   const watch = setInterval(() => {
-    const now = fs.existsSync(note) ? current() : null;
+    const now = current();
     if (now !== last) [last, since] = [now, Date.now()];
     else if (Date.now() - since > HANG_MS) hung = child.kill("SIGKILL");
   }, 500);

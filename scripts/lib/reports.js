@@ -1,18 +1,18 @@
 "use strict";
 
-// Counts of passed and failed tests, read from what each runner writes for machines.
+// Counts of passed, failed and skipped tests, read from what each runner writes for machines.
 
 const fs = require("node:fs");
 const path = require("node:path");
 
 /** cargo test: one line `test name ... ok` for each test. */
 function cargo(lines) {
-  const report = { passed: 0, failed: 0, files: [] };
+  const report = { passed: 0, failed: 0, skipped: 0, files: [] };
   for (const line of lines) {
     const target = /^\s*Running (?:unittests )?(\S+\.rs)/.exec(line);
     if (target) report.files.push(target[1]);
-    const result = /^test .* \.\.\. (ok|FAILED)$/.exec(line);
-    if (result) report[result[1] === "ok" ? "passed" : "failed"] += 1;
+    const result = /^test .* \.\.\. (ok|FAILED|ignored)\b/.exec(line);
+    if (result) report[{ ok: "passed", FAILED: "failed", ignored: "skipped" }[result[1]]] += 1;
   }
   return report;
 }
@@ -22,14 +22,17 @@ function cargo(lines) {
  * where there is more than one file.
  */
 function tap(lines, folder) {
-  const report = { passed: 0, failed: 0, files: [] };
+  const report = { passed: 0, failed: 0, skipped: 0, files: [] };
   const files = new Set();
   for (const line of lines) {
     const result = /^(not )?ok \d+(?: - (.*))?$/.exec(line);
     if (!result) continue;
     const [, not, title = ""] = result;
     // What is skipped or still to do was not executed.
-    if (/ # (SKIP|TODO)\b/i.test(title)) continue;
+    if (/ # (SKIP|TODO)\b/i.test(title)) {
+      report.skipped += 1;
+      continue;
+    }
     report[not ? "failed" : "passed"] += 1;
     const name = title.split(" › ")[0];
     if (title.includes(" › ")) files.add(path.join(folder, `${name}.spec.js`));
@@ -46,6 +49,7 @@ function jest(file, root) {
   return {
     passed: json.numPassedTests,
     failed: json.numFailedTests + broken.length,
+    skipped: json.numPendingTests + json.numTodoTests,
     files: json.testResults.map((one) => path.relative(root, one.name)),
   };
 }

@@ -136,10 +136,10 @@ impl Ids {
         }
     }
 
-    /// Whether anything is known of a key (only then is a closer look worth its price), or what there is of it.
-    pub fn knows(&self, key: &[u8], now: Nanos) -> Result<(), Trace> {
+    /// The moment if anything is known of a key then (only that makes a closer look worth its price), or what there is of it.
+    pub fn knows(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
         let Some(near) = &self.near else { return Err(Trace::default()) };
-        near.look_up(key, now).map(drop)
+        near.look_up(key, clock).map(|(_, now)| now)
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.

@@ -135,7 +135,7 @@ fn replies_to_a_closed_scan_are_dropped() {
 const KEY: &[u8] = b"signal_cache:x:s:B";
 
 fn read(store: &mut Store) -> Result<()> {
-    let trace = store.ids.knows(KEY, Nanos::MAX).expect_err("at the end of time nothing is known");
+    let trace = store.ids.knows(KEY, || Nanos::MAX).expect_err("at the end of time nothing is known");
     store.get_id(KEY, trace)
 }
 
@@ -270,7 +270,7 @@ fn existence_answers_has_and_not_get() {
 fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
     let mut store = tracking();
     let has = |store: &mut Store, now| {
-        let trace = store.ids.knows(KEY, now).unwrap_err();
+        let trace = store.ids.knows(KEY, || now).unwrap_err();
         store.has_id(KEY, trace).unwrap();
         sent(store)
     };

@@ -35,17 +35,17 @@ impl Engine {
     ) -> Js<Hit> {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return Ok(Hit::Miss(Trace::default())) };
-        let now = Self::wall();
         // Only what may be a hit is worth a look at the socket; what the look brings may take the answer away.
-        if let Err(trace) = core.store.ids.knows(key, now) {
-            return Ok(Hit::Miss(trace));
-        }
+        let now = match core.store.ids.knows(key, Self::wall) {
+            Ok(now) => now,
+            Err(trace) => return Ok(Hit::Miss(trace)),
+        };
         if !self.look(core) {
             return Ok(Hit::Miss(Trace::default()));
         }
         self.keep_lease(core, now);
         let Some(answer) = ask(&core.store.ids, now) else {
-            return Ok(Hit::Miss(core.store.ids.knows(key, now).err().unwrap_or_default()));
+            return Ok(Hit::Miss(core.store.ids.knows(key, || now).err().unwrap_or_default()));
         };
         let since = self.hits_since.get();
         if since == 0 {
@@ -73,10 +73,7 @@ impl Engine {
     pub(super) fn peek(self: &Rc<Self>, first: &[u8], second: &[u8]) -> Js<Option<Value>> {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return Ok(None) };
-        let now = Self::wall();
-        if core.store.ids.knows(first, now).is_err() {
-            return Ok(None);
-        }
+        let Ok(now) = core.store.ids.knows(first, Self::wall) else { return Ok(None) };
         if !self.look(core) {
             return Ok(None);
         }

@@ -204,16 +204,19 @@ impl Near {
     /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<Value<'_>> {
-        self.look_up(key, now).ok()
+        self.look_up(key, || now).map(|(value, _)| value).ok()
     }
 
-    /// The same, and what there is if nothing may be told.
-    pub fn look_up(&self, key: &[u8], now: Nanos) -> Result<Value<'_>, Trace> {
+    /// The same with the moment, and what there is if nothing may be told. The clock is read only where there is an entry:
+    /// a first read does without.
+    pub fn look_up(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
         let hash = self.hash(key);
-        match self.entries.get(hash, key) {
-            None => Err(Trace { hash: Some(hash), ..Trace::default() }),
-            Some(known) if now < known.ends && self.is_alive(now) => Ok(known.value),
-            Some(known) => Err(Trace { hash: Some(hash), exists: true, brief: known.brief }),
+        let known = self.entries.get(hash, key).ok_or(Trace { hash: Some(hash), ..Trace::default() })?;
+        let now = clock();
+        if now < known.ends && self.is_alive(now) {
+            Ok((known.value, now))
+        } else {
+            Err(Trace { hash: Some(hash), exists: true, brief: known.brief })
         }
     }
 

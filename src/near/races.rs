@@ -160,7 +160,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
-    let trace = near.look_up(KEY, LEASE + 10).unwrap_err();
+    let trace = near.look_up(KEY, || LEASE + 10).unwrap_err();
     assert!(near.reading(KEY, trace).1, "and is then read with its expiry");
 }
 

@@ -170,7 +170,7 @@ impl World {
     }
 
     fn read_ticket(&mut self, key: usize) -> (Ticket, bool) {
-        let trace = self.near.look_up(KEYS[key], self.now).err().unwrap_or_default();
+        let trace = self.near.look_up(KEYS[key], || self.now).err().unwrap_or_default();
         self.near.reading(KEYS[key], trace)
     }
 
