@@ -7,8 +7,8 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { loadFor, outcome, root, serverFor, until } = require("./support/addon.js");
+const { LEASE_MS } = require("./support/near.js");
 
-const LEASE_MS = 2000;
 const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
 const rule = /^ACL SETUSER (\S+) (.*)$/m.exec(readme);
 const words = rule[2].split(" ");

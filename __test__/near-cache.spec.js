@@ -5,10 +5,10 @@
 const net = require("node:net");
 const { serial: test } = require("ava");
 const { killConnections, loadFor, serverFor, withRedis } = require("./support/addon.js");
+const { LEASE_MS, becomes } = require("./support/near.js");
 
 const own = withRedis(test, { config: { CC_NEAR_CACHE: "on" } });
 const KEY = "signal_cache:x:s:B";
-const LEASE_MS = 2000;
 const row = (id) => ({ symbol: "B", strategyName: "s", exchangeName: "x", id });
 const signals = () => own.lib.ioc.signalCacheService;
 const get = () => signals().getSignalId("B", "s", "x");
@@ -20,16 +20,6 @@ test.beforeEach(async () => {
   await own.server.command("FLUSHALL");
   await get();
 });
-
-/** Asks until the answer is right; the answer must be right before the lease is over. */
-async function becomes(t, ask, expected) {
-  const start = performance.now();
-  for (let asked = start; (await ask()) !== expected; asked = performance.now()) {
-    t.true(asked - start < LEASE_MS, `still not ${expected}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  t.pass();
-}
 
 test("what was written or read once is answered without a command, absence too", async (t) => {
   await signals().setSignalId(row("1"));

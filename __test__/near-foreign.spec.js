@@ -5,11 +5,11 @@
 const { serial: test } = require("ava");
 const Redis = require("ioredis");
 const { killConnections, until, withRedis } = require("./support/addon.js");
+const { becomes } = require("./support/near.js");
 const { which } = require("../scripts/lib/tools.js");
 
 const own = withRedis(test, { config: { CC_NEAR_CACHE: "on" } });
 const KEY = "signal_cache:x:s:B";
-const LEASE_MS = 2000;
 /** Far more than an announcement takes, and far less than the lease. */
 const ONCE_MS = 200;
 const row = (id) => ({ symbol: "B", strategyName: "s", exchangeName: "x", id });
@@ -24,16 +24,6 @@ test.beforeEach(async () => {
   // What is written before that is heard of would not be known.
   await until(() => near().flushes > flushes, "the flush is announced");
 });
-
-/** Asks until the answer is right; how long that took. */
-async function becomes(t, ask, expected) {
-  const start = performance.now();
-  for (let asked = start; (await ask()) !== expected; asked = performance.now()) {
-    t.true(asked - start < LEASE_MS, `still not ${expected}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return performance.now() - start;
-}
 
 /**
  * Changes a known id again and again by another client. Each change is seen within the lease, and one of them at once:
