@@ -1440,7 +1440,7 @@ export interface Config {
   CC_REDIS_SCAN_COUNT_MAX: number;
   /**
    * Longest wait on the socket after a flush in microseconds, 0 to 1000, where the server has been answering that
-   * fast; 0 turns it off. Default: 30.
+   * fast; 0 turns it off. Default: 60.
    */
   CC_REDIS_SPIN_US: number;
   /** Most calls that wait at a time, 1 to 100000000; beyond it calls reject with `QUEUE_FULL`. Default: 1000000. */

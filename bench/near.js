@@ -14,11 +14,18 @@ const { place } = require("./placement.js");
 const { run, fillCold, verify } = require("./server.js");
 
 const PASSES = 10;
+/** Turns of a round of first reads. */
+const TURNS = 5;
+
+/** The near cache's client with its cache turned off. */
+const withoutCache = (server) => new Peer({ ...CACHING[0], id: "ours", title: "ours" }).open(server);
 
 /** Measures all of them in all states; `peers` are those that are open. Resolves with facts beside the times. */
 async function measureNear({ server, peers, options, plan, cores, results, progress }) {
   progress("near cache · starting its peers");
   const places = peers.filter(({ id }) => NEAR_PEERS.includes(id)).map((peer) => ({ peer, server }));
+  /** The near cache's client without its cache, on the same server: first reads are compared to a few percent. */
+  let twin;
   const skipped = [];
   const own = [];
   try {
@@ -33,10 +40,12 @@ async function measureNear({ server, peers, options, plan, cores, results, progr
       await verify(one, peer);
       places.unshift({ peer, server: one });
     }
+    if (own[0].peer) twin = { server: own[0].server, peer: await withoutCache(own[0].server) };
     for (const regime of options.regimes) await inRegime(regime);
     const costs = own[0].peer ? await measureCosts() : null;
     return { skipped, peers: own.flatMap(({ peer }) => peer || []), costs };
   } finally {
+    if (twin) await twin.peer.close();
     for (const { peer, server: one } of own) {
       if (peer) await peer.close();
       await one.stop();
@@ -50,22 +59,23 @@ async function measureNear({ server, peers, options, plan, cores, results, progr
   async function inRegime(regime) {
     const rules = REGIMES[regime];
     const mine = planFor(plan, rules, false);
-    placeAll(rules, places);
+    placeAll(rules, twin ? [twin, ...places] : places);
     const cool = rules.heat ? await heat(cores) : () => {};
     try {
       progress(`near cache, ${regime} · filling · servers`);
       const cases = nearCases(mine);
       const reads = (1 + mine.rounds) * mine.coldCalls.reduce((sum, calls) => sum + calls, 0);
       for (const one of new Set(places.map((entry) => entry.server))) await fillCold(one, coldKeys.slice(0, reads));
+      // What the twin writes is announced to the near cache, which then begins with its own.
+      if (twin) await twin.peer.ask("nearFill");
       for (const { peer } of places) await peer.ask("nearFill");
       for (let round = -1; round < mine.rounds; round++) {
         // Who comes first changes: two of them are compared to a few percent.
         const order = round % 2 === 0 ? places : [...places].reverse();
         for (const info of cases) {
           progress(`near cache, ${regime} · round ${round + 1} of ${mine.rounds} · ${info.name}`);
-          for (const { peer } of order) {
-            if (!info.peers || info.peers.includes(peer.id)) await attempt(regime, peer, info, mine, round);
-          }
+          if (info.op === "cold") await inTurns(regime, info, mine, round);
+          else for (const { peer } of order) await attempt(regime, peer, info, mine, round);
         }
       }
       for (const { peer } of places) await peer.ask("nearCheck").catch((error) => results.fail(regime, { name: "near mixed" }, peer, error));
@@ -76,12 +86,33 @@ async function measureNear({ server, peers, options, plan, cores, results, progr
 
   async function attempt(regime, peer, info, mine, round) {
     try {
-      const { calls, us, cpu } = await peer.ask("near", { op: info.op, atOnce: info.atOnce, calls: info.calls, ms: mine.nearSlice });
+      const { calls, us, cpu } = await peer.ask("near", { op: info.op, atOnce: info.atOnce, ms: mine.nearSlice });
       // The round before the first warms up.
       if (round >= 0) results.add(regime, info, peer, round, us / calls, cpu / calls);
     } catch (error) {
       results.fail(regime, info, peer, error);
     }
+  }
+
+  /** First reads: those who are compared take short turns, so that what drifts within a round hits all of them alike. */
+  async function inTurns(regime, info, mine, round) {
+    const takers = places.map(({ peer }) => (peer.id === "ours" && twin ? twin.peer : peer)).filter(({ id }) => info.peers.includes(id));
+    const sums = new Map(takers.map((peer) => [peer, { calls: 0, us: 0, cpu: 0 }]));
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const peer of (round + turn) % 2 === 0 ? takers : [...takers].reverse()) {
+        if (!sums.has(peer)) continue;
+        try {
+          const spent = await peer.ask("near", { op: info.op, atOnce: info.atOnce, calls: info.calls / TURNS });
+          const sum = sums.get(peer);
+          for (const what of Object.keys(sum)) sum[what] += spent[what];
+        } catch (error) {
+          results.fail(regime, info, peer, error);
+          sums.delete(peer);
+        }
+      }
+    }
+    if (round < 0) return;
+    for (const [peer, { calls, us, cpu }] of sums) results.add(regime, info, peer, round, us / calls, cpu / calls);
   }
 
   /** Memory per entry, and what it costs the client that others overwrite what it remembers; on a hot machine. */
@@ -92,11 +123,12 @@ async function measureNear({ server, peers, options, plan, cores, results, progr
     try {
       progress("near cache · memory · entries");
       await fillCold(one, coldKeys.slice(0, plan.entries));
-      const [on, off] = [new Peer(CACHING[0]), new Peer({ ...CACHING[0], id: "ours", title: "ours" })];
+      const off = await withoutCache(one);
+      fresh.push(off);
+      const on = await new Peer(CACHING[0]).open(one);
+      fresh.push(on);
       const grown = [];
-      for (const peer of [off, on]) {
-        fresh.push(peer);
-        await peer.open(one);
+      for (const peer of fresh) {
         placeAll(REGIMES.hot, [{ peer, server: one }]);
         // The same calls first, over other keys, so that code and buffers are there.
         await peer.ask("nearFill");

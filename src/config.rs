@@ -59,7 +59,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_REDIS_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
     variable("CC_REDIS_SCAN_COUNT", Kind::Whole(1, 100_000), "100"),
     variable("CC_REDIS_SCAN_COUNT_MAX", Kind::Whole(1, 100_000), "1000"),
-    variable("CC_REDIS_SPIN_US", Kind::Whole(0, 1_000), "30"),
+    variable("CC_REDIS_SPIN_US", Kind::Whole(0, 1_000), "60"),
     variable("CC_REDIS_QUEUE_MAX", Kind::Whole(1, 100_000_000), "1000000"),
     variable("CC_REDIS_QUEUE_MAX_BYTES", Kind::Whole(1_024, 4_294_967_295), "268435456"),
     variable("CC_NEAR_CACHE", Kind::Switch, "on"),

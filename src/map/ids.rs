@@ -1,7 +1,5 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
-use std::ops::Range;
-
 use crate::map::store::Op;
 use crate::near::{Near, Ticket, Trace, Value};
 use crate::redis::decode::Token;
@@ -46,8 +44,7 @@ struct Awaited {
 
 impl Awaited {
     fn fill(self, near: &mut Near, ends: Option<Nanos>) {
-        near.filled(&self.ticket, value(self.exists, self.text.as_deref()), self.written, ends);
-        near.done(self.ticket);
+        near.filled(self.ticket, value(self.exists, self.text.as_deref()), self.written, ends);
     }
 }
 
@@ -60,23 +57,11 @@ const fn value(exists: bool, text: Option<&[u8]>) -> Value<'_> {
     }
 }
 
-/// The answer to a read that is to be remembered. The text stands in the batch's buffer.
-#[derive(Debug)]
-struct Fill {
-    ticket: Ticket,
-    exists: bool,
-    text: Option<Range<usize>>,
-    written: Nanos,
-}
-
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
     /// A read was answered and its PTTL, which is the next reply, is not read yet.
     awaiting: Option<Awaited>,
-    /// Answers of the present batch. They are remembered together at its end: one after the other, between what else is
-    /// done for a reply, each would wait until memory that is in no cache has taken the one before.
-    fills: Vec<Fill>,
     /// A PING is under way.
     proving: bool,
     /// Why the server does not announce changes.
@@ -87,7 +72,7 @@ impl Ids {
     /// `max_bytes`: the bound of the cache; `None` turns it off.
     #[must_use]
     pub fn new(max_bytes: Option<u64>) -> Self {
-        Self { near: max_bytes.map(Near::new), awaiting: None, fills: Vec::new(), proving: false, refusal: None }
+        Self { near: max_bytes.map(Near::new), awaiting: None, proving: false, refusal: None }
     }
 
     /// The cache, if it is on.
@@ -129,7 +114,6 @@ impl Ids {
     /// The connection is lost.
     pub fn lost(&mut self) {
         self.awaiting = None;
-        self.fills.clear();
         self.proving = false;
         if let Some(near) = &mut self.near {
             near.lost();
@@ -137,9 +121,9 @@ impl Ids {
     }
 
     /// The moment if anything is known of a key then (only that makes a closer look worth its price), or what there is of it.
-    pub fn knows(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
-        let Some(near) = &self.near else { return Err(Trace::default()) };
-        near.look_up(key, clock).map(|(_, now)| now)
+    pub fn knows(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
+        let Some(near) = &mut self.near else { return Err(Trace::default()) };
+        near.look_up(key, clock)
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
@@ -205,29 +189,23 @@ impl Ids {
         }
     }
 
-    /// A GET was answered. `text`: where it stands in the batch's buffer.
-    pub fn got(&mut self, read: Read, text: Option<Range<usize>>, buffer: &[u8], written: Nanos) {
-        self.answered(read, text.is_some(), text, buffer, written);
+    /// A GET was answered.
+    pub fn got(&mut self, read: Read, text: Option<&[u8]>, written: Nanos) {
+        self.answered(read, text.is_some(), text, written);
     }
 
     /// An EXISTS was answered.
     pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
-        self.answered(read, there, None, &[], written);
+        self.answered(read, there, None, written);
     }
 
-    fn answered(&mut self, read: Read, exists: bool, text: Option<Range<usize>>, buffer: &[u8], written: Nanos) {
-        let Some(ticket) = read.ticket else { return };
+    fn answered(&mut self, read: Read, exists: bool, text: Option<&[u8]>, written: Nanos) {
+        let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
         if read.expiry {
-            let text = text.map(|range| buffer[range].into());
-            self.awaiting = Some(Awaited { ticket, exists, text, written });
+            self.awaiting = Some(Awaited { ticket, exists, text: text.map(Into::into), written });
         } else {
-            self.fills.push(Fill { ticket, exists, text, written });
+            near.answered(ticket, value(exists, text), written);
         }
-    }
-
-    /// A batch begins. What a panic has left of the one before stood in a buffer that is gone.
-    pub fn begin(&mut self) {
-        self.fills.clear();
     }
 
     /// A reply that is no PTTL follows a read whose PTTL was not sent after all, because the queue was full.
@@ -237,15 +215,10 @@ impl Ids {
         }
     }
 
-    /// The end of a batch: remembers what it has answered.
-    pub fn settle(&mut self, buffer: &[u8]) {
-        let Some(near) = &mut self.near else { return };
-        for Fill { ticket, exists, text, written } in &self.fills {
-            let text = text.clone().map(|range| &buffer[range]);
-            near.filled(ticket, value(*exists, text), *written, None);
-        }
-        for fill in self.fills.drain(..) {
-            near.done(fill.ticket);
+    /// Remembers what was answered, where there is nothing to do but wait.
+    pub fn settle(&mut self) {
+        if let Some(near) = &mut self.near {
+            near.settle();
         }
     }
 

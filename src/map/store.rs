@@ -355,12 +355,10 @@ impl Store {
 
     /// Turns the replies of a batch into outcomes. Commands that scans want next are queued.
     pub fn absorb(&mut self, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
-        self.ids.begin();
         let mut items = std::mem::take(&mut batch.items);
         for item in items.drain(..) {
             self.take(item, batch, outcomes);
         }
-        self.ids.settle(&batch.buffer);
         batch.items = items;
     }
 
@@ -386,11 +384,11 @@ impl Store {
             (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
             (Op::Done(call), [_]) => (call, Outcome::Undefined),
             (Op::GetId(call, read), [Token::Text(range)]) => {
-                self.ids.got(read, Some(range.clone()), &batch.buffer, written);
+                self.ids.got(read, Some(&batch.buffer[range.clone()]), written);
                 (call, Outcome::Text(range.clone()))
             }
             (Op::GetId(call, read), [Token::Null]) => {
-                self.ids.got(read, None, &batch.buffer, written);
+                self.ids.got(read, None, written);
                 (call, Outcome::Null)
             }
             (Op::HasId(call, read), [Token::Number(count)]) => {

@@ -139,7 +139,9 @@ fn read(store: &mut Store) -> Result<()> {
     store.get_id(KEY, trace)
 }
 
+/// What a GET is answered with, asked for as the engine does.
 fn known(store: &mut Store) -> Option<String> {
+    store.ids.knows(KEY, || 1).ok()?;
     match store.ids.text(KEY, b"", 1)? {
         Known::Text(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
         Known::Absent => Some("absent".to_owned()),
@@ -262,6 +264,7 @@ fn existence_answers_has_and_not_get() {
     store.has_id(KEY, Trace::default()).unwrap();
     sent(&mut store);
     answer(&mut store, ":1\r\n");
+    store.ids.knows(KEY, || 1).unwrap();
     assert_eq!(store.ids.presence(KEY, b"", 1), Some(Known::Exists(true)));
     assert_eq!(known(&mut store), None);
 }
@@ -280,6 +283,19 @@ fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
     answer(&mut store, ":1\r\n:-1\r\n");
     store.ids.proof(10 * LEASE);
     assert_eq!(store.ids.presence(KEY, b"", 10 * LEASE), Some(Known::Exists(true)));
+}
+
+#[test]
+fn of_two_keys_the_second_is_known_as_soon_as_it_is_answered() {
+    let mut store = tracking();
+    let second = b"signal_cache:x:s:C";
+    for key in [KEY, second] {
+        store.get_id(key, Trace::default()).unwrap();
+    }
+    sent(&mut store);
+    answer(&mut store, "_\r\n$1\r\nC\r\n");
+    store.ids.knows(KEY, || 1).unwrap();
+    assert_eq!(store.ids.text(KEY, second, 1), Some(Known::Text(b"C")));
 }
 
 #[test]

@@ -403,6 +403,8 @@ impl Engine {
                 let Some(core) = slot.as_mut() else { break };
                 core.store.lane.stamp(self.now());
                 Self::write_out(core);
+                // While the server works.
+                core.store.ids.settle();
                 core.connection.fresh = false;
                 match self.read_or_wait(core) {
                     Read::Nothing => {

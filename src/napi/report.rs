@@ -9,7 +9,10 @@ use crate::redis::latency::Summary;
 impl Engine {
     /// Counters, for `stats()`.
     pub(super) fn stats(&self) -> serde_json::Value {
-        let core = self.core.borrow();
+        let mut core = self.core.borrow_mut();
+        if let Some(core) = &mut *core {
+            core.store.ids.settle();
+        }
         let counters = core.as_ref().map(|core| *core.store.lane.counters()).unwrap_or_default();
         let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.store.lane.queue().queued_and_in_flight());
         json!({ "redis": {

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as HashEntry;
 
 use super::Value;
 use crate::redis::Nanos;
@@ -194,38 +195,59 @@ impl Log {
     }
 
     /// The same without asking for it.
+    #[cfg(test)]
     pub(super) fn peek(&self, hash: u64, key: &[u8]) -> Option<Entry<'_>> {
         self.find(hash, key).map(|(_, record)| record.entry())
     }
 
-    /// Remembers something of a key, in place of what was known before. What is too large for a segment is only forgotten.
+    /// Remembers something of a key, in place of what was known before, unless `stays` says of that that it does. What is
+    /// too large for a segment is only forgotten. False: what was known has stayed.
     ///
     /// Inlined, so that the entry is taken apart in registers: read back from the stack it would have to wait until memory
     /// that is in no cache has taken the record before.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, key: &[u8], entry: Entry<'_>) {
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        entry: Entry<'_>,
+        stays: impl FnOnce(Entry<'_>) -> bool,
+    ) -> bool {
         let (kind, text): (_, &[u8]) = match entry.value {
             Value::Absent => (0, &[]),
             Value::Present => (PRESENT, &[]),
             Value::Text(text) => (TEXT, text),
         };
         let flags = kind | if entry.own { OWN } else { 0 } | if entry.brief { BRIEF } else { 0 };
-        self.replace(hash, key, text, entry.ends.min(FOR_EVER) | flags);
-    }
+        let end_and_flags = entry.ends.min(FOR_EVER) | flags;
 
-    fn replace(&mut self, hash: u64, key: &[u8], text: &[u8], end_and_flags: u64) {
-        self.remove(hash, key);
         let size = padded(key.len(), text.len());
-        let (Ok(key_length), Ok(text_length)) = (u16::try_from(key.len()), u16::try_from(text.len())) else { return };
-        if size > self.segment || !self.make_room(size) {
-            return;
+        let lengths = (u16::try_from(key.len()), u16::try_from(text.len()));
+        let (Ok(key_length), Ok(text_length), true) = (lengths.0, lengths.1, size <= self.segment) else {
+            self.remove(hash, key);
+            return true;
+        };
+        if !self.make_room(size) {
+            self.remove(hash, key);
+            return true;
         }
+        let Self { segments, segment: length, index, order, .. } = self;
+        let Some(&last) = order.back() else { return true };
         let tag = tag_of(hash);
+        let at = position(last * *length + segments[last].bytes.len());
+        // One look at the index, whose memory is in no cache, both finds the key and makes its place.
+        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *length, slot).key == key;
+        let before = match index.entry(spread(tag), is_it, Slot::hash) {
+            HashEntry::Occupied(found) if stays(record(segments, *length, found.get()).entry()) => return false,
+            HashEntry::Occupied(found) => Some(std::mem::replace(found.into_mut(), Slot { tag, at: Cell::new(at) })),
+            HashEntry::Vacant(place) => {
+                place.insert(Slot { tag, at: Cell::new(at) });
+                None
+            }
+        };
         let lengths = u32::from(text_length) << 16 | u32::from(key_length);
         let rest = u64::from(lengths) << 32 | u64::from(tag);
-        let Some(&last) = self.order.back() else { return };
-        let Segment { bytes, live } = &mut self.segments[last];
-        let at = position(last * self.segment + bytes.len());
+        let Segment { bytes, live } = &mut segments[last];
         let end = bytes.len() + size;
         bytes.extend_from_slice(&end_and_flags.to_le_bytes());
         bytes.extend_from_slice(&rest.to_le_bytes());
@@ -233,7 +255,10 @@ impl Log {
         bytes.extend_from_slice(text);
         bytes.resize(end, 0);
         *live += 1;
-        self.index.insert_unique(spread(tag), Slot { tag, at: Cell::new(at) }, Slot::hash);
+        if let Some(slot) = before {
+            self.dropped(&slot);
+        }
+        true
     }
 
     /// Forgets a key.
@@ -243,6 +268,11 @@ impl Log {
         let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
         let Ok(found) = index.find_entry(spread(tag), is_it) else { return };
         let (slot, _) = found.remove();
+        self.dropped(&slot);
+    }
+
+    /// A record's slot is gone.
+    fn dropped(&mut self, slot: &Slot) {
         let segment = slot.start() / self.segment;
         self.segments[segment].live -= 1;
         if self.segments[segment].live > 0 {

@@ -22,7 +22,7 @@ const fn holding(value: Value<'_>) -> Entry<'_> {
 }
 
 fn put(log: &mut Log, key: &[u8], text: &[u8]) {
-    log.insert(hash(key), key, holding(Value::Text(text)));
+    log.insert(hash(key), key, holding(Value::Text(text)), |_| false);
 }
 
 fn has(log: &Log, number: usize) -> bool {
@@ -42,12 +42,12 @@ fn an_entry_comes_back_as_it_was() {
         }
     }
     for (number, &entry) in expected.iter().enumerate() {
-        log.insert(hash(&key(number)), &key(number), entry);
+        log.insert(hash(&key(number)), &key(number), entry, |_| false);
     }
     for (number, &entry) in expected.iter().enumerate() {
         assert_eq!(log.get(hash(&key(number)), &key(number)), Some(entry));
     }
-    log.insert(hash(b"k"), b"k", Entry { ends: u64::MAX, ..expected[0] });
+    log.insert(hash(b"k"), b"k", Entry { ends: u64::MAX, ..expected[0] }, |_| false);
     assert_eq!(log.get(hash(b"k"), b"k").unwrap().ends, (1 << 60) - 1, "for ever is 36 years");
 }
 
@@ -55,7 +55,7 @@ fn an_entry_comes_back_as_it_was() {
 fn keys_of_one_hash_are_kept_apart() {
     let mut log = Log::new(1 << 20);
     for number in 0..50 {
-        log.insert(42, &key(number), holding(Value::Text(&key(number))));
+        log.insert(42, &key(number), holding(Value::Text(&key(number))), |_| false);
     }
     for number in (0..50).step_by(2) {
         log.remove(42, &key(number));
@@ -173,7 +173,7 @@ proptest! {
             match step {
                 Step::Insert(number, length) => {
                     let text = number.to_string().repeat(length).into_bytes();
-                    log.insert(hash(number), &key(number), holding(Value::Text(&text)));
+                    log.insert(hash(number), &key(number), holding(Value::Text(&text)), |_| false);
                     model.insert(number, text);
                 }
                 Step::Remove(number) => {

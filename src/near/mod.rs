@@ -16,6 +16,7 @@
 //!    answers for one lease only; a key that is still asked for after that is read together with its `PTTL`, and its
 //!    entry ends with the key. Keys that are read once cost no second command.
 
+mod later;
 mod log;
 #[cfg(test)]
 mod log_tests;
@@ -32,22 +33,27 @@ use std::rc::Rc;
 use foldhash::quality::RandomState;
 
 use crate::redis::{MILLI, Nanos};
+use later::{Answer, Later};
 use log::{Entry, Log};
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
 pub const LEASE: Nanos = 2_000 * MILLI;
 
 /// Stands for one read or write that is under way. It is void once something has touched the key.
-#[derive(Debug)]
-pub struct Ticket {
+///
+/// Small, because it is moved along with its command: from the queue to the reply, and to what is remembered later.
+#[derive(Debug, Default)]
+pub struct Ticket(Box<Issued>);
+
+/// What a ticket says.
+#[derive(Debug, Default)]
+struct Issued {
     key: Vec<u8>,
     hash: u64,
     /// The count of touches when it was made.
     made: u64,
-    /// The key may hold an entry by the time of the reply, which must be looked at.
-    revisits: bool,
     /// Counts tickets that are under way, however they end.
-    _outstanding: Rc<()>,
+    outstanding: Option<Rc<()>>,
 }
 
 /// What the cache holds of a key, for a read that it cannot answer.
@@ -55,9 +61,7 @@ pub struct Ticket {
 pub struct Trace {
     /// The key's hash, if it was looked for: a first read hashes its key once.
     hash: Option<u64>,
-    /// There is an entry.
-    exists: bool,
-    /// It ended because the expiry of the key is not known: the read should ask for that as well.
+    /// There is an entry, which ended because the expiry of the key is not known: the read should ask for that as well.
     brief: bool,
 }
 
@@ -94,7 +98,7 @@ pub struct Counters {
 /// The most touches that are remembered one by one while tickets are under way; beyond, all tickets are void.
 const MAX_TOUCHED: usize = 65_536;
 
-/// So many keys of tickets are used again, each of so many bytes at most. To allocate and free them, hundreds at a time,
+/// So many tickets are used again, with keys of so many bytes at most. To allocate and free them, hundreds at a time,
 /// was half of what a first read costs.
 const SPARE: (usize, usize) = (4_096, 256);
 
@@ -109,8 +113,10 @@ pub struct Near {
     /// Tickets made before this are void.
     void_before: u64,
     outstanding: Rc<()>,
-    /// Room for the keys of tickets to come.
-    spare: Vec<Vec<u8>>,
+    /// Answers to reads that are not remembered yet: see [`Near::answered`].
+    later: Later,
+    /// For tickets to come.
+    spare: Vec<Ticket>,
     hasher: RandomState,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
@@ -132,6 +138,7 @@ impl Near {
             touched: HashMap::new(),
             void_before: 0,
             outstanding: Rc::new(()),
+            later: Later::new(),
             spare: Vec::new(),
             hasher: RandomState::default(),
             informed: false,
@@ -204,19 +211,31 @@ impl Near {
     /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<Value<'_>> {
-        self.look_up(key, || now).map(|(value, _)| value).ok()
+        self.tell(self.hash(key), key, || now).map(|(value, _)| value).ok()
     }
 
-    /// The same with the moment, and what there is if nothing may be told. The clock is read only where there is an entry:
-    /// a first read does without.
-    pub fn look_up(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
+    /// The moment if anything may be told of a key then, or what there is of it. From here on [`Near::known`] knows what
+    /// was answered before.
+    ///
+    /// A first read costs little here: the clock is read only where there is an entry, and answers that are to be
+    /// remembered later still are, unless there may be one for this key.
+    pub fn look_up(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
         let hash = self.hash(key);
+        if self.later.may_have(hash) {
+            self.settle();
+        }
+        let now = self.tell(hash, key, clock).map(|(_, now)| now)?;
+        self.settle();
+        Ok(now)
+    }
+
+    fn tell(&self, hash: u64, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
         let known = self.entries.get(hash, key).ok_or(Trace { hash: Some(hash), ..Trace::default() })?;
         let now = clock();
         if now < known.ends && self.is_alive(now) {
             Ok((known.value, now))
         } else {
-            Err(Trace { hash: Some(hash), exists: true, brief: known.brief })
+            Err(Trace { hash: Some(hash), brief: known.brief })
         }
     }
 
@@ -233,16 +252,17 @@ impl Near {
     /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well.
     pub fn reading(&mut self, key: &[u8], trace: Trace) -> (Ticket, bool) {
         self.counters.misses += 1;
-        // A write of ours that is under way will have filled the entry before this read is answered.
-        let revisits = trace.exists || self.is_outstanding();
         let hash = trace.hash.unwrap_or_else(|| self.hash(key));
-        (self.ticket(hash, key, revisits), trace.brief)
+        (self.ticket(hash, key), trace.brief)
     }
 
-    fn ticket(&mut self, hash: u64, bytes: &[u8], revisits: bool) -> Ticket {
-        let mut key = self.spare.pop().unwrap_or_default();
-        key.extend_from_slice(bytes);
-        Ticket { key, hash, made: self.touches, revisits, _outstanding: Rc::clone(&self.outstanding) }
+    fn ticket(&mut self, hash: u64, bytes: &[u8]) -> Ticket {
+        let mut ticket = self.spare.pop().unwrap_or_default();
+        ticket.0.key.extend_from_slice(bytes);
+        ticket.0.hash = hash;
+        ticket.0.made = self.touches;
+        ticket.0.outstanding = Some(Rc::clone(&self.outstanding));
+        ticket
     }
 
     fn is_outstanding(&self) -> bool {
@@ -264,7 +284,7 @@ impl Near {
         self.touched.insert(hash, self.touches);
     }
 
-    fn is_void(&self, ticket: &Ticket) -> bool {
+    fn is_void(&self, Ticket(ticket): &Ticket) -> bool {
         if ticket.made < self.void_before {
             return true;
         }
@@ -274,43 +294,74 @@ impl Near {
         self.touched.get(&ticket.hash).is_some_and(|&at| at > ticket.made)
     }
 
-    /// A read's ticket has done its work.
-    pub fn done(&mut self, ticket: Ticket) {
-        let mut key = ticket.key;
-        if self.spare.len() < SPARE.0 && key.capacity() <= SPARE.1 {
-            key.clear();
-            self.spare.push(key);
+    /// A ticket has done its work.
+    fn done(&mut self, mut ticket: Ticket) {
+        if self.spare.len() < SPARE.0 && ticket.0.key.capacity() <= SPARE.1 {
+            ticket.0.key.clear();
+            ticket.0.outstanding = None;
+            self.spare.push(ticket);
         }
     }
 
-    /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
+    /// The reply to a read, written at that moment. It is remembered before anything is told of its key, at the latest by
+    /// [`Near::settle`]: that belongs where there is nothing to do but wait for the server. (To remember costs memory that
+    /// is in no cache, as much again as the rest of a reply's way; several at a time do not wait for each other's.)
+    pub fn answered(&mut self, ticket: Ticket, value: Value<'_>, written: Nanos) {
+        if !Later::takes(value) {
+            return self.filled(ticket, value, written, None);
+        }
+        if self.later.is_full() {
+            self.settle();
+        }
+        self.later.push(ticket, value, written);
+    }
+
+    /// Remembers what was answered.
+    pub fn settle(&mut self) {
+        if self.later.is_empty() {
+            return;
+        }
+        let mut answers = self.later.take();
+        for (answer, value) in answers.iter() {
+            self.fill(&answer.ticket, value, answer.written, None);
+        }
+        for Answer { ticket, .. } in answers.drain() {
+            self.done(ticket);
+        }
+        self.later.reuse(answers);
+    }
+
+    /// The reply to a read, written at that moment, that is remembered at once. `ends`: when the key expires; `None` where
+    /// that is not known.
+    pub fn filled(&mut self, ticket: Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
+        self.settle();
+        self.fill(&ticket, value, written, ends);
+        self.done(ticket);
+    }
+
     #[inline]
-    pub fn filled(&mut self, ticket: &Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
+    fn fill(&mut self, ticket: &Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
         if self.is_void(ticket) {
             self.counters.dropped_fills += 1;
-        } else if !self.is_confirmed(ticket, value) {
-            // Absence has no expiry: whoever makes the key is announced.
-            let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
-            let known = Entry { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
-            self.entries.insert(ticket.hash, &ticket.key, known);
-            self.counters.fills += 1;
+            return;
         }
-    }
-
-    /// Whether a read brings nothing new, because as much is known for longer.
-    fn is_confirmed(&self, ticket: &Ticket, value: Value<'_>) -> bool {
-        ticket.revisits
-            && self.entries.peek(ticket.hash, &ticket.key).is_some_and(|known| {
-                let same = known.value == value || (value == Value::Present && known.value != Value::Absent);
-                same && !known.brief
-            })
+        // Absence has no expiry: whoever makes the key is announced.
+        let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
+        let read = Entry { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+        // A read that brings nothing new, because as much is known for longer, changes nothing. Our own write, say, that
+        // was under way when the read was queued.
+        let is_confirmed = |known: Entry<'_>| {
+            let same = known.value == value || (value == Value::Present && known.value != Value::Absent);
+            same && !known.brief
+        };
+        self.counters.fills += u64::from(self.entries.insert(ticket.0.hash, &ticket.0.key, read, is_confirmed));
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
     pub fn writing(&mut self, key: &[u8]) -> Ticket {
         let hash = self.hash(key);
         self.touch(hash, key);
-        self.ticket(hash, key, false)
+        self.ticket(hash, key)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
@@ -319,7 +370,7 @@ impl Near {
             self.counters.dropped_fills += 1;
         } else {
             let known = Entry { value: Value::Text(value), own: true, ends: Nanos::MAX, brief: false };
-            self.entries.insert(ticket.hash, &ticket.key, known);
+            self.entries.insert(ticket.0.hash, &ticket.0.key, known, |_| false);
             self.counters.fills += 1;
         }
         self.done(ticket);

@@ -25,7 +25,7 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.invalidated(KEY);
-    near.filled(&ticket, text("old"), 0, None);
+    near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     assert_eq!(near.counters().dropped_fills, 1);
 }
@@ -38,7 +38,7 @@ fn more_touches_than_are_remembered_make_every_earlier_read_void() {
     for other in 0..=MAX_TOUCHED {
         near.invalidated(format!("signal_cache:{other}").as_bytes());
     }
-    near.filled(&ticket, text("old"), 0, None);
+    near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -47,7 +47,7 @@ fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.informed(0);
-    near.filled(&ticket, text("unwatched"), 0, None);
+    near.filled(ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -56,7 +56,7 @@ fn a_write_of_our_own_between_a_read_and_its_reply() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     let write = near.writing(KEY);
-    near.filled(&ticket, text("old"), 0, None);
+    near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     near.written(write, b"new");
     assert_eq!(near.known(KEY, 1), Some(text("new")));
@@ -94,7 +94,7 @@ fn a_deletion_or_clear_makes_earlier_reads_void() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.forget(KEY);
-    near.filled(&ticket, text("deleted"), 0, None);
+    near.filled(ticket, text("deleted"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
 
@@ -108,7 +108,7 @@ fn a_lost_connection_takes_entries_and_tickets() {
     assert_eq!(near.known(KEY, 1), None);
     near.informed(5);
     assert_eq!(near.known(KEY, 6), None);
-    near.filled(&ticket, text("from before"), 6, None);
+    near.filled(ticket, text("from before"), 6, None);
     assert_eq!(near.known(other, 6), None);
 }
 
@@ -119,7 +119,7 @@ fn an_invalidation_of_everything_takes_entries_and_tickets() {
     let other: &[u8] = b"signal_cache:other";
     let (ticket, _) = near.reading(other, Trace::default());
     near.invalidated_all();
-    near.filled(&ticket, text("flushed"), 0, None);
+    near.filled(ticket, text("flushed"), 0, None);
     assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
 }
 
@@ -156,7 +156,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let mut near = near();
     let (ticket, expiry) = near.reading(KEY, Trace::default());
     assert!(!expiry, "a key that is read once costs no second command");
-    near.filled(&ticket, text("v"), 10, None);
+    near.filled(ticket, text("v"), 10, None);
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
@@ -168,7 +168,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
 fn an_entry_ends_with_its_key() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(&ticket, text("v"), 0, Some(500));
+    near.filled(ticket, text("v"), 0, Some(500));
     assert!(near.known(KEY, 499).is_some());
     assert!(near.known(KEY, 500).is_none());
 }
@@ -177,7 +177,7 @@ fn an_entry_ends_with_its_key() {
 fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(&ticket, text("v"), 0, Some(Nanos::MAX));
+    near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
     assert_eq!(near.own_write(KEY, 1), Some(b"v".as_slice()));
@@ -193,7 +193,7 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
 fn existence_is_not_a_value() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(&ticket, Value::Present, 0, None);
+    near.filled(ticket, Value::Present, 0, None);
     assert_eq!(near.known(KEY, 1), Some(Value::Present));
 }
 
@@ -208,4 +208,81 @@ fn memory_is_bounded_in_bytes() {
     }
     let (entries, bytes) = near.size();
     assert!(bytes <= 10_000 && entries > 10, "{entries} entries, {bytes} bytes");
+}
+
+/// A read that was answered and is not remembered yet.
+fn answered(near: &mut Near, value: &str) {
+    let (ticket, _) = near.reading(KEY, Trace::default());
+    near.answered(ticket, text(value), 0);
+}
+
+#[test]
+fn an_answer_that_waits_is_told_as_soon_as_it_is_asked_for() {
+    let mut near = near();
+    answered(&mut near, "new");
+    assert_eq!(near.counters().fills, 0, "it waits");
+    assert_eq!(near.look_up(KEY, || 1), Ok(1));
+    assert_eq!(near.known(KEY, 1), Some(text("new")));
+}
+
+#[test]
+fn an_answer_that_waits_does_not_outlive_what_happens_to_its_key() {
+    type Event = fn(&mut Near);
+    let events: [Event; 6] = [
+        |near| near.invalidated(KEY),
+        |near| near.forget(KEY),
+        |near| drop(near.writing(KEY)),
+        Near::invalidated_all,
+        Near::lost,
+        |near| near.informed(0),
+    ];
+    for (number, event) in events.into_iter().enumerate() {
+        let mut near = near();
+        answered(&mut near, "old");
+        event(&mut near);
+        assert!(near.look_up(KEY, || 1).is_err(), "event {number}");
+        near.settle();
+        assert_eq!((near.size().0, near.counters().dropped_fills), (0, 1), "event {number}");
+    }
+}
+
+#[test]
+fn an_answer_that_waits_does_not_replace_what_was_written_after_it() {
+    let mut near = near();
+    let (read, _) = near.reading(KEY, Trace::default());
+    let write = near.writing(KEY);
+    near.answered(read, text("old"), 0);
+    near.written(write, b"new");
+    near.settle();
+    assert_eq!(near.own_write(KEY, 1), Some(&b"new"[..]));
+}
+
+#[test]
+fn answers_are_remembered_in_their_order() {
+    let mut near = near();
+    let tickets = [(); 2].map(|()| near.reading(KEY, Trace::default()).0);
+    let [first, second] = tickets;
+    near.answered(first, text("brief"), 0);
+    near.filled(second, text("for ever"), 0, Some(Nanos::MAX));
+    near.settle();
+    assert_eq!(near.known(KEY, 1), Some(text("for ever")));
+}
+
+#[test]
+fn any_number_of_answers_is_remembered_and_a_long_one_at_once() {
+    let mut near = near();
+    let keys = |count: usize| (0..count).map(|number| format!("signal_cache:{number}"));
+    for key in keys(1_000) {
+        let (ticket, _) = near.reading(key.as_bytes(), Trace::default());
+        near.answered(ticket, text(&key), 0);
+    }
+    assert!(near.counters().fills > 0, "so many do not wait");
+    let (ticket, _) = near.reading(KEY, Trace::default());
+    let long = "x".repeat(5_000);
+    near.answered(ticket, text(&long), 0);
+    assert_eq!((near.counters().fills, near.size().0), (1_001, 1_001));
+    assert_eq!(near.known(KEY, 1), Some(text(&long)));
+    for key in keys(1_000) {
+        assert_eq!(near.known(key.as_bytes(), 1), Some(text(&key)));
+    }
 }
