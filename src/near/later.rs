@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::fingerprint::Fingerprint;
 use super::{Ticket, Value};
 use crate::redis::Nanos;
 
@@ -41,9 +42,10 @@ impl Answers {
         })
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Answer> {
+    /// Their tickets; nothing else is left.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Ticket> {
         self.texts.clear();
-        self.list.drain(..)
+        self.list.drain(..).map(|answer| answer.ticket)
     }
 }
 
@@ -51,13 +53,13 @@ impl Answers {
 #[derive(Debug)]
 pub(super) struct Later {
     answers: Answers,
-    /// A bit for each hash that may be among them: first reads, of which hardly one asks for what has just been answered,
+    /// A bit for each key that may be among them: first reads, of which hardly one asks for what has just been answered,
     /// look at this alone.
     filter: Box<[u64; WORDS]>,
 }
 
-const fn place(hash: u64) -> (usize, u64) {
-    ((hash >> 6) as usize % WORDS, 1 << (hash % 64))
+const fn place(Fingerprint([bits, _]): Fingerprint) -> (usize, u64) {
+    ((bits >> 6) as usize % WORDS, 1 << (bits % 64))
 }
 
 impl Later {
@@ -87,21 +89,21 @@ impl Later {
         } else {
             None
         };
-        let (word, bit) = place(ticket.0.hash);
+        let (word, bit) = place(ticket.0.key);
         self.filter[word] |= bit;
         list.push(Answer { ticket, written, exists: value != Value::Absent, text });
     }
 
-    /// Whether there is an answer for a key of that hash.
-    pub(super) fn may_have(&self, hash: u64) -> bool {
-        let (word, bit) = place(hash);
-        self.filter[word] & bit != 0 && self.answers.list.iter().any(|answer| answer.ticket.0.hash == hash)
+    /// Whether there is an answer for a key.
+    pub(super) fn has(&self, key: Fingerprint) -> bool {
+        let (word, bit) = place(key);
+        self.filter[word] & bit != 0 && self.answers.list.iter().any(|answer| answer.ticket.0.key == key)
     }
 
     /// All that wait; none does any more.
     pub(super) fn take(&mut self) -> Answers {
         for answer in &self.answers.list {
-            self.filter[place(answer.ticket.0.hash).0] = 0;
+            self.filter[place(answer.ticket.0.key).0] = 0;
         }
         std::mem::take(&mut self.answers)
     }

@@ -15,10 +15,11 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as HashEntry;
 
 use super::Value;
+use super::fingerprint::Fingerprint;
 use crate::redis::Nanos;
 
-/// Records begin at multiples of this, so that 31 bits tell where in 16 GiB one is.
-const UNIT: usize = 8;
+/// Records begin at multiples of this, so that 31 bits tell where in 8 GiB one is.
+const UNIT: usize = 4;
 /// The largest bound.
 const MOST: usize = 8 << 30;
 /// Length of a segment of a large log, in bytes. A record lies in one segment: what is larger is not kept.
@@ -27,11 +28,12 @@ const SEGMENT: usize = 64 * 1024;
 const SEGMENTS: usize = 8;
 /// The least length of a segment.
 const LEAST_SEGMENT: usize = 512;
-/// Entries that the first index has room for.
+/// Entries that the first index has room for, and more than the bytes that it takes.
 const LEAST_ENTRIES: usize = 56;
+const LEAST_INDEX: usize = 600;
 
-/// Before the key and the text in a record: the end with its flags, the tag, the lengths of key and text.
-const HEAD: usize = 16;
+/// Before the text in a record: the key, the end with its flags, the length of the text.
+const HEAD: usize = 26;
 /// The first bits of the end are flags: 36 years of nanoseconds since the machine was started are for ever.
 const FOR_EVER: u64 = (1 << 60) - 1;
 const OWN: u64 = 1 << 60;
@@ -54,7 +56,7 @@ pub(super) struct Entry<'a> {
 /// What the index holds of a record. Growing and looking for what is not there touch no record.
 #[derive(Debug)]
 struct Slot {
-    /// Half of the key's hash.
+    /// A quarter of the key.
     tag: u32,
     /// Where the record begins, in units, and whether it was asked for.
     at: Cell<u32>,
@@ -101,10 +103,9 @@ struct Segment {
 
 /// A record's parts.
 struct Record<'a> {
-    tag: u32,
-    key: &'a [u8],
-    text: &'a [u8],
+    key: Fingerprint,
     end: u64,
+    text: &'a [u8],
     /// Length with its padding.
     length: usize,
 }
@@ -117,14 +118,17 @@ fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
 impl<'a> Record<'a> {
     /// The record at the beginning of these bytes.
     fn read(bytes: &'a [u8]) -> Self {
-        let (end, rest) = take(bytes);
-        let (tag, rest) = take(rest);
-        let (key, rest) = take(rest);
-        let (text, rest) = take(rest);
-        let (key, rest) = rest.split_at(u16::from_le_bytes(key).into());
-        let text = &rest[..u16::from_le_bytes(text).into()];
-        let length = padded(key.len(), text.len());
-        Self { tag: u32::from_le_bytes(tag), key, text, end: u64::from_le_bytes(end), length }
+        let (first, rest) = take(bytes);
+        let (second, rest) = take(rest);
+        let (end, rest) = take(rest);
+        let (length, rest) = take(rest);
+        let text = &rest[..u16::from_le_bytes(length).into()];
+        Self {
+            key: Fingerprint([u64::from_le_bytes(first), u64::from_le_bytes(second)]),
+            end: u64::from_le_bytes(end),
+            text,
+            length: padded(text.len()),
+        }
     }
 
     fn entry(&self) -> Entry<'a> {
@@ -137,8 +141,8 @@ impl<'a> Record<'a> {
     }
 }
 
-const fn padded(key: usize, text: usize) -> usize {
-    (HEAD + key + text).next_multiple_of(UNIT)
+const fn padded(text: usize) -> usize {
+    (HEAD + text).next_multiple_of(UNIT)
 }
 
 /// The entries of a near cache, in no more than so many bytes.
@@ -186,8 +190,8 @@ impl Log {
     }
 
     /// What is known of a key, which is asked for by that.
-    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<Entry<'_>> {
-        let (slot, record) = self.find(hash, key)?;
+    pub(super) fn get(&self, key: Fingerprint) -> Option<Entry<'_>> {
+        let (slot, record) = self.find(key)?;
         if !slot.is_asked_for() {
             slot.at.set(slot.at.get() | ASKED_FOR);
         }
@@ -196,8 +200,8 @@ impl Log {
 
     /// The same without asking for it.
     #[cfg(test)]
-    pub(super) fn peek(&self, hash: u64, key: &[u8]) -> Option<Entry<'_>> {
-        self.find(hash, key).map(|(_, record)| record.entry())
+    pub(super) fn peek(&self, key: Fingerprint) -> Option<Entry<'_>> {
+        self.find(key).map(|(_, record)| record.entry())
     }
 
     /// Remembers something of a key, in place of what was known before, unless `stays` says of that that it does. What is
@@ -206,13 +210,7 @@ impl Log {
     /// Inlined, so that the entry is taken apart in registers: read back from the stack it would have to wait until memory
     /// that is in no cache has taken the record before.
     #[inline]
-    pub(super) fn insert(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        entry: Entry<'_>,
-        stays: impl FnOnce(Entry<'_>) -> bool,
-    ) -> bool {
+    pub(super) fn insert(&mut self, key: Fingerprint, entry: Entry<'_>, stays: impl FnOnce(Entry<'_>) -> bool) -> bool {
         let (kind, text): (_, &[u8]) = match entry.value {
             Value::Absent => (0, &[]),
             Value::Present => (PRESENT, &[]),
@@ -221,37 +219,32 @@ impl Log {
         let flags = kind | if entry.own { OWN } else { 0 } | if entry.brief { BRIEF } else { 0 };
         let end_and_flags = entry.ends.min(FOR_EVER) | flags;
 
-        let size = padded(key.len(), text.len());
-        let lengths = (u16::try_from(key.len()), u16::try_from(text.len()));
-        let (Ok(key_length), Ok(text_length), true) = (lengths.0, lengths.1, size <= self.segment) else {
-            self.remove(hash, key);
+        let size = padded(text.len());
+        let room = size <= self.segment && self.make_room(size);
+        let (Ok(length), true) = (u16::try_from(text.len()), room) else {
+            self.remove(key);
             return true;
         };
-        if !self.make_room(size) {
-            self.remove(hash, key);
-            return true;
-        }
-        let Self { segments, segment: length, index, order, .. } = self;
+        let Self { segments, segment, index, order, .. } = self;
         let Some(&last) = order.back() else { return true };
-        let tag = tag_of(hash);
-        let at = position(last * *length + segments[last].bytes.len());
+        let tag = key.tag();
+        let at = position(last * *segment + segments[last].bytes.len());
         // One look at the index, whose memory is in no cache, both finds the key and makes its place.
-        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *length, slot).key == key;
+        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
         let before = match index.entry(spread(tag), is_it, Slot::hash) {
-            HashEntry::Occupied(found) if stays(record(segments, *length, found.get()).entry()) => return false,
+            HashEntry::Occupied(found) if stays(record(segments, *segment, found.get()).entry()) => return false,
             HashEntry::Occupied(found) => Some(std::mem::replace(found.into_mut(), Slot { tag, at: Cell::new(at) })),
             HashEntry::Vacant(place) => {
                 place.insert(Slot { tag, at: Cell::new(at) });
                 None
             }
         };
-        let lengths = u32::from(text_length) << 16 | u32::from(key_length);
-        let rest = u64::from(lengths) << 32 | u64::from(tag);
         let Segment { bytes, live } = &mut segments[last];
         let end = bytes.len() + size;
+        bytes.extend_from_slice(&key.0[0].to_le_bytes());
+        bytes.extend_from_slice(&key.0[1].to_le_bytes());
         bytes.extend_from_slice(&end_and_flags.to_le_bytes());
-        bytes.extend_from_slice(&rest.to_le_bytes());
-        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(text);
         bytes.resize(end, 0);
         *live += 1;
@@ -262,9 +255,9 @@ impl Log {
     }
 
     /// Forgets a key.
-    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) {
+    pub(super) fn remove(&mut self, key: Fingerprint) {
         let Self { segments, segment, index, .. } = self;
-        let tag = tag_of(hash);
+        let tag = key.tag();
         let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
         let Ok(found) = index.find_entry(spread(tag), is_it) else { return };
         let (slot, _) = found.remove();
@@ -289,7 +282,7 @@ impl Log {
 
     /// All keys with what is known of them.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Entry<'_>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Fingerprint, Entry<'_>)> {
         self.index.iter().map(|slot| self.record(slot)).map(|record| (record.key, record.entry()))
     }
 
@@ -297,8 +290,8 @@ impl Log {
         record(&self.segments, self.segment, slot)
     }
 
-    fn find(&self, hash: u64, key: &[u8]) -> Option<(&Slot, Record<'_>)> {
-        let tag = tag_of(hash);
+    fn find(&self, key: Fingerprint) -> Option<(&Slot, Record<'_>)> {
+        let tag = key.tag();
         let slot = self.index.find(spread(tag), |slot| slot.tag == tag && self.record(slot).key == key)?;
         Some((slot, self.record(slot)))
     }
@@ -308,18 +301,38 @@ impl Log {
         self.unused.push(segment);
     }
 
+    /// Makes room for one more slot. False: the bound does not allow for it.
+    ///
+    /// The index doubles only where that is within the bound. Else it stays three quarters full (fuller, what removals leave
+    /// behind would soon fill it), and the oldest segment gives up its slots: to displace so many segments at once as a
+    /// larger index takes the place of would take what was asked for with the rest.
+    fn make_slot(&mut self) -> bool {
+        loop {
+            let (entries, buckets) = (self.index.len(), self.index.num_buckets());
+            let is_full = entries == self.index.capacity();
+            if !is_full && entries < buckets / 4 * 3 {
+                return true;
+            }
+            let fits = self.bytes() + self.index.allocation_size().max(LEAST_INDEX) <= self.max_bytes;
+            // With so few entries it does not double, but does away with what removals have left.
+            if is_full && (fits || entries < buckets / 16 * 7) {
+                self.index.reserve(if entries == 0 { LEAST_ENTRIES } else { 1 }, Slot::hash);
+            } else if fits {
+                return true;
+            } else if let Some(oldest) = self.order.pop_front() {
+                self.forget_records(oldest, self.segment / 2);
+                // It is written to from here on, and full by about the time when its slots are used again.
+                self.order.push_back(oldest);
+            } else {
+                return false;
+            }
+        }
+    }
+
     /// Makes room for a record of that size, and for its slot. False: the bound does not allow for it.
     fn make_room(&mut self, size: usize) -> bool {
-        if self.index.len() == self.index.capacity() {
-            // It doubles, or does away with what removals have left.
-            self.index.reserve(if self.index.is_empty() { LEAST_ENTRIES } else { 1 }, Slot::hash);
-            // The segments that it displaces keep nothing: that happens once or twice in a log's life.
-            while self.bytes() > self.max_bytes
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.forget_records(oldest, 0);
-                self.release(oldest);
-            }
+        if !self.make_slot() {
+            return false;
         }
         if self.order.back().is_some_and(|&last| self.segments[last].bytes.len() + size <= self.segment) {
             return true;
@@ -350,7 +363,7 @@ impl Log {
             let record = Record::read(&old.bytes[start..]);
             let at = position(segment * self.segment + start);
             let end = start + record.length;
-            if let Ok(found) = self.index.find_entry(spread(record.tag), |slot| slot.position() == at) {
+            if let Ok(found) = self.index.find_entry(spread(record.key.tag()), |slot| slot.position() == at) {
                 if found.get().is_asked_for() && kept.bytes.len() + record.length <= keep {
                     found.get().at.set(position(segment * self.segment + kept.bytes.len()));
                     kept.bytes.extend_from_slice(&old.bytes[start..end]);
@@ -369,8 +382,4 @@ impl Log {
 fn record<'a>(segments: &'a [Segment], length: usize, slot: &Slot) -> Record<'a> {
     let start = slot.start();
     Record::read(&segments[start / length].bytes[start % length..])
-}
-
-const fn tag_of(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }

@@ -1,32 +1,30 @@
 //! Unit tests and a simulation of [`super::log::Log`].
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 
-use foldhash::quality::FixedState;
 use proptest::prelude::*;
 
 use super::Value;
+use super::fingerprint::Fingerprint;
 use super::log::{Entry, Log};
 
-fn hash(key: &[u8]) -> u64 {
-    FixedState::with_seed(7).hash_one(key)
+fn key(number: usize) -> Fingerprint {
+    let hash = xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes());
+    Fingerprint([hash, number as u64])
 }
 
-fn key(number: usize) -> Vec<u8> {
-    format!("signal_cache:x:s:S{number}").into_bytes()
-}
+const K: Fingerprint = Fingerprint([7 << 32, 7]);
 
 const fn holding(value: Value<'_>) -> Entry<'_> {
     Entry { value, own: false, ends: 1 << 40, brief: false }
 }
 
-fn put(log: &mut Log, key: &[u8], text: &[u8]) {
-    log.insert(hash(key), key, holding(Value::Text(text)), |_| false);
+fn put(log: &mut Log, key: Fingerprint, text: &[u8]) {
+    log.insert(key, holding(Value::Text(text)), |_| false);
 }
 
 fn has(log: &Log, number: usize) -> bool {
-    log.peek(hash(&key(number)), &key(number)).is_some()
+    log.peek(key(number)).is_some()
 }
 
 #[test]
@@ -42,27 +40,29 @@ fn an_entry_comes_back_as_it_was() {
         }
     }
     for (number, &entry) in expected.iter().enumerate() {
-        log.insert(hash(&key(number)), &key(number), entry, |_| false);
+        log.insert(key(number), entry, |_| false);
     }
     for (number, &entry) in expected.iter().enumerate() {
-        assert_eq!(log.get(hash(&key(number)), &key(number)), Some(entry));
+        assert_eq!(log.get(key(number)), Some(entry));
     }
-    log.insert(hash(b"k"), b"k", Entry { ends: u64::MAX, ..expected[0] }, |_| false);
-    assert_eq!(log.get(hash(b"k"), b"k").unwrap().ends, (1 << 60) - 1, "for ever is 36 years");
+    log.insert(K, Entry { ends: u64::MAX, ..expected[0] }, |_| false);
+    assert_eq!(log.get(K).unwrap().ends, (1 << 60) - 1, "for ever is 36 years");
 }
 
 #[test]
-fn keys_of_one_hash_are_kept_apart() {
+fn keys_of_one_tag_are_kept_apart() {
+    let key = |number: usize| Fingerprint([(42 << 32) + number as u64 % 5, number as u64]);
+    let text = |number: usize| number.to_string().into_bytes();
     let mut log = Log::new(1 << 20);
     for number in 0..50 {
-        log.insert(42, &key(number), holding(Value::Text(&key(number))), |_| false);
+        put(&mut log, key(number), &text(number));
     }
     for number in (0..50).step_by(2) {
-        log.remove(42, &key(number));
+        log.remove(key(number));
     }
     for number in 0..50 {
-        let expected = (number % 2 == 1).then(|| key(number));
-        assert_eq!(log.get(42, &key(number)), expected.as_deref().map(|text| holding(Value::Text(text))));
+        let expected = (number % 2 == 1).then(|| text(number));
+        assert_eq!(log.get(key(number)), expected.as_deref().map(|text| holding(Value::Text(text))));
     }
 }
 
@@ -71,10 +71,10 @@ fn what_is_asked_for_stays_and_the_rest_goes_oldest_first() {
     let mut log = Log::new(256 * 1024);
     let mut last = 0;
     for number in 0..100_000 {
-        put(&mut log, &key(number), b"665f1b2c3d4e5f6071829304");
+        put(&mut log, key(number), b"665f1b2c3d4e5f6071829304");
         // Ten keys are asked for again and again.
         for favourite in 0..10.min(number) {
-            assert!(log.get(hash(&key(favourite)), &key(favourite)).is_some(), "{favourite} went at {number}");
+            assert!(log.get(key(favourite)).is_some(), "{favourite} went at {number}");
         }
         last = number;
     }
@@ -87,8 +87,8 @@ fn what_is_asked_for_stays_and_the_rest_goes_oldest_first() {
 fn many_favourites_do_not_keep_new_entries_out() {
     let mut log = Log::new(64 * 1024);
     for number in 0..10_000 {
-        put(&mut log, &key(number), b"665f1b2c3d4e5f6071829304");
-        assert!(log.get(hash(&key(number)), &key(number)).is_some(), "all are asked for");
+        put(&mut log, key(number), b"665f1b2c3d4e5f6071829304");
+        assert!(log.get(key(number)).is_some(), "all are asked for");
     }
     assert!(log.len() > 400 && log.bytes() <= 64 * 1024, "{} entries in {} bytes", log.len(), log.bytes());
 }
@@ -96,12 +96,11 @@ fn many_favourites_do_not_keep_new_entries_out() {
 #[test]
 fn what_is_too_large_is_forgotten() {
     let mut log = Log::new(1 << 20);
-    put(&mut log, b"k", b"small");
-    put(&mut log, b"k", &vec![b'x'; 70_000]);
-    assert_eq!(log.get(hash(b"k"), b"k"), None);
-    put(&mut log, &vec![b'k'; 70_000], b"v");
+    put(&mut log, K, b"small");
+    put(&mut log, K, &vec![b'x'; 70_000]);
+    assert_eq!(log.get(K), None);
     assert_eq!(log.len(), 0);
-    put(&mut log, b"k", &vec![b'x'; 60_000]);
+    put(&mut log, K, &vec![b'x'; 60_000]);
     assert_eq!(log.len(), 1);
 }
 
@@ -110,28 +109,28 @@ fn segments_whose_records_are_gone_are_given_back() {
     let mut log = Log::new(64 << 20);
     for round in 0..100 {
         for number in 0..10_000 {
-            put(&mut log, &key(number), format!("{round}").as_bytes());
+            put(&mut log, key(number), format!("{round}").as_bytes());
         }
     }
     assert_eq!(log.len(), 10_000);
     assert!(log.bytes() < 2 << 20, "{} bytes for a few hundred thousand", log.bytes());
     for number in 0..10_000 {
-        log.remove(hash(&key(number)), &key(number));
+        log.remove(key(number));
     }
     assert_eq!(log.len(), 0);
-    put(&mut log, b"k", b"v");
+    put(&mut log, K, b"v");
     log.clear();
     assert_eq!((log.len(), log.bytes()), (0, 0));
-    assert_eq!(log.get(hash(b"k"), b"k"), None);
+    assert_eq!(log.get(K), None);
 }
 
 #[test]
 fn one_key_that_changes_all_the_time_takes_no_more_room_than_one() {
     let mut log = Log::new(64 << 20);
     for round in 0..100_000 {
-        put(&mut log, b"k", format!("{round}").as_bytes());
+        put(&mut log, K, format!("{round}").as_bytes());
         if round % 3 == 0 {
-            log.remove(hash(b"k"), b"k");
+            log.remove(K);
         }
         assert!(log.bytes() < 2 * 64 * 1024, "{} bytes after {round}", log.bytes());
     }
@@ -163,25 +162,25 @@ proptest! {
     fn it_is_a_map_that_may_forget(
         steps in prop::collection::vec(step(), 1..400),
         max_bytes in prop_oneof![Just(4_096u64), 4_096..40_000u64, Just(1 << 24)],
-        // Few hashes, so that keys stand behind each other.
-        hashes in prop_oneof![1..8u64, Just(u64::MAX)],
+        // Few tags, so that keys stand behind each other.
+        tags in prop_oneof![1..8u64, Just(u64::MAX)],
     ) {
-        let hash = |number: usize| (hash(&key(number)) % hashes) << 32 | (hash(&key(number)) % hashes) >> 32;
+        let key = |number: usize| Fingerprint([(key(number).0[0].rotate_left(32) % tags) << 32, number as u64]);
         let mut log = Log::new(max_bytes);
         let mut model = HashMap::new();
         for step in steps {
             match step {
                 Step::Insert(number, length) => {
                     let text = number.to_string().repeat(length).into_bytes();
-                    log.insert(hash(number), &key(number), holding(Value::Text(&text)), |_| false);
+                    log.insert(key(number), holding(Value::Text(&text)), |_| false);
                     model.insert(number, text);
                 }
                 Step::Remove(number) => {
-                    log.remove(hash(number), &key(number));
+                    log.remove(key(number));
                     model.remove(&number);
                 }
                 Step::Get(number) => {
-                    let found = log.get(hash(number), &key(number));
+                    let found = log.get(key(number));
                     let expected = model.get(&number).map(|text| holding(Value::Text(text)));
                     prop_assert!(found == expected || found.is_none() && max_bytes < 1 << 24);
                 }

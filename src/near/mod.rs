@@ -16,6 +16,7 @@
 //!    answers for one lease only; a key that is still asked for after that is read together with its `PTTL`, and its
 //!    entry ends with the key. Keys that are read once cost no second command.
 
+mod fingerprint;
 mod later;
 mod log;
 #[cfg(test)]
@@ -27,13 +28,11 @@ mod simulation;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-use foldhash::quality::RandomState;
-
 use crate::redis::{MILLI, Nanos};
-use later::{Answer, Later};
+use fingerprint::{Fingerprint, Fingerprints};
+use later::Later;
 use log::{Entry, Log};
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
@@ -41,15 +40,15 @@ pub const LEASE: Nanos = 2_000 * MILLI;
 
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 ///
-/// Small, because it is moved along with its command: from the queue to the reply, and to what is remembered later.
-#[derive(Debug, Default)]
+/// Small, because it is moved along with its command, from the queue to what is remembered: that is half a dozen copies,
+/// and those of the commands that have none are as large.
+#[derive(Debug)]
 pub struct Ticket(Box<Issued>);
 
 /// What a ticket says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Issued {
-    key: Vec<u8>,
-    hash: u64,
+    key: Fingerprint,
     /// The count of touches when it was made.
     made: u64,
     /// Counts tickets that are under way, however they end.
@@ -59,8 +58,8 @@ struct Issued {
 /// What the cache holds of a key, for a read that it cannot answer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The key's hash, if it was looked for: a first read hashes its key once.
-    hash: Option<u64>,
+    /// The key, if it was looked for: a first read hashes it once.
+    key: Option<Fingerprint>,
     /// There is an entry, which ended because the expiry of the key is not known: the read should ask for that as well.
     brief: bool,
 }
@@ -98,18 +97,17 @@ pub struct Counters {
 /// The most touches that are remembered one by one while tickets are under way; beyond, all tickets are void.
 const MAX_TOUCHED: usize = 65_536;
 
-/// So many tickets are used again, with keys of so many bytes at most. To allocate and free them, hundreds at a time,
-/// was half of what a first read costs.
-const SPARE: (usize, usize) = (4_096, 256);
+/// So many tickets are used again. To allocate and free them, hundreds at a time, costs as much as all else that they do.
+const SPARE: usize = 4_096;
 
 /// The cache of one connection.
 pub struct Near {
     entries: Log,
     /// Counts touches: whatever takes an entry away, or would if there were one.
     touches: u64,
-    /// When a key was last touched, by its hash (a collision voids a ticket in vain), while tickets are under way. First
-    /// reads of a key are the common case, and most things never are: so touches are noted, not reads.
-    touched: HashMap<u64, u64>,
+    /// When a key was last touched, while tickets are under way. First reads of a key are the common case, and most things
+    /// never are: so touches are noted, not reads.
+    touched: HashMap<Fingerprint, u64>,
     /// Tickets made before this are void.
     void_before: u64,
     outstanding: Rc<()>,
@@ -117,7 +115,7 @@ pub struct Near {
     later: Later,
     /// For tickets to come.
     spare: Vec<Ticket>,
-    hasher: RandomState,
+    fingerprints: Fingerprints,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
@@ -140,7 +138,7 @@ impl Near {
             outstanding: Rc::new(()),
             later: Later::new(),
             spare: Vec::new(),
-            hasher: RandomState::default(),
+            fingerprints: Fingerprints::default(),
             informed: false,
             proven: 0,
             counters: Counters::default(),
@@ -204,14 +202,10 @@ impl Near {
         self.informed && now >= self.proven + LEASE / 2
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
     /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<Value<'_>> {
-        self.tell(self.hash(key), key, || now).map(|(value, _)| value).ok()
+        self.tell(self.fingerprints.of(key), || now).map(|(value, _)| value).ok()
     }
 
     /// The moment if anything may be told of a key then, or what there is of it. From here on [`Near::known`] knows what
@@ -220,22 +214,22 @@ impl Near {
     /// A first read costs little here: the clock is read only where there is an entry, and answers that are to be
     /// remembered later still are, unless there may be one for this key.
     pub fn look_up(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
-        let hash = self.hash(key);
-        if self.later.may_have(hash) {
+        let key = self.fingerprints.of(key);
+        if self.later.has(key) {
             self.settle();
         }
-        let now = self.tell(hash, key, clock).map(|(_, now)| now)?;
+        let now = self.tell(key, clock).map(|(_, now)| now)?;
         self.settle();
         Ok(now)
     }
 
-    fn tell(&self, hash: u64, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
-        let known = self.entries.get(hash, key).ok_or(Trace { hash: Some(hash), ..Trace::default() })?;
+    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
+        let known = self.entries.get(key).ok_or(Trace { key: Some(key), brief: false })?;
         let now = clock();
         if now < known.ends && self.is_alive(now) {
             Ok((known.value, now))
         } else {
-            Err(Trace { hash: Some(hash), brief: known.brief })
+            Err(Trace { key: Some(key), brief: known.brief })
         }
     }
 
@@ -252,17 +246,27 @@ impl Near {
     /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well.
     pub fn reading(&mut self, key: &[u8], trace: Trace) -> (Ticket, bool) {
         self.counters.misses += 1;
-        let hash = trace.hash.unwrap_or_else(|| self.hash(key));
-        (self.ticket(hash, key), trace.brief)
+        let key = trace.key.unwrap_or_else(|| self.fingerprints.of(key));
+        (self.ticket(key), trace.brief)
     }
 
-    fn ticket(&mut self, hash: u64, bytes: &[u8]) -> Ticket {
-        let mut ticket = self.spare.pop().unwrap_or_default();
-        ticket.0.key.extend_from_slice(bytes);
-        ticket.0.hash = hash;
-        ticket.0.made = self.touches;
-        ticket.0.outstanding = Some(Rc::clone(&self.outstanding));
-        ticket
+    fn ticket(&mut self, key: Fingerprint) -> Ticket {
+        let issued = Issued { key, made: self.touches, outstanding: Some(Rc::clone(&self.outstanding)) };
+        match self.spare.pop() {
+            Some(Ticket(mut room)) => {
+                *room = issued;
+                Ticket(room)
+            }
+            None => Ticket(Box::new(issued)),
+        }
+    }
+
+    /// A ticket has done its work.
+    fn done(&mut self, mut ticket: Ticket) {
+        if self.spare.len() < SPARE {
+            ticket.0.outstanding = None;
+            self.spare.push(ticket);
+        }
     }
 
     fn is_outstanding(&self) -> bool {
@@ -270,8 +274,8 @@ impl Near {
     }
 
     /// Something has happened to a key: its entry goes, and the tickets that were made before are void.
-    fn touch(&mut self, hash: u64, key: &[u8]) {
-        self.entries.remove(hash, key);
+    fn touch(&mut self, key: Fingerprint) {
+        self.entries.remove(key);
         self.touches += 1;
         if !self.is_outstanding() {
             self.touched.clear();
@@ -281,7 +285,7 @@ impl Near {
             self.touched.clear();
             self.void_before = self.touches;
         }
-        self.touched.insert(hash, self.touches);
+        self.touched.insert(key, self.touches);
     }
 
     fn is_void(&self, Ticket(ticket): &Ticket) -> bool {
@@ -291,16 +295,7 @@ impl Near {
         if self.touched.is_empty() {
             return false;
         }
-        self.touched.get(&ticket.hash).is_some_and(|&at| at > ticket.made)
-    }
-
-    /// A ticket has done its work.
-    fn done(&mut self, mut ticket: Ticket) {
-        if self.spare.len() < SPARE.0 && ticket.0.key.capacity() <= SPARE.1 {
-            ticket.0.key.clear();
-            ticket.0.outstanding = None;
-            self.spare.push(ticket);
-        }
+        self.touched.get(&ticket.key).is_some_and(|&at| at > ticket.made)
     }
 
     /// The reply to a read, written at that moment. It is remembered before anything is told of its key, at the latest by
@@ -325,7 +320,7 @@ impl Near {
         for (answer, value) in answers.iter() {
             self.fill(&answer.ticket, value, answer.written, None);
         }
-        for Answer { ticket, .. } in answers.drain() {
+        for ticket in answers.drain() {
             self.done(ticket);
         }
         self.later.reuse(answers);
@@ -354,14 +349,14 @@ impl Near {
             let same = known.value == value || (value == Value::Present && known.value != Value::Absent);
             same && !known.brief
         };
-        self.counters.fills += u64::from(self.entries.insert(ticket.0.hash, &ticket.0.key, read, is_confirmed));
+        self.counters.fills += u64::from(self.entries.insert(ticket.0.key, read, is_confirmed));
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
     pub fn writing(&mut self, key: &[u8]) -> Ticket {
-        let hash = self.hash(key);
-        self.touch(hash, key);
-        self.ticket(hash, key)
+        let key = self.fingerprints.of(key);
+        self.touch(key);
+        self.ticket(key)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
@@ -370,7 +365,7 @@ impl Near {
             self.counters.dropped_fills += 1;
         } else {
             let known = Entry { value: Value::Text(value), own: true, ends: Nanos::MAX, brief: false };
-            self.entries.insert(ticket.0.hash, &ticket.0.key, known, |_| false);
+            self.entries.insert(ticket.0.key, known, |_| false);
             self.counters.fills += 1;
         }
         self.done(ticket);
@@ -378,13 +373,13 @@ impl Near {
 
     /// A write or deletion that nothing is stored of is about to be queued.
     pub fn forget(&mut self, key: &[u8]) {
-        self.touch(self.hash(key), key);
+        self.touch(self.fingerprints.of(key));
     }
 
     /// The server says that somebody else has changed a key.
     pub fn invalidated(&mut self, key: &[u8]) {
         self.counters.invalidations += 1;
-        self.touch(self.hash(key), key);
+        self.touch(self.fingerprints.of(key));
     }
 
     /// The server says that everything has changed.
@@ -404,18 +399,9 @@ impl Near {
     /// socket must have been read in this very call. What only a read brought does not count: that key may expire.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
-        match self.entries.get(self.hash(key), key)? {
+        match self.entries.get(self.fingerprints.of(key))? {
             Entry { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
             _ => None,
         }
-    }
-
-    /// Everything that is known now, for tests: the simulation compares it with the server.
-    #[cfg(test)]
-    fn all_known(&self, now: Nanos) -> Vec<(&[u8], Value<'_>)> {
-        if !self.is_alive(now) {
-            return Vec::new();
-        }
-        self.entries.iter().filter(|(_, known)| now < known.ends).map(|(key, known)| (key, known.value)).collect()
     }
 }

@@ -393,8 +393,8 @@ impl World {
             self.run(step)?;
         }
         self.near.settle();
-        for (key, value) in self.near.all_known(self.now) {
-            let key = KEYS.iter().position(|name| **name == *key).unwrap();
+        for (key, name) in KEYS.iter().enumerate() {
+            let Some(value) = self.near.known(name, self.now) else { continue };
             let truth = self.current(key).map(text);
             let truth = truth.as_deref().map_or(Value::Absent, Value::Text);
             let equal = value == truth || (value == Value::Present && truth != Value::Absent);
