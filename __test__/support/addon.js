@@ -124,6 +124,12 @@ function label(value) {
   return String(value);
 }
 
+/** Waits until a stopped server's socket has taken some of what `lib` sends; fails if it took all of 10 MB. */
+async function halfSent(t, lib) {
+  await until(() => lib.stats().redis.bytesSent > 100_000, "the socket took something");
+  t.true(lib.stats().redis.bytesSent < 10_000_000, "and not everything");
+}
+
 module.exports = {
   root,
   isOurs,
@@ -135,6 +141,7 @@ module.exports = {
   connectionsOf,
   killConnections,
   until,
+  halfSent,
   recorder,
   outcome,
   collect,
