@@ -21,6 +21,15 @@ test.beforeEach(async () => {
   await get();
 });
 
+test("who has the answer to a first read finds it counted", async (t) => {
+  const before = own.lib.stats().nearCache;
+  await Promise.all(["new 1", "new 2", "new 3"].map((symbol) => signals().getSignalId(symbol, "s", "x")));
+  const after = own.lib.stats().nearCache;
+  t.is(after.entries - before.entries, 3);
+  t.is(after.fills - before.fills, 3);
+  t.is(after.misses - before.misses, 3);
+});
+
 test("what was written or read once is answered without a command, absence too", async (t) => {
   await signals().setSignalId(row("1"));
   await signals().getSignalId("absent", "s", "x");

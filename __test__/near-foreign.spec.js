@@ -85,8 +85,8 @@ test("a client with a key prefix, as ioredis offers it, is seen by the whole key
   });
 });
 
-// Where redis-server comes without redis-cli (some distributions pack it by itself), nothing here is lost for good: the same
-// changes by ioredis and by a plain connection are tested above and below, everywhere.
+// Skipped, and named so in the results, only where there is no redis-cli: some distributions pack it apart from the server,
+// and nothing can stand in for the program itself. The same changes by ioredis and by a plain connection run everywhere.
 const withCli = which("redis-cli") ? test : test.skip;
 for (const [what, words, expected] of [
   ["SET", (i) => ["SET", KEY, THEIRS(i)], THEIRS],

@@ -15,8 +15,8 @@ const { collections } = loadSpec("collections");
 
 /** For tests of what only this package promises. */
 function oursOnly(test) {
-  // Never in `npm test`: only where BKN_MONGO_PEER puts the original in our place, which has no such calls, or is known to
-  // behave otherwise there.
+  // Skipped never in `npm test`: only where somebody sets BKN_MONGO_PEER=original to try the tests themselves. The original
+  // lacks these calls, or is known to behave otherwise (COMPATIBILITY.md), so there is nothing of it to test.
   return isOriginal ? test.skip : test;
 }
 

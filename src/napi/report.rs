@@ -11,6 +11,7 @@ impl Engine {
     pub(super) fn stats(&self) -> serde_json::Value {
         let mut core = self.core.borrow_mut();
         if let Some(core) = &mut *core {
+            // Who has an answer finds it counted.
             core.store.ids.settle();
         }
         let counters = core.as_ref().map(|core| *core.store.lane.counters()).unwrap_or_default();

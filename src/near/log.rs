@@ -63,6 +63,7 @@ struct Slot {
 }
 
 const ASKED_FOR: u32 = 1 << 31;
+const _: () = assert!(MOST / UNIT <= ASKED_FOR as usize);
 
 impl Slot {
     /// The byte at which the record begins.

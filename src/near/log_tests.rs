@@ -136,6 +136,42 @@ fn one_key_that_changes_all_the_time_takes_no_more_room_than_one() {
     }
 }
 
+/// Where neither the index nor the log may grow, in any proportion of the two.
+#[test]
+fn every_bound_holds_and_what_is_found_is_right() {
+    for bound in (0..6_000).step_by(97).chain([8_192, 10_000, 20_000, 66_000, 70_001]) {
+        for (length, every) in [(0, 1), (0, 0), (24, 1), (24, 3), (24, 0), (460, 1), (486, 3), (5_000, 1)] {
+            let mut log = Log::new(bound);
+            let text = |number: usize| [b'a' + (number % 26) as u8].repeat(length);
+            for number in 0..2_000 {
+                put(&mut log, key(number), &text(number));
+                // None, a third or all of them are asked for.
+                for back in (number.saturating_sub(5)..=number).filter(|&back| every > 0 && back % every == 0) {
+                    let found = log.get(key(back));
+                    assert!(found.is_none_or(|entry| entry == holding(Value::Text(&text(back)))), "{back}");
+                }
+                if number % 7 == 0 {
+                    log.remove(key(number / 2));
+                    assert!(!has(&log, number / 2));
+                }
+                assert!(log.bytes() as u64 <= bound, "{} of {bound} bytes", log.bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stays_is_left_as_it_was() {
+    let mut log = Log::new(1 << 20);
+    put(&mut log, K, b"first");
+    let bytes = log.bytes();
+    let known = |entry: Entry<'_>| entry.value == Value::Text(b"first");
+    assert!(!log.insert(K, holding(Value::Absent), known), "nothing was remembered");
+    assert_eq!((log.get(K).unwrap().value, log.bytes()), (Value::Text(b"first"), bytes));
+    assert!(log.insert(K, holding(Value::Absent), |_| false));
+    assert_eq!(log.get(K).unwrap().value, Value::Absent);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Insert(usize, usize),

@@ -59,30 +59,41 @@ impl Spin {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_far_server_is_hardly_ever_waited_for() {
-        let mut spin = Spin::new(30);
+    /// How many of so many flushes are waited after, all in vain.
+    fn in_vain(spin: &mut Spin, flushes: u32) -> u32 {
         let mut waits = 0;
-        for _ in 0..100_000 {
+        for _ in 0..flushes {
             if spin.window() > 0 {
                 waits += 1;
                 spin.waited(false);
             }
         }
+        waits
+    }
+
+    #[test]
+    fn a_far_server_is_hardly_ever_waited_for() {
+        let waits = in_vain(&mut Spin::new(30), 100_000);
         assert_eq!(waits, 8 + 6 + 23, "with credit, while the gap doubles, and then every 4,096th");
     }
 
     #[test]
     fn a_near_server_is_waited_for_again_after_one_good_probe() {
         let mut spin = Spin::new(30);
-        for _ in 0..100 {
-            if spin.window() > 0 {
-                spin.waited(false);
-            }
-        }
+        in_vain(&mut spin, 100);
         while spin.window() == 0 {}
         spin.waited(true);
         assert!((0..3).all(|_| spin.window() == 30_000));
+    }
+
+    #[test]
+    fn after_one_good_probe_the_next_ones_come_soon_again() {
+        let mut spin = Spin::new(30);
+        in_vain(&mut spin, 50_000);
+        while spin.window() == 0 {}
+        spin.waited(true);
+        // Half of the credit, and then the 64th and the 128th flush.
+        assert_eq!(in_vain(&mut spin, FULL / 2 + FIRST_GAP + 2 * FIRST_GAP), FULL / 2 + 2);
     }
 
     #[test]
