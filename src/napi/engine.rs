@@ -117,6 +117,14 @@ pub(super) struct Handles {
     pub(super) idle: RawHandle,
 }
 
+/// The hook that waits for our handles when the environment ends.
+struct Cleanup {
+    hook: sys::napi_async_cleanup_hook_handle,
+    /// The count of the engine that the hook owns, as `Rc::into_raw` gave it: a pointer from a reference must not be made
+    /// into an Rc.
+    owner: *const Engine,
+}
+
 /// See the module.
 pub(super) struct Engine {
     pub(super) env: Env,
@@ -133,7 +141,7 @@ pub(super) struct Engine {
     open_handles: Cell<usize>,
     functions: Cell<usize>,
     dead: Cell<bool>,
-    cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+    cleanup: Cell<Option<Cleanup>>,
     /// How long the loop was blocked so far. The lane's clock leaves it out.
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
@@ -214,7 +222,7 @@ impl Engine {
             open_handles: Cell::new(0),
             functions: Cell::new(0),
             dead: Cell::new(false),
-            cleanup: Cell::new(ptr::null_mut()),
+            cleanup: Cell::new(None),
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
             hits_since: Cell::new(0),
@@ -226,13 +234,18 @@ impl Engine {
             mongo: RefCell::default(),
         });
         engine.hold_hooks(false);
-        let mut cleanup = ptr::null_mut();
+        let owner = Rc::into_raw(Rc::clone(&engine));
+        let mut hook = ptr::null_mut();
         // SAFETY: the hook owns a count of the engine until it has run or was removed.
-        unsafe {
-            let data = Rc::into_raw(Rc::clone(&engine)).cast_mut().cast();
-            sys::napi_add_async_cleanup_hook(env.0, Some(on_cleanup), data, &raw mut cleanup);
+        let status = unsafe {
+            sys::napi_add_async_cleanup_hook(env.0, Some(on_cleanup), owner.cast_mut().cast(), &raw mut hook)
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: no hook took the count over.
+            drop(unsafe { Rc::from_raw(owner) });
+            return Err(Pending);
         }
-        engine.cleanup.set(cleanup);
+        engine.cleanup.set(Some(Cleanup { hook, owner }));
         Ok(engine)
     }
 
@@ -465,14 +478,12 @@ impl Engine {
         if !self.dead.get() || self.open_handles.get() > 0 {
             return;
         }
-        let hook = self.cleanup.replace(ptr::null_mut());
-        if hook.is_null() {
-            return;
-        }
-        // SAFETY: the hook was added by create(), is removed once, and owned a count of the engine.
+        let Some(Cleanup { hook, owner }) = self.cleanup.take() else { return };
+        // SAFETY: the hook was added by create(), is removed once, and owned a count of the engine. Whoever calls this has
+        // another, so `self` outlives it.
         unsafe {
             sys::napi_remove_async_cleanup_hook(hook);
-            Rc::decrement_strong_count(ptr::from_ref(self));
+            drop(Rc::from_raw(owner));
         }
     }
 }
