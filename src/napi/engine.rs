@@ -38,6 +38,9 @@ use crate::services::table::{Entry, entries, is_tracked};
 /// one of the same tick waits for twice as many.
 pub(super) const EARLY: usize = 16;
 
+/// So many calls are rejected in one turn at most: an error with its stack costs JavaScript some 10 µs, and others wait.
+pub(super) const REJECTED_AT_ONCE: usize = 1_000;
+
 /// Places in the array of hooks that JavaScript hands in.
 #[derive(Clone, Copy)]
 pub(super) enum Hook {
@@ -167,12 +170,18 @@ impl Core {
         self.since = epoch_millis();
     }
 
-    /// Rejects the first so many calls that wait. The connection must be down.
+    /// Rejects the first so many calls that are not settled, for that reason. The connection must be down.
     pub(super) fn abandon(&mut self, count: u64, code: Code, why: &str) {
+        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), Error::new(code, why));
+        self.reject();
+    }
+
+    /// Tells calls that were given up so, no more of them than one turn may take: the next ones go on.
+    pub(super) fn reject(&mut self) {
         let mut tags = Vec::new();
-        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), &mut tags);
-        for (op, command) in tags {
-            let error = Error::new(code, format!("{why} ({command} on {})", self.config.address));
+        self.store.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
+        for (op, command, why) in tags {
+            let error = Error::new(why.code, format!("{} ({command} on {})", why.message, self.config.address));
             self.store.fail(&op, error, &mut self.later);
         }
     }
