@@ -1443,9 +1443,12 @@ export interface Config {
    * fast; 0 turns it off. Default: 60.
    */
   CC_REDIS_SPIN_US: number;
-  /** Most calls that wait at a time, 1 to 100000000; beyond it calls reject with `QUEUE_FULL`. Default: 1000000. */
+  /**
+   * Most calls that wait at a time, 1 to 100000000; beyond it calls reject with `QUEUE_FULL`. One that was sent and has timed
+   * out counts until the server answers it, or the connection is gone. Default: 1000000.
+   */
   CC_REDIS_QUEUE_MAX: number;
-  /** Most bytes of waiting calls, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
+  /** Most bytes of such calls, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
   CC_REDIS_QUEUE_MAX_BYTES: number;
   /** Whether ids are answered from memory where Redis announces changes: `on` or `off`. Default `on`. */
   CC_NEAR_CACHE: "on" | "off";

@@ -279,14 +279,19 @@ impl Engine {
     pub(super) fn write_out(core: &mut Core) {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
         let was_blocked = std::mem::take(&mut core.connection.blocked);
-        loop {
+        let failure = loop {
             let bytes = core.store.lane.unsent();
             if bytes.is_empty() {
-                core.connection.blocked = link.stream.is_held_up();
-                if was_blocked && !core.connection.blocked {
-                    core.watchdog.sign();
+                match link.stream.is_held_up() {
+                    Ok(held_up) => {
+                        core.connection.blocked = held_up;
+                        if was_blocked && !held_up {
+                            core.watchdog.sign();
+                        }
+                        return;
+                    }
+                    Err(error) => break error,
                 }
-                return;
             }
             let at = Self::wall();
             match link.stream.write(bytes) {
@@ -297,15 +302,16 @@ impl Engine {
                         core.watchdog.sign();
                     }
                 }
-                Err(error) => {
-                    core.connection.blocked = error.kind() == ErrorKind::WouldBlock;
-                    if !core.connection.blocked {
-                        core.connection.failed_write = Some(format!("write {} {}", name(&error), link.endpoint));
-                    }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    core.connection.blocked = true;
                     return;
                 }
+                Err(error) => break error,
             }
-        }
+        };
+        // The first reason: after it the socket only says that it is closed.
+        let why = || format!("write {} {}", name(&failure), link.endpoint);
+        core.connection.failed_write.get_or_insert_with(why);
     }
 
     fn read_in(core: &mut Core) -> Read {

@@ -38,6 +38,9 @@ use crate::services::table::{Entry, entries, is_tracked};
 /// one of the same tick waits for twice as many.
 pub(super) const EARLY: usize = 16;
 
+/// So many calls are rejected in one turn at most: an error with its stack costs JavaScript some 10 µs, and others wait.
+pub(super) const REJECTED_AT_ONCE: usize = 1_000;
+
 /// Places in the array of hooks that JavaScript hands in.
 #[derive(Clone, Copy)]
 pub(super) enum Hook {
@@ -117,6 +120,14 @@ pub(super) struct Handles {
     pub(super) idle: RawHandle,
 }
 
+/// The hook that waits for our handles when the environment ends.
+struct Cleanup {
+    hook: sys::napi_async_cleanup_hook_handle,
+    /// The count of the engine that the hook owns, as `Rc::into_raw` gave it: a pointer from a reference must not be made
+    /// into an Rc.
+    owner: *const Engine,
+}
+
 /// See the module.
 pub(super) struct Engine {
     pub(super) env: Env,
@@ -133,7 +144,7 @@ pub(super) struct Engine {
     open_handles: Cell<usize>,
     functions: Cell<usize>,
     dead: Cell<bool>,
-    cleanup: Cell<sys::napi_async_cleanup_hook_handle>,
+    cleanup: Cell<Option<Cleanup>>,
     /// How long the loop was blocked so far. The lane's clock leaves it out.
     pub(super) stalled: Cell<Nanos>,
     /// When the timer is due by the lane's clock; 0 when it is not set.
@@ -159,12 +170,18 @@ impl Core {
         self.since = epoch_millis();
     }
 
-    /// Rejects the first so many calls that wait. The connection must be down.
+    /// Rejects the first so many calls that are not settled, for that reason. The connection must be down.
     pub(super) fn abandon(&mut self, count: u64, code: Code, why: &str) {
+        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), Error::new(code, why));
+        self.reject();
+    }
+
+    /// Tells calls that were given up so, no more of them than one turn may take: the next ones go on.
+    pub(super) fn reject(&mut self) {
         let mut tags = Vec::new();
-        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), &mut tags);
-        for (op, command) in tags {
-            let error = Error::new(code, format!("{why} ({command} on {})", self.config.address));
+        self.store.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
+        for (op, command, why) in tags {
+            let error = Error::new(why.code, format!("{} ({command} on {})", why.message, self.config.address));
             self.store.fail(&op, error, &mut self.later);
         }
     }
@@ -214,7 +231,7 @@ impl Engine {
             open_handles: Cell::new(0),
             functions: Cell::new(0),
             dead: Cell::new(false),
-            cleanup: Cell::new(ptr::null_mut()),
+            cleanup: Cell::new(None),
             stalled: Cell::new(0),
             timer_due: Cell::new(0),
             hits_since: Cell::new(0),
@@ -226,13 +243,18 @@ impl Engine {
             mongo: RefCell::default(),
         });
         engine.hold_hooks(false);
-        let mut cleanup = ptr::null_mut();
+        let owner = Rc::into_raw(Rc::clone(&engine));
+        let mut hook = ptr::null_mut();
         // SAFETY: the hook owns a count of the engine until it has run or was removed.
-        unsafe {
-            let data = Rc::into_raw(Rc::clone(&engine)).cast_mut().cast();
-            sys::napi_add_async_cleanup_hook(env.0, Some(on_cleanup), data, &raw mut cleanup);
+        let status = unsafe {
+            sys::napi_add_async_cleanup_hook(env.0, Some(on_cleanup), owner.cast_mut().cast(), &raw mut hook)
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: no hook took the count over.
+            drop(unsafe { Rc::from_raw(owner) });
+            return Err(Pending);
         }
-        engine.cleanup.set(cleanup);
+        engine.cleanup.set(Some(Cleanup { hook, owner }));
         Ok(engine)
     }
 
@@ -465,14 +487,12 @@ impl Engine {
         if !self.dead.get() || self.open_handles.get() > 0 {
             return;
         }
-        let hook = self.cleanup.replace(ptr::null_mut());
-        if hook.is_null() {
-            return;
-        }
-        // SAFETY: the hook was added by create(), is removed once, and owned a count of the engine.
+        let Some(Cleanup { hook, owner }) = self.cleanup.take() else { return };
+        // SAFETY: the hook was added by create(), is removed once, and owned a count of the engine. Whoever calls this has
+        // another, so `self` outlives it.
         unsafe {
             sys::napi_remove_async_cleanup_hook(hook);
-            Rc::decrement_strong_count(ptr::from_ref(self));
+            drop(Rc::from_raw(owner));
         }
     }
 }

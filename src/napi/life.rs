@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::connection::CLOSED;
-use super::engine::{Closing, Core, EARLY, Engine, engine};
+use super::engine::{Closing, Core, EARLY, Engine, REJECTED_AT_ONCE, engine};
 use super::uv;
 use crate::error::{Code, Error};
 use crate::map::store::Outcome;
@@ -15,8 +15,6 @@ use crate::redis::{MILLI, Nanos};
 const HEARTBEAT: Nanos = 100 * MILLI;
 /// Lateness beyond this is JavaScript's doing and does not count against deadlines.
 const PUNCTUAL: Nanos = 20 * MILLI;
-/// So many calls expire in one turn at most: an error with its stack costs JavaScript some 10 µs, and others wait.
-const EXPIRED_AT_ONCE: usize = 1_000;
 /// Why an attempt was given up, in `health()` and in errors.
 const SLOW: &str = "connect ETIMEDOUT: neither a connection nor an answer to its greeting within 2.4 seconds";
 const UNRESOLVED: &str = "the name was not resolved within 8 seconds";
@@ -26,7 +24,7 @@ const SILENT: &str = "the connection is dead: Redis answers on another one, but 
 impl Core {
     /// Whether answers are there that nobody was told yet.
     fn has_answers(&self) -> bool {
-        !self.later.is_empty() || !self.parked.is_empty()
+        !self.later.is_empty() || !self.parked.is_empty() || self.store.lane.queue().is_abandoning()
     }
 
     /// Whether anybody waits for anything.
@@ -68,7 +66,7 @@ impl Engine {
             let now = self.now();
             core.store.lane.stamp(now);
             core.early = EARLY;
-            if core.store.lane.queue().waiting() > 0 && core.supervisor.wanted(self.uv.now()) {
+            if core.store.lane.queue().unanswered() > 0 && core.supervisor.wanted(self.uv.now()) {
                 self.start_attempt(core);
             }
             Self::write_out(core);
@@ -98,7 +96,13 @@ impl Engine {
             // SAFETY: as above.
             unsafe { handles.idle.stop_idle(&self.uv) };
         }
-        let more = self.core.borrow().as_ref().is_some_and(|core| core.connection.has_more());
+        let more = match self.core.borrow_mut().as_mut() {
+            Some(core) => {
+                core.reject();
+                core.connection.has_more()
+            }
+            None => false,
+        };
         if more {
             self.turn();
         }
@@ -198,7 +202,7 @@ impl Engine {
     fn expire(core: &mut Core, now: Nanos) {
         let mut tags = Vec::new();
         let up = core.store.lane.is_up();
-        core.store.lane.expire(now, EXPIRED_AT_ONCE, &mut tags);
+        core.store.lane.expire(now, REJECTED_AT_ONCE, &mut tags);
         let (address, waited) = (&core.config.address, core.config.timeout_ms);
         for (op, command) in tags {
             let error = if let Some(words) = &core.unfit {
@@ -250,7 +254,7 @@ impl Engine {
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let (accepted, settled) = core.store.lane.queue().accepted_and_settled();
+        let (_, settled) = core.store.lane.queue().accepted_and_settled();
         if core.closing.front().is_none_or(|closing| settled < closing.mark) {
             return;
         }
@@ -260,7 +264,7 @@ impl Engine {
         Self::closed(core);
         core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         // Calls made since then go out on a new connection.
-        if settled < accepted && core.supervisor.wanted(self.uv.now()) {
+        if core.store.lane.queue().unanswered() > 0 && core.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);
         }
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::sys;
 use serde_json::{Value as Json, json};
 
-use super::engine::{Engine, Hook, engine};
+use super::engine::{Engine, Hook};
 use super::js::{Js, Pending, Value};
 use crate::error::{Code, Error, Result};
 use crate::mongo::config::MongoConfig;
@@ -259,8 +259,7 @@ unsafe extern "C" fn wake_up(env: sys::napi_env, _: Value, context: *mut c_void,
     }
     // SAFETY: the context lives until `finalize`, which comes after the last call.
     let context = unsafe { &*context.cast::<Context>() };
-    // SAFETY: the count that the context holds.
-    let engine = unsafe { engine(Rc::as_ptr(&context.engine).cast()) };
+    let engine = Rc::clone(&context.engine);
     let bytes = std::mem::take(&mut *context.answers.bytes.lock().unwrap_or_else(PoisonError::into_inner));
     if bytes.is_empty() || engine.is_dead() {
         return;

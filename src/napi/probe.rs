@@ -60,8 +60,8 @@ impl Engine {
                 Ok(1..) => core.watchdog.answered(self.now()),
                 // TLS greets first. Whoever answers that may only stand in front of a server that does not.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // Its greeting is answered by more of ours, behind which the words stand.
-                    probe.stream.is_held_up();
+                    // Its greeting is answered by more of ours, behind which the words stand. A failure shows in the next read.
+                    let _ = probe.stream.is_held_up();
                     return;
                 }
                 _ => {}

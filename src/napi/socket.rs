@@ -93,7 +93,8 @@ impl Stream {
         }
     }
 
-    /// Writes what fits; `WouldBlock` where nothing does.
+    /// Writes what fits; `WouldBlock` where nothing does. What it says it has taken must not be written again, whatever comes
+    /// after.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => Patient(&mut self.socket).write(bytes),
@@ -101,9 +102,10 @@ impl Stream {
         }
     }
 
-    /// Whether something that was written waits for the socket to take it. A failure shows in the next read.
-    pub(super) fn is_held_up(&mut self) -> bool {
-        self.tls.as_mut().is_some_and(|tls| matches!(tls.flush(&mut Patient(&mut self.socket)), Ok(false)))
+    /// Whether something that was written waits for the socket to take it. The error is that of a write, this one or the one
+    /// before.
+    pub(super) fn is_held_up(&mut self) -> io::Result<bool> {
+        self.tls.as_mut().map_or(Ok(false), |tls| tls.flush(&mut Patient(&mut self.socket)).map(|whole| !whole))
     }
 
     /// Whether the last read left something that the event loop will not tell of.

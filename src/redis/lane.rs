@@ -3,15 +3,16 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::redis::Nanos;
 use crate::redis::decode::{Decoder, Malformed, Token};
 use crate::redis::dialect::verdict;
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::latency::{Latency, Summary};
-use crate::redis::queue::{Front, Queue};
+use crate::redis::queue::{Answered, Front, Queue};
 
 /// Free space offered to each read. One read of this size carries some two thousand small replies.
 const READ_SPACE: usize = 64 * 1024;
@@ -369,10 +370,13 @@ impl<T> Lane<T> {
             self.counters.errors += 1;
             self.queue.describe_front()
         });
-        let Some((tag, bytes)) = self.queue.answered() else { return News::None };
-        self.answered += bytes as u64;
-        let written = self.written_at();
-        self.latency.note(now.saturating_sub(written), now);
+        let Some(Answered { tag, bytes }) = self.queue.answered() else { return News::None };
+        let mut written = 0;
+        if let Some(bytes) = bytes {
+            self.answered += bytes as u64;
+            written = self.written_at();
+            self.latency.note(now.saturating_sub(written), now);
+        }
         if let Some(tag) = tag {
             batch.items.push(Item::Reply { tag, tokens: first..batch.tokens.len(), written, context });
         } else {
@@ -384,10 +388,15 @@ impl<T> Lane<T> {
 
     /// When the last byte of the command that was just answered was about to be written.
     fn written_at(&mut self) -> Nanos {
-        while self.writes.len() > 1 && self.writes[0].0 < self.answered {
+        self.forget_writes(self.answered);
+        self.writes.front().map_or(0, |write| write.1)
+    }
+
+    /// Nobody asks any more when a byte before that one was written.
+    fn forget_writes(&mut self, byte: u64) {
+        while self.writes.len() > 1 && self.writes[0].0 < byte {
             self.writes.pop_front();
         }
-        self.writes.front().map_or(0, |write| write.1)
     }
 
     fn reset_input(&mut self) {
@@ -416,14 +425,17 @@ impl<T> Lane<T> {
     /// See [`Queue::expire`].
     pub fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) {
         self.counters.timeouts += self.queue.expire(now, most, tags);
-        if !self.is_up() {
-            self.queue.drop_expired();
-        }
+        self.forget_writes(self.answered + self.queue.expired_bytes() as u64);
     }
 
     /// See [`Queue::abandon`].
-    pub fn abandon(&mut self, count: usize, tags: &mut Vec<(T, String)>) {
-        self.queue.abandon(count, tags);
+    pub fn abandon(&mut self, count: usize, why: Error) {
+        self.queue.abandon(count, why);
+    }
+
+    /// See [`Queue::take_abandoned`].
+    pub fn take_abandoned(&mut self, most: usize, tags: &mut Vec<(T, String, Rc<Error>)>) {
+        self.queue.take_abandoned(most, tags);
     }
 }
 
@@ -439,3 +451,7 @@ fn shift(token: Token, by: usize) -> Token {
 #[cfg(test)]
 #[path = "lane_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "lane_simulation.rs"]
+mod simulation;

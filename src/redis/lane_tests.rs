@@ -1,8 +1,4 @@
-//! Unit tests and a simulation of [`super::Lane`].
-
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
+//! Unit tests of [`super::Lane`].
 
 use super::*;
 use crate::config::{Values, resolve};
@@ -10,7 +6,7 @@ use crate::error::Code;
 use crate::redis::MILLI;
 use crate::redis::encode::{push_command, push_word};
 
-fn config(pairs: &[(&str, &str)]) -> Config {
+pub(super) fn config(pairs: &[(&str, &str)]) -> Config {
     let values: Values = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     resolve(&values).unwrap()
 }
@@ -19,7 +15,7 @@ fn get(lane: &mut Lane<u64>, tag: u64) {
     lane.push(tag, |out| push_command(out, &[b"GET", tag.to_string().as_bytes()])).unwrap();
 }
 
-fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
+pub(super) fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
     for chunk in bytes.chunks(4096) {
         lane.space()[..chunk.len()].copy_from_slice(chunk);
         lane.filled(chunk.len());
@@ -36,13 +32,19 @@ fn up(lane: &mut Lane<u64>, config: &Config) {
     assert_eq!(lane.decode(&mut Batch::default(), 0), News::Ready(Err("off".into())));
 }
 
-fn send_all(lane: &mut Lane<u64>) -> Vec<u8> {
-    let bytes = lane.unsent().to_vec();
+/// The socket takes so many bytes at most of what is offered at once.
+pub(super) fn send(lane: &mut Lane<u64>, most: usize) -> Vec<u8> {
+    let bytes = lane.unsent();
+    let bytes = bytes[..bytes.len().min(most)].to_vec();
     lane.sent(bytes.len(), 0);
     bytes
 }
 
-fn texts(batch: &Batch<u64>) -> Vec<(u64, String)> {
+fn send_all(lane: &mut Lane<u64>) -> Vec<u8> {
+    send(lane, usize::MAX)
+}
+
+pub(super) fn texts(batch: &Batch<u64>) -> Vec<(u64, String)> {
     let text = |item: &Item<u64>| {
         let Item::Reply { tag, tokens, .. } = item else { return None };
         let text = match &batch.tokens[tokens.start] {
@@ -128,28 +130,180 @@ fn nobody_waits_for_a_quiet_command() {
     get(&mut lane, 4);
     get(&mut lane, 5);
     lane.lost();
-    let mut tags = Vec::new();
-    lane.abandon(1, &mut tags);
-    assert_eq!(tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), [3, 4]);
+    lane.abandon(1, gone());
+    assert_eq!(rejected(&mut lane, 9), [4]);
     assert_eq!((lane.queue().waiting(), lane.queue().accepted_and_settled()), (1, (3, 2)));
     lane.push_quiet(6, |out| push_command(out, &[b"PING"])).unwrap();
     lane.stamp(1);
-    lane.expire(Nanos::MAX, usize::MAX, &mut tags);
+    lane.expire(Nanos::MAX, usize::MAX, &mut Vec::new());
     assert_eq!((lane.queue().waiting(), lane.counters().timeouts), (0, 1));
 }
 
+/// Why calls are given up.
+pub(super) fn gone() -> Error {
+    Error::new(Code::Closed, "gone")
+}
+
+/// So many calls that were given up and have not been told so.
+fn rejected(lane: &mut Lane<u64>, most: usize) -> Vec<u64> {
+    let mut tags = Vec::new();
+    lane.take_abandoned(most, &mut tags);
+    for (tag, command, why) in &tags {
+        assert_eq!((command, &**why), (&format!("GET {tag}"), &gone()));
+    }
+    tags.into_iter().map(|(tag, ..)| tag).collect()
+}
+
 #[test]
-fn calls_that_have_expired_leave_their_place_in_the_queue() {
-    let config = config(&[("CC_REDIS_QUEUE_MAX", "2")]);
+fn calls_that_are_given_up_are_told_so_in_slices_and_none_of_them_is_sent_meanwhile() {
+    let config = config(&[("CC_REDIS_QUEUE_MAX", "4")]);
+    let mut lane = Lane::new(&config);
+    (1..=3).for_each(|tag| get(&mut lane, tag));
+    lane.abandon(2, gone());
+    // One that is given up already is one of so many.
+    lane.abandon(2, gone());
+    get(&mut lane, 4);
+    assert!(lane.push(5, |_| {}).is_err(), "they count until they are told");
+    up(&mut lane, &config);
+    assert_eq!(lane.unsent(), b"*2\r\n$3\r\nGET\r\n$1\r\n3\r\n*2\r\n$3\r\nGET\r\n$1\r\n4\r\n");
+    assert_eq!((lane.queue().waiting(), lane.queue().unanswered()), (4, 2));
+    assert_eq!(rejected(&mut lane, 1), [1]);
+    assert!(lane.queue().is_abandoning());
+    assert_eq!(rejected(&mut lane, 9), [2]);
+    assert_eq!((lane.queue().waiting(), lane.queue().is_abandoning()), (2, false));
+    get(&mut lane, 5);
+}
+
+#[test]
+fn calls_that_expire_before_a_byte_of_them_was_sent_are_never_sent() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    (1..=4).for_each(|tag| get(&mut lane, tag));
+    lane.stamp(0);
+    let one = lane.unsent().len() / 4;
+    // The socket takes the first and the beginning of the second.
+    lane.sent(one + 5, 0);
+    let rest = lane.unsent()[..one - 5].to_vec();
+    let mut expired = Vec::new();
+    lane.expire(10 * MILLI, 3, &mut expired);
+    assert_eq!(expired.len(), 3);
+    assert_eq!(lane.unsent(), rest, "what has begun is sent to its end, or it would swallow the next command");
+    lane.sent(1, 0);
+    assert_eq!(lane.unsent(), &rest[1..]);
+    lane.sent(rest.len() - 1, 0);
+    assert_eq!(send_all(&mut lane), b"*2\r\n$3\r\nGET\r\n$1\r\n4\r\n");
+    feed(&mut lane, b"$1\r\na\r\n$1\r\nb\r\n$1\r\nd\r\n");
+    let mut batch = Batch::default();
+    assert_eq!(lane.decode(&mut batch, 0), News::None);
+    assert_eq!(texts(&batch), [(4, "d".to_owned())]);
+}
+
+#[test]
+fn a_call_that_expires_half_sent_is_not_finished_on_the_next_connection() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
     let mut lane = Lane::new(&config);
     up(&mut lane, &config);
     get(&mut lane, 1);
+    lane.stamp(0);
+    lane.sent(5, 0);
+    lane.expire(10 * MILLI, usize::MAX, &mut Vec::new());
     get(&mut lane, 2);
-    assert!(lane.push(3, |out| push_command(out, &[b"PING"])).is_err());
-    lane.stamp(1);
+    lane.lost();
+    up(&mut lane, &config);
+    assert_eq!(send_all(&mut lane), b"*2\r\n$3\r\nGET\r\n$1\r\n2\r\n");
+    assert_eq!(lane.counters().retried, 0);
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_command_that_has_expired_ends_the_connection() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    get(&mut lane, 1);
+    lane.stamp(0);
+    lane.sent(5, 0);
+    lane.expire(10 * MILLI, usize::MAX, &mut Vec::new());
+    feed(&mut lane, b"-ERR Protocol error: invalid bulk length\r\n");
+    let mut batch = Batch::default();
+    assert!(matches!(lane.decode(&mut batch, 0), News::Broken(_)));
+    assert!(texts(&batch).is_empty());
+}
+
+#[test]
+fn calls_that_have_expired_count_for_the_bounds_until_the_server_has_answered_them() {
+    let config = config(&[("CC_REDIS_QUEUE_MAX", "2"), ("CC_REDIS_QUEUE_MAX_BYTES", "1024")]);
+    let large = |out: &mut Vec<u8>| push_command(out, &[b"GET", &[b'x'; 900]]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    let expire = |lane: &mut Lane<u64>| {
+        lane.stamp(1);
+        lane.expire(Nanos::MAX, usize::MAX, &mut Vec::new());
+    };
+    lane.push(1, large).unwrap();
+    expire(&mut lane);
+    lane.push(1, large).expect("what was never sent counts for nothing");
     send_all(&mut lane);
-    lane.expire(Nanos::MAX, usize::MAX, &mut Vec::new());
-    get(&mut lane, 4);
+    expire(&mut lane);
+    let full = lane.push(2, large).unwrap_err();
+    assert_eq!(full.code, Code::QueueFull);
+    assert!(full.message.contains("CC_REDIS_QUEUE_MAX_BYTES), 1 of them past their deadline"), "{full}");
+    get(&mut lane, 2);
+    send_all(&mut lane);
+    expire(&mut lane);
+    let full = lane.push(3, |_| {}).unwrap_err();
+    assert!(full.message.contains("2 calls wait (CC_REDIS_QUEUE_MAX), 2 of them past"), "{full}");
+    assert_eq!(lane.queue().waiting(), 0);
+    feed(&mut lane, b"$1\r\na\r\n");
+    lane.decode(&mut Batch::default(), 0);
+    get(&mut lane, 3);
+    send_all(&mut lane);
+    feed(&mut lane, b"$1\r\nb\r\n$1\r\nc\r\n");
+    let mut batch = Batch::default();
+    assert_eq!(lane.decode(&mut batch, 0), News::None);
+    assert_eq!(texts(&batch), [(3, "c".to_owned())]);
+    lane.push(4, large).expect("all are answered");
+    send_all(&mut lane);
+    expire(&mut lane);
+    lane.lost();
+    lane.push(5, large).expect("a connection that is gone owes nothing");
+}
+
+#[test]
+fn a_server_that_never_answers_fills_no_memory() {
+    let config = config(&[]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    for round in 1..=10_000 {
+        get(&mut lane, round);
+        lane.stamp(round);
+        send_all(&mut lane);
+        lane.expire(Nanos::MAX, usize::MAX, &mut Vec::new());
+    }
+    assert!(lane.is_owed());
+    assert!(lane.writes.len() <= 1, "{} writes are remembered", lane.writes.len());
+    assert_eq!(lane.queue().held_bytes(), 0);
+}
+
+#[test]
+fn a_late_reply_is_measured_as_it_was_late() {
+    let config = config(&[("CC_REDIS_TIMEOUT_MS", "10")]);
+    let mut lane = Lane::new(&config);
+    up(&mut lane, &config);
+    for tag in 1..=3 {
+        get(&mut lane, tag);
+        lane.stamp(tag * MILLI);
+        let length = lane.unsent().len();
+        lane.sent(length, tag * MILLI);
+    }
+    lane.expire(12 * MILLI, usize::MAX, &mut Vec::new());
+    feed(&mut lane, b"$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    let mut batch = Batch::default();
+    lane.decode(&mut batch, 30 * MILLI);
+    // The first was given up together with the second, with which it is measured.
+    assert_eq!((lane.latency(30 * MILLI).count, lane.latency(30 * MILLI).most), (2, 28 * MILLI));
+    let Item::Reply { written, .. } = &batch.items[0] else { panic!("a reply") };
+    assert_eq!(*written, 3 * MILLI, "the third, which is still wanted");
 }
 
 #[test]
@@ -312,130 +466,4 @@ fn a_reply_knows_when_its_command_was_written_however_late_it_is_read() {
         Item::Push { .. } => 0,
     };
     assert_eq!(batch.items.iter().map(written).collect::<Vec<_>>(), [100, 200, 200]);
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Call,
-    Stamp,
-    Send(usize),
-    Serve,
-    Receive(usize),
-    Lose,
-    Connect,
-    Tick(u64),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => Just(Step::Call),
-        3 => Just(Step::Stamp),
-        6 => (1_usize..60).prop_map(Step::Send),
-        4 => Just(Step::Serve),
-        6 => (1_usize..40).prop_map(Step::Receive),
-        1 => Just(Step::Lose),
-        3 => Just(Step::Connect),
-        1 => (1_u64..8).prop_map(Step::Tick),
-    ];
-    prop::collection::vec(step, 0..300)
-}
-
-/// A server that answers `GET n` with `n`, as a byte stream in each direction.
-#[derive(Default)]
-struct Server {
-    input: Vec<u8>,
-    output: Vec<u8>,
-    served: BTreeMap<u64, u32>,
-}
-
-impl Server {
-    fn serve(&mut self) {
-        loop {
-            let mut tokens = Vec::new();
-            let mut decoder = Decoder::default();
-            if !decoder.advance(&self.input, &mut tokens).unwrap() {
-                return;
-            }
-            let Token::Text(range) = tokens[1].clone() else { panic!("a command is text") };
-            if &self.input[range] == b"HELLO" {
-                self.output.extend_from_slice(b"%1\r\n$2\r\nid\r\n:5\r\n");
-            } else if tokens.len() == 3 {
-                let Token::Text(range) = tokens[2].clone() else { panic!("a key is text") };
-                let key = self.input[range].to_vec();
-                *self.served.entry(String::from_utf8(key.clone()).unwrap().parse().unwrap()).or_default() += 1;
-                push_word(&mut self.output, &key);
-            } else {
-                self.output.extend_from_slice(b"+OK\r\n");
-            }
-            self.input.drain(..decoder.position());
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-    /// Whatever happens on the wire, each call is answered once, with its own answer, or given up at its deadline.
-    #[test]
-    fn every_call_gets_its_own_answer_or_its_deadline(steps in steps()) {
-        let config = config(&[("CC_REDIS_TIMEOUT_MS", "20")]);
-        let mut lane = Lane::new(&config);
-        let (mut server, mut connected, mut now, mut next) = (Server::default(), false, 0, 0_u64);
-        let mut done: BTreeMap<u64, u32> = BTreeMap::new();
-        let mut batch = Batch::default();
-        let finish = [Step::Stamp, Step::Connect].into_iter().chain((0..2_000).flat_map(|_| {
-            [Step::Send(500), Step::Serve, Step::Receive(500)]
-        }));
-        for step in steps.into_iter().chain(finish) {
-            match step {
-                Step::Call => {
-                    get(&mut lane, next);
-                    next += 1;
-                }
-                Step::Stamp => lane.stamp(now),
-                Step::Send(count) if connected => {
-                    let bytes = lane.unsent();
-                    let bytes = bytes[..bytes.len().min(count)].to_vec();
-                    lane.sent(bytes.len(), 0);
-                    server.input.extend_from_slice(&bytes);
-                }
-                Step::Serve => server.serve(),
-                Step::Receive(count) if connected => {
-                    let count = count.min(server.output.len());
-                    let bytes: Vec<u8> = server.output.drain(..count).collect();
-                    feed(&mut lane, &bytes);
-                    let news = lane.decode(&mut batch, 0);
-                    prop_assert!(matches!(news, News::None | News::Ready(_)), "{news:?}");
-                    for (tag, text) in texts(&batch) {
-                        prop_assert_eq!(tag.to_string(), text);
-                        *done.entry(tag).or_default() += 1;
-                    }
-                }
-                Step::Lose if connected => {
-                    lane.lost();
-                    connected = false;
-                    server = Server { served: std::mem::take(&mut server.served), ..Server::default() };
-                }
-                Step::Connect if !connected => {
-                    lane.connected(&config, Vec::new(), None);
-                    connected = true;
-                }
-                Step::Tick(millis) => {
-                    now += millis * MILLI;
-                    let mut expired = Vec::new();
-                    lane.expire(now, usize::MAX, &mut expired);
-                    for (tag, command) in expired {
-                        prop_assert_eq!(command, format!("GET {tag}"));
-                        *done.entry(tag).or_default() += 1;
-                    }
-                }
-                Step::Send(_) | Step::Receive(_) | Step::Lose | Step::Connect => {}
-            }
-            if lane.queue().waiting() == 0 && done.len() as u64 == next && matches!(step, Step::Receive(500)) {
-                break;
-            }
-        }
-        prop_assert_eq!(done.len() as u64, next, "every call is settled");
-        prop_assert!(done.values().all(|&times| times == 1), "and only once");
-        prop_assert_eq!(lane.queue().waiting(), 0);
-    }
 }

@@ -1,5 +1,6 @@
 //! Redis without I/O: bytes in, bytes out, time as an argument.
 //!
+//! * `abandoned`: calls that are given up and yet to be told so.
 //! * [`encode`]: commands to bytes.
 //! * [`decode`]: bytes to replies, resumable at any byte.
 //! * [`handshake`]: what a new connection says before it carries calls.
@@ -13,6 +14,7 @@
 //! * [`spin`]: whether waiting a moment on the socket pays.
 //! * [`watchdog`]: notices a connection that is dead although the network never said so.
 
+mod abandoned;
 pub mod decode;
 pub mod dialect;
 pub mod encode;

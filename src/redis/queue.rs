@@ -3,11 +3,17 @@
 //! Commands stay in the out-buffer until they are answered. `head` is the first unanswered byte, `sent` the first that
 //! the socket has not taken; a lost connection sets `sent` back to `head`, and everything unanswered goes out again in
 //! its order. That is allowed because every command that we send is idempotent.
+//!
+//! A command whose deadline has passed has been given up, so it must not run later: what the socket has not begun to take
+//! is taken out. What it has begun is taken to its end, and the reply keeps its place in the order. Such commands stand in
+//! front of all others and are only counted, because nothing but their number matters any more.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::redis::abandoned::Abandoned;
 use crate::redis::encode::describe;
 use crate::redis::{MILLI, Nanos};
 
@@ -16,17 +22,42 @@ const KEEP: usize = 1024 * 1024;
 /// What is answered leaves the front of the buffer when there is so much of it.
 const SETTLED: usize = 64 * 1024;
 
-struct Pending<T> {
-    /// Whose reply it is; `None` once its deadline has passed. The reply still takes its place in the order.
-    tag: Option<T>,
+pub(super) struct Pending<T> {
+    /// Whose reply it is.
+    pub(super) tag: T,
     /// Length of the command.
-    bytes: usize,
-    /// How much of that the buffer holds: all, or nothing any more.
-    held: usize,
+    pub(super) bytes: usize,
     /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
     deadline: Nanos,
     /// Nobody waits for it.
-    quiet: bool,
+    pub(super) quiet: bool,
+}
+
+/// Commands that were given up after the socket had begun to take them.
+#[derive(Default)]
+struct Expired {
+    /// How many replies to them are still to come.
+    replies: usize,
+    /// Their length, of those too that were answered since there was none.
+    bytes: usize,
+    /// What the socket has not taken yet of the last of them.
+    rest: Vec<u8>,
+    /// How much of `rest` it has taken meanwhile.
+    taken: usize,
+}
+
+impl Expired {
+    fn rest(&self) -> &[u8] {
+        &self.rest[self.taken..]
+    }
+
+    fn took(&mut self, count: usize) {
+        self.taken += count;
+        if self.taken == self.rest.len() {
+            self.rest = Vec::new();
+            self.taken = 0;
+        }
+    }
 }
 
 /// The command that is answered next.
@@ -36,6 +67,14 @@ pub(super) struct Front {
     pub(super) wanted: bool,
     /// The socket has taken it whole.
     pub(super) sent: bool,
+}
+
+/// A command that was answered.
+pub(super) struct Answered<T> {
+    /// Whose reply it is, if anybody still wants it.
+    pub(super) tag: Option<T>,
+    /// Its length, and that of those before it whose length was not told. `None`: it is told with a later one.
+    pub(super) bytes: Option<usize>,
 }
 
 /// Commands that are not answered yet. `T` says whose reply it is.
@@ -48,15 +87,16 @@ pub struct Queue<T> {
     sent: usize,
     /// Nothing is written from here on.
     barrier: Option<usize>,
+    /// In front of all others.
+    expired: Expired,
     pending: VecDeque<Pending<T>>,
-    /// How many at the front of `pending` have lost their tag.
-    expired: usize,
-    /// How many of the others are quiet.
+    /// How many of `pending` are quiet.
     quiet: usize,
     /// Calls that were pushed, quiet commands left out.
     accepted: u64,
     /// How many at the back of `pending` have no deadline yet.
     unstamped: usize,
+    abandoned: Abandoned<T>,
 }
 
 impl<T> Queue<T> {
@@ -70,18 +110,25 @@ impl<T> Queue<T> {
             head: 0,
             sent: 0,
             barrier: None,
+            expired: Expired::default(),
             pending: VecDeque::new(),
-            expired: 0,
             quiet: 0,
             accepted: 0,
             unstamped: 0,
+            abandoned: Abandoned::default(),
         }
+    }
+
+    /// Calls that are not settled, those included that are given up and yet to be told so.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.unanswered() + self.abandoned.calls()
     }
 
     /// Calls that wait for an answer.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.pending.len() - self.expired - self.quiet
+    pub fn unanswered(&self) -> usize {
+        self.pending.len() - self.quiet
     }
 
     /// Calls so far, and how many of them are settled.
@@ -93,7 +140,7 @@ impl<T> Queue<T> {
     /// Whether nothing is unanswered, neither calls nor what nobody waits for any more.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.expired.replies == 0
     }
 
     /// Calls whose command the socket has not taken yet, and calls on the wire.
@@ -104,10 +151,10 @@ impl<T> Queue<T> {
         }
         let mut end = self.head;
         let on_wire = self.pending.iter().take_while(|pending| {
-            end += pending.held;
+            end += pending.bytes;
             end <= self.sent
         });
-        let in_flight = on_wire.filter(|pending| pending.tag.is_some() && !pending.quiet).count();
+        let in_flight = on_wire.filter(|pending| !pending.quiet).count();
         (self.waiting() - in_flight, in_flight)
     }
 
@@ -127,20 +174,29 @@ impl<T> Queue<T> {
 
     fn enqueue(&mut self, tag: T, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.commands.len();
-        // Calls whose deadline has passed wait for nothing.
-        if self.waiting() >= self.max {
-            return Err(queue_full(&format!("{} calls wait (CC_REDIS_QUEUE_MAX)", self.waiting())));
+        // What has expired counts until the server has answered it: one that reads and never answers is sent no more than that.
+        let waiting = self.waiting() + self.expired.replies;
+        if waiting >= self.max {
+            return Err(self.full(&format!("{waiting} calls wait (CC_REDIS_QUEUE_MAX)")));
         }
         write(&mut self.commands);
-        if self.commands.len() - self.head > self.max_bytes {
-            let bytes = self.commands.len() - self.head;
+        let bytes = self.commands.len() - self.head + self.expired.bytes + self.abandoned.bytes();
+        if bytes > self.max_bytes {
             self.commands.truncate(start);
-            return Err(queue_full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
+            return Err(self.full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
         }
         let bytes = self.commands.len() - start;
-        self.pending.push_back(Pending { tag: Some(tag), bytes, held: bytes, deadline: 0, quiet });
+        self.pending.push_back(Pending { tag, bytes, deadline: 0, quiet });
         self.unstamped += 1;
         Ok(())
+    }
+
+    fn full(&self, what: &str) -> Error {
+        let expired = match self.expired.replies {
+            0 => String::new(),
+            replies => format!(", {replies} of them past their deadline: the server has not answered them yet"),
+        };
+        Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}{expired}"))
     }
 
     /// Commands that were pushed and not yet offered to the socket.
@@ -167,33 +223,42 @@ impl<T> Queue<T> {
     /// [`Queue::accepted_and_settled`]): it ends there, and what was written beyond would be written again on the next.
     pub(super) fn hold_after(&mut self, accepted: Option<u64>) {
         self.barrier = accepted.map(|accepted| {
-            let mut left = accepted.saturating_sub(self.accepted_and_settled().1);
+            let unsettled = accepted.saturating_sub(self.accepted_and_settled().1);
+            let mut left = unsettled.saturating_sub(self.abandoned.calls() as u64);
             let mut barrier = self.head;
             for pending in &self.pending {
-                if !pending.quiet && pending.tag.is_some() {
+                if !pending.quiet {
                     if left == 0 {
                         break;
                     }
                     left -= 1;
                 }
-                barrier += pending.held;
+                barrier += pending.bytes;
             }
             barrier
         });
     }
 
-    /// What the socket should take next.
+    /// What the socket should take next; not always all there is.
     pub(super) fn unsent(&self) -> &[u8] {
+        let rest = self.expired.rest();
+        if !rest.is_empty() {
+            return rest;
+        }
         let end = self.commands.len();
         &self.commands[self.sent..self.barrier.map_or(end, |barrier| barrier.clamp(self.sent, end))]
     }
 
-    /// The socket took that many bytes.
-    pub(super) const fn took(&mut self, count: usize) {
-        self.sent += count;
+    /// The socket took that many bytes of [`Queue::unsent`].
+    pub(super) fn took(&mut self, count: usize) {
+        if self.expired.rest().is_empty() {
+            self.sent += count;
+        } else {
+            self.expired.took(count);
+        }
     }
 
-    /// Whether the socket has taken bytes that are not answered.
+    /// Whether the socket has taken bytes of a command that somebody waits for.
     #[must_use]
     pub const fn is_on_wire(&self) -> bool {
         self.sent > self.head
@@ -201,112 +266,128 @@ impl<T> Queue<T> {
 
     /// The command that is answered next.
     pub(super) fn front(&self) -> Option<Front> {
+        if self.expired.replies > 0 {
+            let sent = self.expired.replies > 1 || self.expired.rest().is_empty();
+            return Some(Front { wanted: false, sent });
+        }
         let pending = self.pending.front()?;
-        Some(Front { wanted: pending.tag.is_some(), sent: self.head + pending.held <= self.sent })
+        Some(Front { wanted: true, sent: self.head + pending.bytes <= self.sent })
     }
 
-    /// The same, its name and key.
+    /// The same, its name and key. Nothing of one that was given up.
     pub(super) fn describe_front(&self) -> String {
-        let held = self.pending.front().map_or(0, |pending| pending.held);
-        describe(&self.commands[self.head..self.head + held])
+        match self.pending.front() {
+            Some(pending) if self.expired.replies == 0 => describe(&self.commands[self.head..][..pending.bytes]),
+            _ => String::new(),
+        }
     }
 
-    /// It is answered. Whose it was, if anybody still wants it, and its length.
-    pub(super) fn answered(&mut self) -> Option<(Option<T>, usize)> {
-        let Pending { tag, bytes, held, quiet, .. } = self.pending.pop_front()?;
+    /// It is answered.
+    pub(super) fn answered(&mut self) -> Option<Answered<T>> {
+        if self.expired.replies > 0 {
+            self.expired.replies -= 1;
+            let is_last = self.expired.replies == 0;
+            return Some(Answered { tag: None, bytes: is_last.then(|| std::mem::take(&mut self.expired.bytes)) });
+        }
+        let Pending { tag, bytes, quiet, .. } = self.pending.pop_front()?;
         self.unstamped = self.unstamped.min(self.pending.len());
-        self.head += held;
+        self.head += bytes;
         self.sent = self.sent.max(self.head);
         self.compact();
-        if tag.is_some() {
-            self.quiet -= usize::from(quiet);
-        } else {
-            self.expired -= 1;
-        }
-        Some((tag, bytes))
+        self.quiet -= usize::from(quiet);
+        Some(Answered { tag: Some(tag), bytes: Some(bytes) })
+    }
+
+    /// Bytes of commands that were given up after the socket had begun to take them, up to the last of them whose reply is
+    /// still to come.
+    pub(super) const fn expired_bytes(&self) -> usize {
+        self.expired.bytes
+    }
+
+    /// Bytes of memory that commands take.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.commands.len() - self.head + self.expired.rest.len() + self.abandoned.bytes()
     }
 
     /// The first deadline.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        self.pending.get(self.expired).map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
+        self.pending.front().map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
     }
 
     /// Takes calls whose deadline has passed, at most so many, each with its command and key for the message. All calls
     /// have the same timeout, so they stand at the front. Those that are left are taken the next time.
     /// Returns how many calls that were, quiet commands left out.
     pub(super) fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) -> u64 {
-        let mut start = self.head + self.pending.iter().take(self.expired).map(|pending| pending.held).sum::<usize>();
-        let before = self.expired;
-        let mut calls = 0;
-        while self.expired - before < most
-            && let Some(pending) = self.pending.get_mut(self.expired)
+        let (mut calls, mut left) = (0, most);
+        while left > 0
+            && self.pending.front().is_some_and(|first| first.deadline > 0 && first.deadline <= now)
+            && let Some(pending) = self.pending.pop_front()
         {
-            if pending.deadline == 0 || pending.deadline > now {
-                break;
-            }
-            let end = start + pending.held;
-            tags.extend(pending.tag.take().map(|tag| (tag, describe(&self.commands[start..end]))));
-            start = end;
-            self.expired += 1;
+            left -= 1;
             self.quiet -= usize::from(pending.quiet);
             calls += u64::from(!pending.quiet);
-        }
-        if self.expired > before {
-            self.release_expired();
-        }
-        calls
-    }
-
-    /// What was written for calls that nobody waits for is not written again: its bytes need not be held.
-    fn release_expired(&mut self) {
-        for pending in self.pending.iter_mut().take(self.expired) {
-            if self.head + pending.held > self.sent {
-                break;
+            let end = self.head + pending.bytes;
+            tags.push((pending.tag, describe(&self.commands[self.head..end])));
+            if self.sent > self.head {
+                // The beginning of a command without its end would swallow the next one.
+                if end > self.sent {
+                    self.expired.rest = self.commands[self.sent..end].to_vec();
+                }
+                self.expired.replies += 1;
+                self.expired.bytes += pending.bytes;
             }
-            self.head += std::mem::take(&mut pending.held);
+            self.head = end;
+            self.sent = self.sent.max(end);
         }
         self.compact();
-    }
-
-    /// Forgets commands that nobody waits for. Only while nothing is on the wire.
-    pub(super) fn drop_expired(&mut self) {
-        let bytes: usize = self.pending.drain(..self.expired).map(|pending| pending.held).sum();
-        self.expired = 0;
-        self.head += bytes;
-        self.sent = self.sent.max(self.head);
-        self.compact();
+        calls
     }
 
     /// The connection is gone. How many calls were on the wire.
     pub(super) fn rewind(&mut self) -> usize {
         let (_, in_flight) = self.queued_and_in_flight();
-        self.drop_expired();
+        self.expired = Expired::default();
         self.sent = self.head;
         in_flight
     }
 
-    /// Takes the first so many calls, and what is quiet among them, because they will not be answered any more, each with
-    /// its command and key. The connection must be down, so that nothing is on the wire and nothing has expired.
-    pub(super) fn abandon(&mut self, count: usize, tags: &mut Vec<(T, String)>) {
-        let mut start = self.head;
-        let mut left = count;
-        while self.pending.front().is_some_and(|pending| pending.quiet || left > 0)
-            && let Some(pending) = self.pending.pop_front()
-        {
-            if pending.quiet {
-                self.quiet -= 1;
-            } else {
-                left -= 1;
+    /// Gives up the first so many calls that are not settled, and what is quiet among them: they will not be answered any
+    /// more, for that reason. They are settled by [`Queue::take_abandoned`]. The connection must be down, so that nothing
+    /// is on the wire.
+    pub(super) fn abandon(&mut self, count: usize, why: Error) {
+        let mut left = count.saturating_sub(self.abandoned.calls());
+        let (mut commands, mut end) = (0, self.head);
+        for pending in &self.pending {
+            if !pending.quiet && left == 0 {
+                break;
             }
-            let end = start + pending.held;
-            tags.extend(pending.tag.map(|tag| (tag, describe(&self.commands[start..end]))));
-            start = end;
+            left -= usize::from(!pending.quiet);
+            commands += 1;
+            end += pending.bytes;
         }
-        self.head = start;
-        self.sent = start;
+        let rest = self.pending.split_off(commands);
+        let taken = std::mem::replace(&mut self.pending, rest);
+        let rest = self.commands.split_off(end);
+        let bytes = std::mem::replace(&mut self.commands, rest);
+        let head = std::mem::take(&mut self.head);
+        self.sent = 0;
+        self.barrier = self.barrier.map(|barrier| barrier.saturating_sub(end));
+        self.quiet -= taken.iter().filter(|pending| pending.quiet).count();
         self.unstamped = self.unstamped.min(self.pending.len());
-        self.compact();
+        self.abandoned.add(taken, bytes, head, Rc::new(why));
+    }
+
+    /// Takes calls that were given up, at most so many, each with its command and key and the reason.
+    pub(super) fn take_abandoned(&mut self, most: usize, tags: &mut Vec<(T, String, Rc<Error>)>) {
+        self.abandoned.take(most, tags);
+    }
+
+    /// Whether calls that were given up are yet to be told so.
+    #[must_use]
+    pub fn is_abandoning(&self) -> bool {
+        self.abandoned.calls() > 0
     }
 
     fn compact(&mut self) {
@@ -326,8 +407,4 @@ impl<T> Queue<T> {
         let moved = head - self.head;
         self.barrier = self.barrier.map(|barrier| barrier.saturating_sub(moved));
     }
-}
-
-fn queue_full(what: &str) -> Error {
-    Error::new(Code::QueueFull, format!("The queue to Redis is full: {what}"))
 }

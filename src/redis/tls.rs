@@ -31,6 +31,8 @@ pub struct Session {
     first: Vec<u8>,
     failure: Option<Failure>,
     more: bool,
+    /// A failed write that is yet to be told: it took bytes.
+    untold: Option<io::Error>,
 }
 
 impl Session {
@@ -38,7 +40,7 @@ impl Session {
     pub fn new(trust: &Trust) -> io::Result<Self> {
         let mut connection = trust.connect().map_err(io::Error::other)?;
         connection.set_buffer_limit(Some(HELD));
-        Ok(Self { connection, trust: trust.clone(), first: Vec::new(), failure: None, more: false })
+        Ok(Self { connection, trust: trust.clone(), first: Vec::new(), failure: None, more: false, untold: None })
     }
 
     /// Whether the server has said anything.
@@ -106,14 +108,29 @@ impl Session {
     }
 
     /// Writes what fits; `WouldBlock` where nothing does.
+    ///
+    /// Bytes that the session has taken count as written, also where the socket fails: they stand in its records, and whoever
+    /// wrote them again would send them twice. The next write or flush tells the failure.
     pub fn write(&mut self, socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(error) = self.untold.take() {
+            return Err(error);
+        }
         let count = self.connection.writer().write(bytes)?;
-        self.flush(socket)?;
-        if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        match self.flush(socket) {
+            Err(error) if count == 0 => Err(error),
+            _ if count == 0 => Err(ErrorKind::WouldBlock.into()),
+            outcome => {
+                self.untold = outcome.err();
+                Ok(count)
+            }
+        }
     }
 
     /// Writes what is left. False: the socket does not take it all.
     pub fn flush(&mut self, socket: &mut impl Write) -> io::Result<bool> {
+        if let Some(error) = self.untold.take() {
+            return Err(error);
+        }
         while self.connection.wants_write() {
             match self.connection.write_tls(socket) {
                 Ok(_) => {}

@@ -19,11 +19,12 @@ zAH5IJgdURPy9wIgBvtfTAK0Oimq0halsnLqH6cjDHPEEflnVNwAgy7B4AU=
 -----END CERTIFICATE-----
 ";
 
-/// Reads come from a list; an empty list would block. At most `room` bytes are taken.
+/// Reads come from a list; an empty list would block. At most `room` bytes are taken; as long as there is a `failure`, none.
 struct Socket {
     reads: VecDeque<Vec<u8>>,
     written: Vec<u8>,
     room: usize,
+    failure: Option<ErrorKind>,
 }
 
 impl Read for Socket {
@@ -40,6 +41,9 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(failure) = self.failure {
+            return Err(failure.into());
+        }
         let count = bytes.len().min(self.room);
         if count == 0 {
             return Err(ErrorKind::WouldBlock.into());
@@ -55,7 +59,12 @@ impl Write for Socket {
 }
 
 fn socket(reads: &[&[u8]]) -> Socket {
-    Socket { reads: reads.iter().map(|bytes| bytes.to_vec()).collect(), written: Vec::new(), room: usize::MAX }
+    Socket {
+        reads: reads.iter().map(|bytes| bytes.to_vec()).collect(),
+        written: Vec::new(),
+        room: usize::MAX,
+        failure: None,
+    }
 }
 
 fn session() -> Session {
@@ -106,6 +115,32 @@ fn what_the_socket_does_not_take_is_written_later() {
     assert!(session.flush(&mut socket).unwrap());
     let length = usize::from(u16::from_be_bytes([socket.written[3], socket.written[4]]));
     assert_eq!(socket.written.len(), 5 + length, "one whole record");
+}
+
+#[test]
+fn bytes_that_were_taken_are_written_although_the_socket_failed() {
+    let mut session = session();
+    let mut socket = socket(&[]);
+    socket.failure = Some(ErrorKind::ConnectionReset);
+    assert_eq!(
+        session.write(&mut socket, b"SET k v").unwrap(),
+        7,
+        "they stand in the session: nobody may write them again"
+    );
+    let failure = Some(ErrorKind::ConnectionReset);
+    assert_eq!(
+        session.write(&mut socket, b"GET k").err().map(|error| error.kind()),
+        failure,
+        "and then it is told, once"
+    );
+    assert_eq!(session.write(&mut socket, b"GET k").unwrap(), 5);
+    assert_eq!(session.flush(&mut socket).err().map(|error| error.kind()), failure);
+    socket.failure = None;
+    assert!(session.flush(&mut socket).unwrap());
+    // Where the session takes nothing more, the failure itself is the answer.
+    session.write(&mut socket, &[b'x'; HELD]).unwrap();
+    socket.failure = failure;
+    assert_eq!(session.write(&mut socket, b"x").err().map(|error| error.kind()), Some(ErrorKind::WouldBlock));
 }
 
 #[test]
