@@ -465,6 +465,7 @@ impl Engine {
                 self.attempt_failed(core, &words);
                 core.unfit = Some(words);
             }
+            News::Hopeless(why) => self.hopeless(core, &why),
             News::Broken(why) => self.attempt_failed(core, &why),
             News::Foreign(why) => {
                 let endpoint =
