@@ -5,6 +5,7 @@
 const { serial: test } = require("ava");
 const { serverFor, loadFor, killConnections, outcome, until } = require("./support/addon.js");
 const { fakeFor, hello } = require("./support/fake-redis.js");
+const { connect } = require("./support/resp.js");
 
 async function acl(redis, ...rules) {
   const reply = await redis.command("ACL", "SETUSER", ...rules);
@@ -134,6 +135,49 @@ for (const words of ["LOADING Redis is loading the dataset in memory", "MASTERDO
     t.is(pings, 4);
   });
 }
+
+/** A deadline that no test reaches: what rejects before was rejected for another reason. */
+const PATIENT = { CC_REDIS_TIMEOUT_MS: 600_000 };
+
+test("a database that the server does not have is a rejection at once, in the server's words", async (t) => {
+  const redis = await serverFor(t);
+  const lib = loadFor(t, { CC_REDIS_URL: `${redis.url}/99`, ...PATIENT });
+  for (let round = 0; round < 3; round++) {
+    const { error } = await outcome(new lib.BaseMap("ns").get("the-key"));
+    t.is(error?.code, "REDIS_UNAVAILABLE");
+    t.regex(error.message, /^ERR DB index is out of range; CC_REDIS_URL asks for database 99 \(GET ns:the-key on /);
+    t.regex(lib.health().redis.lastError, /^ERR DB index is out of range/);
+  }
+});
+
+test("a user who may not choose the database is a rejection at once, and heals when it may", async (t) => {
+  const redis = await serverFor(t);
+  await acl(redis, "bot", "on", ">pw", "~*", "+@all", "-select");
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://bot:pw@127.0.0.1:${redis.port}/2`, ...PATIENT });
+  const map = new lib.BaseMap("ns", -1);
+  const { error } = await outcome(map.get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /^NOPERM .*CC_REDIS_URL asks for database 2/);
+  await acl(redis, "bot", "+select");
+  await until(async () => !(await outcome(map.set("k", "v"))).error, "a call succeeds");
+  t.is(await map.get("k"), "v");
+});
+
+test("a server that runs a script while we connect is asked again, and the near cache is there afterwards", async (t) => {
+  const redis = await serverFor(t, { args: ["--lua-time-limit", "20"] });
+  const lib = loadFor(t, { CC_REDIS_URL: redis.url, CC_NEAR_CACHE: "on", ...PATIENT });
+  const other = await connect(redis);
+  t.teardown(() => other.close());
+  const script = other.command("EVAL", "while true do end", "0");
+  await until(async () => String(await redis.command("GET", "k")).includes("BUSY"), "the server is busy");
+  const call = lib.ioc.signalCacheService.getSignalId("S", "s", "x");
+  await until(() => lib.health().redis.attempts >= 2, "it was asked again");
+  t.regex(lib.health().redis.lastError, /^BUSY /);
+  await redis.command("SCRIPT", "KILL");
+  await script;
+  t.is(await call, null);
+  t.deepEqual(lib.health().nearCache, { state: "alive", reason: null });
+});
 
 test("a full server rejects writes with REDIS_REPLY and its words, and reads go on", async (t) => {
   const redis = await serverFor(t);

@@ -2,6 +2,7 @@
 
 // Configuration: the environment, setConfig over it, and secrets that never show.
 
+const { networkInterfaces } = require("node:os");
 const { inspect } = require("node:util");
 const { serial: test } = require("ava");
 const { startRedis, freePort } = require("./support/redis.js");
@@ -207,8 +208,42 @@ test("an IPv6 address connects", async (t) => {
   const port = await freePort();
   const six = await startRedis({ port, args: ["--bind", "127.0.0.1", "::1"] });
   await works(t, { CC_REDIS_HOST: "::1", CC_REDIS_PORT: port });
+  await works(t, { CC_REDIS_HOST: "[::1]", CC_REDIS_PORT: port });
   await works(t, { CC_REDIS_URL: `redis://[::1]:${port}` });
   await six.stop();
+});
+
+/** An address that means something on one interface of this machine only, and that interface; undefined where none has any. */
+function linkLocal() {
+  const all = Object.entries(networkInterfaces()).flatMap(([name, entries]) => entries.map((entry) => ({ name, ...entry })));
+  return all.find(({ family, address }) => family === "IPv6" && address.startsWith("fe80:"));
+}
+
+test("an IPv6 address with a scope connects, by the interface's name and number, alone and in a URL", async (t) => {
+  const found = linkLocal();
+  if (!found) {
+    t.log("skipped: no interface of this machine has a link-local address");
+    return t.pass();
+  }
+  const { address, name, scopeid } = found;
+  const port = await freePort();
+  const args = ["--bind", "127.0.0.1", `${address}%${name}`, "--protected-mode", "no"];
+  const local = await startRedis({ port, args });
+  t.teardown(() => local.stop());
+  for (const host of [`${address}%${name}`, `[${address}%${name}]`, `${address}%${scopeid}`]) {
+    await works(t, { CC_REDIS_HOST: host, CC_REDIS_PORT: port });
+  }
+  for (const scope of [`%25${name}`, `%${name}`, `%25${scopeid}`]) {
+    await works(t, { CC_REDIS_URL: `redis://[${address}${scope}]:${port}` });
+  }
+});
+
+test("a scope that is no interface of this machine is a rejection that names it", async (t) => {
+  const lib = loadFresh({ CC_REDIS_HOST: "fe80::1%nowhere", CC_REDIS_TIMEOUT_MS: 100 });
+  const { error } = await outcome(new lib.BaseMap("ns").get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /at \[fe80::1%nowhere\]:6379 .*there is no network interface "nowhere"/);
+  await lib.close();
 });
 
 test("the database of a URL is the one that is used", async (t) => {

@@ -72,6 +72,11 @@ test("a rediss:// URL connects to an IPv6 address", async (t) => {
   await works(t, trusting(redis.secure("[::1]")));
 });
 
+test("a certificate is for an IPv6 address whatever its scope", async (t) => {
+  const redis = await secure(t, { args: ["--bind", "127.0.0.1", "::1"] });
+  await works(t, trusting(redis.secure("[::1%25lo]")));
+});
+
 test("the authority may be given as PEM text, also in one line, and is not shown", async (t) => {
   const redis = await secure(t);
   const text = fs.readFileSync(own.authority.cert, "utf8");
@@ -267,6 +272,51 @@ test("a key that was given as text shows in no error, configuration or health", 
   const { error } = await outcome(new lib.BaseMap("tls").get("k"));
   t.is(error?.code, "INVALID_CONFIG");
   for (const value of [error, lib.getConfig(), lib.health(), lib]) t.false(inspect(value, { depth: 8, showHidden: true }).includes(secret));
+});
+
+/** What becomes of a key on its way into a variable; the lines of its base64 are handed in. */
+const DAMAGES = {
+  "without its first and last line": (lines) => lines.join("\n"),
+  "in one line, without its first and last": (lines) => lines.join(""),
+  "with escaped ends of lines, without its first and last": (lines) => lines.join("\\n"),
+  "as its first line of base64": (lines) => lines[0],
+  "as its last line of base64": (lines) => lines.at(-1),
+  "without its first line": (lines) => `${lines.join("\n")}\n-----END PRIVATE KEY-----\n`,
+  "with its first line in front of the others": (lines) => `-----BEGIN PRIVATE KEY-----${lines.join("")}-----END PRIVATE KEY-----`,
+  "encoded once more": (lines) => Buffer.from(`-----BEGIN PRIVATE KEY-----\n${lines.join("\n")}`).toString("base64"),
+  "in hexadecimal digits": (lines) => Buffer.from(lines.join(""), "base64").toString("hex"),
+};
+
+for (const [damage, damaged] of Object.entries(DAMAGES)) {
+  test(`a key ${damage} is INVALID_CONFIG that names the variable and shows nothing of it, wherever it was put`, async (t) => {
+    const lines = fs.readFileSync(own.identity.key, "utf8").split("\n").filter((line) => line !== "" && !line.startsWith("-----"));
+    const text = damaged(lines);
+    const { cert, key } = own.identity;
+    for (const [name, rest] of [
+      ["CC_REDIS_TLS_KEY", { CC_REDIS_TLS_CERT: cert }],
+      ["CC_REDIS_TLS_CERT", { CC_REDIS_TLS_KEY: key }],
+      ["CC_REDIS_TLS_CA", {}],
+    ]) {
+      const lib = loadFor(t, { CC_REDIS_URL: "rediss://127.0.0.1:1", ...rest, [name]: text });
+      const { error } = await outcome(new lib.BaseMap("tls").get("k"));
+      t.is(error?.code, "INVALID_CONFIG", inspect(error));
+      t.true(error.message.startsWith(`${name}: `), error.message);
+      t.is(lib.getConfig()[name], "********");
+      const shown = [error, lib.getConfig(), lib.health()].map((value) => inspect(value, { depth: 8, showHidden: true, maxStringLength: null })).join();
+      // Bytes as numbers would be a way of showing it, too.
+      for (const piece of [text, ...lines, text.slice(0, 12), [...Buffer.from(lines[0])].join(", ")]) {
+        if (piece.length >= 12 && piece !== "-----BEGIN P") t.false(shown.includes(piece), `${name}: ${shown}`);
+      }
+    }
+  });
+}
+
+test("a path that looks like a key is a path all the same, and is not shown", async (t) => {
+  const redis = await secure(t);
+  const file = path.join(own.authority.dir, "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj");
+  fs.copyFileSync(own.authority.cert, file);
+  const lib = await works(t, trusting(redis.secure(), { CC_REDIS_TLS_CA: file }));
+  t.is(lib.getConfig().CC_REDIS_TLS_CA, "********");
 });
 
 test("null takes the variables of TLS back", async (t) => {

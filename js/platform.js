@@ -3,8 +3,20 @@
 /** The C library of this Linux: `gnu`, or `musl` as on Alpine. */
 function libc() {
   const { report } = process;
-  report.excludeNetwork = true;
-  return report.getReport().header.glibcVersionRuntime ? "gnu" : "musl";
+  // With the network, a report looks up the name of every open connection's other end. Node before 20.13 has no such switch.
+  const switchable = "excludeNetwork" in report;
+  const before = report.excludeNetwork;
+  try {
+    if (switchable) {
+      report.excludeNetwork = true;
+    }
+    return report.getReport().header.glibcVersionRuntime ? "gnu" : "musl";
+  } finally {
+    // The reports of the program itself are its own business.
+    if (switchable) {
+      report.excludeNetwork = before;
+    }
+  }
 }
 
 /** The file name of the addon's binary for this platform. */

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 
 use crate::error::{Code, Error, Result};
+use crate::host::{bare, take_scope};
+use crate::pem::Pem;
 
 /// What stands in place of a secret wherever configuration is shown.
 pub const MASK: &str = "********";
@@ -20,7 +22,7 @@ pub enum Kind {
     Secret,
     /// A URL whose password is never shown.
     Url,
-    /// The path of a PEM file, or PEM text, which is never shown.
+    /// The path of a PEM file, or PEM text. Only what is certainly a path is shown.
     Pem,
     /// A connection string of MongoDB, whose password is never shown.
     MongoUrl,
@@ -74,7 +76,7 @@ pub const TLS_VARIABLES: [&str; 3] = ["CC_REDIS_TLS_CA", "CC_REDIS_TLS_CERT", "C
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// Host name or IP address, and port.
+    /// Host name or IP address, IPv6 without brackets and perhaps with a scope, and port.
     Tcp(String, u16),
     /// Path of a Unix socket.
     Unix(String),
@@ -97,15 +99,6 @@ pub struct Credentials {
     pub user: Option<String>,
     /// The password.
     pub password: String,
-}
-
-/// Where a PEM text comes from. No `Debug`: it may be a key.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Pem {
-    /// A file.
-    File(String),
-    /// The variable itself.
-    Text(String),
 }
 
 /// How TLS is spoken. No `Debug`: it may hold a key.
@@ -231,6 +224,7 @@ fn parse_url(name: &str, text: &str) -> Result<Target> {
     if tls && text.contains('#') {
         return Err(invalid(name, "nothing may follow a # in a rediss:// URL; certificates are always verified"));
     }
+    let (plain, scope) = take_scope(&plain);
     // The parser's own error may quote the URL, password and all; say what is expected instead.
     let info = plain.into_connection_info().map_err(|_| {
         let form = "redis[s]://[user[:password]@]host[:port][/database] or unix:/path/to/socket";
@@ -239,7 +233,8 @@ fn parse_url(name: &str, text: &str) -> Result<Target> {
     let address = match info.addr() {
         ConnectionAddr::Tcp(host, port) => {
             // The parser keeps the brackets of an IPv6 address.
-            Address::Tcp(host.trim_start_matches('[').trim_end_matches(']').to_owned(), *port)
+            let host = bare(host);
+            Address::Tcp(scope.map_or_else(|| host.to_owned(), |scope| format!("{host}%{scope}")), *port)
         }
         ConnectionAddr::Unix(path) => Address::Unix(path.to_string_lossy().into_owned()),
         _ => return Err(invalid(name, "this kind of address is not supported")),
@@ -256,8 +251,7 @@ fn parse_url(name: &str, text: &str) -> Result<Target> {
 fn tls(values: &Values, wanted: bool) -> Result<Option<Tls>> {
     let pem = |name| {
         let text = text(values, name);
-        let from = if text.contains("-----BEGIN") { Pem::Text } else { Pem::File };
-        (!text.is_empty()).then(|| from(text.to_owned()))
+        (!text.is_empty()).then(|| Pem::of(text))
     };
     let [authorities, certificate, key] = TLS_VARIABLES.map(pem);
     if !wanted {
@@ -285,7 +279,7 @@ pub fn resolve(values: &Values) -> Result<Config> {
             user: Some(text(values, "CC_REDIS_USER").to_owned()),
             password: text(values, "CC_REDIS_PASSWORD").to_owned(),
         };
-        let address = Address::Tcp(text(values, "CC_REDIS_HOST").to_owned(), port);
+        let address = Address::Tcp(bare(text(values, "CC_REDIS_HOST")).to_owned(), port);
         Target { address, credentials: Some(credentials), database: 0, tls: false }
     } else {
         parse_url("CC_REDIS_URL", url)?
@@ -317,7 +311,7 @@ pub fn show(values: &Values) -> serde_json::Value {
         let value = match variable.kind {
             Kind::Secret => MASK.into(),
             Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
-            Kind::Pem if text.contains("-----BEGIN") => MASK.into(),
+            Kind::Pem if Pem::of(text).shown().is_none() => MASK.into(),
             Kind::Text | Kind::Switch | Kind::Pem => text.into(),
             Kind::Url | Kind::MongoUrl => mask_url(text).into(),
             // An unusable number is shown as it stands, so that the person who looks can see it.

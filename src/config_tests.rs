@@ -56,6 +56,22 @@ fn credentials_of_a_url_are_percent_decoded() {
 }
 
 #[test]
+fn a_host_may_stand_in_brackets_and_have_a_scope() {
+    for (variable, text, host) in [
+        ("CC_REDIS_HOST", "[::1]", "::1"),
+        ("CC_REDIS_HOST", "[fe80::1%eth0]", "fe80::1%eth0"),
+        ("CC_REDIS_HOST", "fe80::1%eth0", "fe80::1%eth0"),
+        ("CC_REDIS_URL", "redis://u:p@[fe80::1%25eth0]:6379/2", "fe80::1%eth0"),
+        ("CC_REDIS_URL", "rediss://[fe80::1%eth0]:6379", "fe80::1%eth0"),
+    ] {
+        let config = resolve(&values(&[(variable, text)])).unwrap();
+        assert_eq!(config.address, Address::Tcp(host.into(), 6379), "{text}");
+        assert_eq!(config.address.to_string(), format!("[{host}]:6379"));
+    }
+    failing(&[("CC_REDIS_URL", "redis://[127.0.0.1%25lo]")]);
+}
+
+#[test]
 fn a_unix_socket_is_an_address() {
     let config = resolve(&values(&[("CC_REDIS_URL", "unix:/run/redis.sock")])).unwrap();
     assert_eq!(config.address, Address::Unix("/run/redis.sock".into()));
@@ -122,6 +138,8 @@ fn pem_text_is_not_shown_and_its_mask_is_refused() {
     let shown = show(&values(&[("CC_REDIS_TLS_KEY", pem), ("CC_REDIS_TLS_CERT", "/cert.pem")]));
     assert_eq!((&shown["CC_REDIS_TLS_KEY"], &shown["CC_REDIS_TLS_CERT"]), (&MASK.into(), &"/cert.pem".into()));
     assert!(shown["CC_REDIS_TLS_CA"].is_null());
+    let headless = "MC4CAQAwBQYDK2VwBCIEIJ2D0qf1bRcN0m3s9b7y0j5n8Qe1o3aK7sQ5cV9u1x2w";
+    assert_eq!(show(&values(&[("CC_REDIS_TLS_KEY", headless)]))["CC_REDIS_TLS_KEY"], MASK);
     assert!(check("CC_REDIS_TLS_KEY", MASK).is_err());
 }
 

@@ -5,7 +5,7 @@
 //! Each layer knows only what stands below it; only [`napi`] speaks to JavaScript, and only it and its event-loop
 //! driver contain unsafe code.
 //!
-//! * [`error`], [`config`]: used by all.
+//! * [`error`], [`config`], with [`host`] and [`pem`]: used by all.
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
 //! * [`near`]: the in-process cache of ids: coherence rules, pure, and storage.
@@ -16,10 +16,12 @@
 
 pub mod config;
 pub mod error;
+pub mod host;
 pub mod map;
 pub mod mongo;
 pub mod napi;
 pub mod near;
+pub mod pem;
 pub mod redis;
 pub mod services;
 

@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(handshake.unsent().is_empty());
                 return;
             }
-            Progress::Refused(_) | Progress::Unfit(_) => return,
+            Progress::Refused(_) | Progress::Unfit(_) | Progress::Hopeless(_) => return,
         }
     }
 });

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::io::ErrorKind;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::engine::{Core, Engine, Hook, engine};
@@ -13,6 +12,7 @@ use super::socket::{Endpoint, Stream, name};
 use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
 use crate::config::Address;
 use crate::error::Code;
+use crate::host::literal;
 use crate::map::store::{Call, Op, Outcome};
 use crate::redis::lane::{Batch, News};
 use crate::redis::supervise::State;
@@ -103,11 +103,14 @@ impl Engine {
         match &core.config.address {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
             Address::Tcp(host, port) => {
-                let Ok(ip) = host.parse::<IpAddr>() else {
+                let Some(literal) = literal(host) else {
                     core.lookup = true;
                     return;
                 };
-                core.connection.endpoints = [Endpoint::Tcp(ip, *port)].into();
+                match Endpoint::at(literal, *port) {
+                    Ok(endpoint) => core.connection.endpoints = [endpoint].into(),
+                    Err(why) => return self.attempt_failed(core, &why),
+                }
             }
         }
         self.connect_next(core, "no address");
@@ -158,7 +161,7 @@ impl Engine {
                 return;
             }
             let Address::Tcp(_, port) = core.config.address else { return };
-            let endpoint = |text: &String| text.parse().ok().map(|ip| Endpoint::Tcp(ip, port));
+            let endpoint = |text: &String| Endpoint::at(literal(text)?, port).ok();
             core.connection.endpoints = addresses.iter().filter_map(endpoint).collect();
             // An address that accepts connections and then keeps silent must not shut out the others for good.
             let others = core.supervisor.attempts() as usize % core.connection.endpoints.len().max(1);
@@ -468,6 +471,7 @@ impl Engine {
                 self.attempt_failed(core, &words);
                 core.unfit = Some(words);
             }
+            News::Hopeless(why) => self.hopeless(core, &why),
             News::Broken(why) => self.attempt_failed(core, &why),
             News::Foreign(why) => {
                 let endpoint =

@@ -1,21 +1,23 @@
 //! A non-blocking stream, plain or with TLS. It connects, reads and writes without ever waiting; waiting is the event
 //! loop's.
 
+use std::ffi::CString;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use crate::host::Literal;
 use crate::redis::tls::{Failure, Session};
 use crate::redis::trust::Trust;
 
 /// Where to connect to, with names resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    /// An IP address and port.
-    Tcp(IpAddr, u16),
+    /// An IP address and port, and the interface where it matters.
+    Tcp(SocketAddr),
     /// Path of a Unix socket.
     Unix(String),
 }
@@ -23,10 +25,35 @@ pub(super) enum Endpoint {
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp(ip, port) => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => path.fmt(f),
         }
     }
+}
+
+impl Endpoint {
+    /// An address and port. The error says that there is no such interface now.
+    pub(super) fn at(Literal { ip, scope }: Literal<'_>, port: u16) -> Result<Self, String> {
+        let address = match (ip, scope) {
+            (IpAddr::V6(ip), Some(scope)) => {
+                let id = interface(scope).ok_or_else(|| format!("there is no network interface {scope:?}"))?;
+                SocketAddrV6::new(ip, port, 0, id).into()
+            }
+            _ => SocketAddr::new(ip, port),
+        };
+        Ok(Self::Tcp(address))
+    }
+}
+
+/// The number of a network interface, of which its name or number is given.
+fn interface(scope: &str) -> Option<u32> {
+    if let Ok(number) = scope.parse() {
+        return Some(number);
+    }
+    let name = CString::new(scope).ok()?;
+    // SAFETY: a text that ends with a zero byte, and lives as long as the call.
+    let number = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (number > 0).then_some(number)
 }
 
 /// A stream that is connecting or connected.
@@ -40,10 +67,7 @@ impl Stream {
     /// With `trust` it speaks TLS.
     pub(super) fn connect(endpoint: &Endpoint, trust: Option<&Trust>) -> io::Result<Self> {
         let (domain, protocol, address) = match endpoint {
-            Endpoint::Tcp(ip, port) => {
-                let address = SocketAddr::new(*ip, *port);
-                (Domain::for_address(address), Some(Protocol::TCP), SockAddr::from(address))
-            }
+            Endpoint::Tcp(address) => (Domain::for_address(*address), Some(Protocol::TCP), SockAddr::from(*address)),
             Endpoint::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
         };
         let socket = Socket::new(domain, Type::STREAM, protocol)?;
@@ -190,12 +214,23 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::host::literal;
+
+    #[test]
+    fn a_scope_is_an_interface_of_this_machine_by_name_or_number() {
+        let lo = if cfg!(target_os = "linux") { "lo" } else { "lo0" };
+        let at = |host: &str| Endpoint::at(literal(host).unwrap(), 1);
+        let by_name = at(&format!("fe80::1%{lo}")).unwrap();
+        let Endpoint::Tcp(SocketAddr::V6(address)) = by_name else { panic!("an IPv6 address") };
+        assert!(address.scope_id() > 0);
+        assert_eq!(at(&format!("fe80::1%{}", address.scope_id())).unwrap(), by_name);
+        assert_eq!(at("fe80::1%nowhere").unwrap_err(), "there is no network interface \"nowhere\"");
+    }
 
     #[test]
     fn it_connects_reads_and_writes_without_waiting() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mut stream = Stream::connect(&Endpoint::Tcp(Ipv4Addr::LOCALHOST.into(), port), None).unwrap();
+        let mut stream = Stream::connect(&Endpoint::Tcp(listener.local_addr().unwrap()), None).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         stream.connected().unwrap();
         let mut space = [0; 8];
@@ -213,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_reads_as_people_write_it() {
-        assert_eq!(Endpoint::Tcp("::1".parse().unwrap(), 1).to_string(), "[::1]:1");
+        assert_eq!(Endpoint::at(literal("::1").unwrap(), 1).unwrap().to_string(), "[::1]:1");
         assert_eq!(Endpoint::Unix("/run/r.sock".into()).to_string(), "/run/r.sock");
     }
 }

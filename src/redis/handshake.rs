@@ -39,6 +39,8 @@ pub enum Progress {
     Refused(String),
     /// The server cannot serve now (it is loading, for example), in its own words.
     Unfit(String),
+    /// It will not, however often it is asked: its own words, and what was asked.
+    Hopeless(String),
 }
 
 /// A handshake under way. No `Debug`: it holds the password.
@@ -127,6 +129,9 @@ impl Handshake {
             _ => None,
         };
         match (self.step, error) {
+            // Whatever the step. A script that is running keeps the server from killing the old connection, and from
+            // announcing changes; both are wanted, and neither is refused for good.
+            (_, Some(error)) if is_temporary(&error) => Progress::Unfit(error),
             (Step::Hello, None) => {
                 self.id = map_number(buffer, tokens, b"id");
                 self.after_auth()
@@ -137,7 +142,6 @@ impl Handshake {
                 self.auth(Step::AuthPassword);
                 Progress::Next
             }
-            (Step::Auth | Step::AuthPassword, Some(error)) if is_temporary(&error) => Progress::Unfit(error),
             // A server without a password takes any, as the original's client has it.
             (Step::Auth | Step::AuthPassword, Some(error))
                 if error.contains("no password") || error.contains("without any password") =>
@@ -145,13 +149,11 @@ impl Handshake {
                 self.after_auth()
             }
             (Step::Auth | Step::AuthPassword, Some(error)) => Progress::Refused(error),
-            (Step::Select, Some(error)) => {
-                if error.starts_with("NOAUTH") {
-                    Progress::Refused(error)
-                } else {
-                    Progress::Unfit(error)
-                }
+            (Step::Select, Some(error)) if error.starts_with("NOAUTH") => Progress::Refused(error),
+            (Step::Select, Some(error)) if is_final(&error) => {
+                Progress::Hopeless(format!("{error}; CC_REDIS_URL asks for database {}", self.database))
             }
+            (Step::Select, Some(error)) => Progress::Unfit(error),
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
             // Whatever the answer (no such client, no permission): the old connection is as gone as we can make it.
             (Step::Kill, _) => self.ask_address(),
@@ -173,7 +175,7 @@ impl Handshake {
             return Progress::Refused(error);
         }
         // Protected mode says what is wrong, and hangs up.
-        if is_temporary(&error) || error.starts_with("DENIED") {
+        if error.starts_with("DENIED") {
             return Progress::Unfit(error);
         }
         // Unknown command, no such protocol, or not permitted: the old way, which has no push messages.
@@ -253,6 +255,12 @@ pub(super) fn is_temporary(error: &str) -> bool {
     ["LOADING", "MASTERDOWN", "READONLY", "BUSY ", "TRYAGAIN", "ERR max number of clients"]
         .iter()
         .any(|word| error.starts_with(word))
+}
+
+/// Whether a SELECT is refused for good: there is no such database, or it is not this user's to choose.
+fn is_final(error: &str) -> bool {
+    error.starts_with("NOPERM")
+        || ["DB index", "not allowed in cluster mode", "unknown command"].iter().any(|words| error.contains(words))
 }
 
 fn text(buffer: &[u8], range: &Range<usize>) -> String {
@@ -356,8 +364,40 @@ mod tests {
     }
 
     #[test]
-    fn a_loading_server_is_unfit_and_not_a_refusal() {
-        let mut handshake = Handshake::new(Some(credentials("u")), 0, None, Vec::new(), None);
-        assert!(matches!(step(&mut handshake, "-LOADING Redis is loading\r\n").1, Progress::Unfit(_)));
+    fn what_a_server_cannot_do_now_is_no_refusal_at_any_step() {
+        let oks = ["%1\r\n$2\r\nid\r\n:42\r\n", ":1\r\n", "$21\r\nid=42 addr=10.0.0.1:5\r\n", "+OK\r\n", "+OK\r\n"];
+        for words in ["LOADING Redis is loading the dataset in memory", "BUSY Redis is busy running a script."] {
+            for before in 0..oks.len() {
+                let previous = Some((7, "127.0.0.1:5000".to_owned()));
+                let address = Some("127.0.0.1:5001".to_owned());
+                let mut handshake = Handshake::new(Some(credentials("u")), 2, previous, vec!["a:".to_owned()], address);
+                for ok in &oks[..before] {
+                    assert_eq!(step(&mut handshake, ok).1, Progress::Next);
+                }
+                let (sent, progress) = step(&mut handshake, &format!("-{words}\r\n"));
+                assert_eq!(progress, Progress::Unfit(words.to_owned()), "{sent}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_had_is_final() {
+        for (words, is_final) in [
+            ("ERR DB index is out of range", true),
+            ("ERR SELECT is not allowed in cluster mode", true),
+            ("ERR unknown command 'SELECT', with args beginning with: '99' ", true),
+            ("NOPERM User bot has no permissions to run the 'select' command", true),
+            ("ERR upstream failure", false),
+        ] {
+            let mut handshake = Handshake::new(None, 99, None, Vec::new(), None);
+            assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
+            let (sent, progress) = step(&mut handshake, &format!("-{words}\r\n"));
+            assert_eq!(sent, "SELECT 99");
+            if is_final {
+                assert_eq!(progress, Progress::Hopeless(format!("{words}; CC_REDIS_URL asks for database 99")));
+            } else {
+                assert_eq!(progress, Progress::Unfit(words.to_owned()));
+            }
+        }
     }
 }

@@ -102,6 +102,8 @@ pub enum News {
     Broken(String),
     /// The server does not speak our protocol, nor will it; the text says what it speaks.
     Foreign(String),
+    /// It does, but will not serve us, however often it is asked: its own words, and what was asked.
+    Hopeless(String),
 }
 
 /// One connection's traffic. `T` says whose reply it is.
@@ -347,6 +349,7 @@ impl<T> Lane<T> {
                 }
                 Progress::Refused(words) => News::Refused(words),
                 Progress::Unfit(words) => News::Unfit(words),
+                Progress::Hopeless(words) => News::Hopeless(words),
             };
         }
         let Some(Front { wanted, sent }) = self.queue.front() else {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::config::{Pem, Tls};
+use crate::config::Tls;
+use crate::pem::Pem;
 
 /// An authority that signed nothing.
 const AUTHORITY: &str = "\

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use crate::config::{Pem, TLS_VARIABLES, Tls, invalid};
+use crate::config::{TLS_VARIABLES, Tls, invalid};
 use crate::error::Result;
+use crate::host::without_scope;
+use crate::pem::Pem;
 
 /// What the system trusts: certificates, and why there are none, or not all.
 pub type System = (Vec<CertificateDer<'static>>, Vec<String>);
@@ -37,7 +39,7 @@ impl Trust {
         system: impl FnOnce() -> System,
     ) -> Result<Self> {
         let [authorities, certificate, key] = TLS_VARIABLES;
-        let name = ServerName::try_from(host.to_owned())
+        let name = ServerName::try_from(without_scope(host).to_owned())
             .map_err(|_| invalid("CC_REDIS_URL", format!("{host:?} is no name that a certificate can be for")))?;
         let roots = match &tls.authorities {
             Some(pem) => named_roots(authorities, pem, &read)?,
@@ -49,7 +51,7 @@ impl Trust {
             Some((chain, private)) => {
                 let chain = certificates(certificate, chain, &read)?;
                 let private = PrivateKeyDer::from_pem_slice(&bytes(key, private, &read)?).map_err(|_| {
-                    invalid(key, format!("{} holds no private key as PEM without a password", origin(private)))
+                    invalid(key, format!("{} holds no private key as PEM without a password", private.origin()))
                 })?;
                 builder
                     .with_client_auth_cert(chain, private)
@@ -78,7 +80,7 @@ impl Trust {
 #[must_use]
 pub fn distrustful(host: &str) -> Option<ClientConnection> {
     let client = builder().ok()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-    ClientConnection::new(Arc::new(client), ServerName::try_from(host.to_owned()).ok()?).ok()
+    ClientConnection::new(Arc::new(client), ServerName::try_from(without_scope(host).to_owned()).ok()?).ok()
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
@@ -103,7 +105,7 @@ fn named_roots(name: &str, pem: &Pem, read: &impl Fn(&str) -> io::Result<Vec<u8>
     for certificate in certificates(name, pem, read)? {
         roots
             .add(certificate)
-            .map_err(|why| invalid(name, format!("{} holds a certificate that cannot be used: {why}", origin(pem))))?;
+            .map_err(|why| invalid(name, format!("{} holds a certificate that cannot be used: {why}", pem.origin())))?;
     }
     Ok(roots)
 }
@@ -115,24 +117,26 @@ fn certificates(
 ) -> Result<Vec<CertificateDer<'static>>> {
     let bytes = bytes(name, pem, read)?;
     match CertificateDer::pem_slice_iter(&bytes).collect::<std::result::Result<Vec<_>, _>>() {
-        Ok(found) if found.is_empty() => Err(invalid(name, format!("{} holds no certificate as PEM", origin(pem)))),
+        Ok(found) if found.is_empty() => Err(invalid(name, format!("{} holds no certificate as PEM", pem.origin()))),
         Ok(found) => Ok(found),
-        Err(why) => Err(invalid(name, format!("{} cannot be read as PEM: {why}", origin(pem)))),
+        Err(why) => Err(invalid(name, format!("{} cannot be read as PEM: {}", pem.origin(), problem(&why)))),
     }
 }
 
 fn bytes(name: &str, pem: &Pem, read: &impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Vec<u8>> {
     match pem {
-        Pem::File(path) => read(path).map_err(|why| invalid(name, format!("{path} cannot be read: {why}"))),
+        Pem::File(path) => read(path).map_err(|why| invalid(name, pem.unreadable(&why))),
         // Files of variables often hold a text in one line. No other backslash can be in it.
         Pem::Text(text) => Ok(text.replace("\\n", "\n").into_bytes()),
     }
 }
 
-/// How to speak of it without showing it.
-fn origin(pem: &Pem) -> &str {
-    match pem {
-        Pem::File(path) => path,
-        Pem::Text(_) => "the text",
+/// What is wrong with it. Its own words repeat lines of the text, which may be those of a key.
+const fn problem(why: &pem::Error) -> &'static str {
+    match why {
+        pem::Error::MissingSectionEnd { .. } => "a line -----END …----- is missing",
+        pem::Error::IllegalSectionStart { .. } => "-----BEGIN …----- must be a line of its own",
+        pem::Error::Base64Decode(_) => "what stands between its first and last line is no base64",
+        _ => "it is too long, or not text",
     }
 }
