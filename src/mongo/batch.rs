@@ -1,6 +1,6 @@
 //! What travels together: statements of one tick as few commands as possible, no key twice in one of them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// The most statements of one command; the server allows 100,000.
 const STATEMENTS: usize = 1_000;
@@ -15,36 +15,88 @@ pub trait Statement {
     fn size(&self) -> usize;
 }
 
+/// How full the commands are.
+#[derive(Default)]
+struct Rounds {
+    statements: Vec<usize>,
+    bytes: Vec<usize>,
+    /// Of each command, one from it on that may still have room; itself, where it has.
+    open: Vec<usize>,
+    /// How many commands were looked at.
+    #[cfg(test)]
+    looks: usize,
+}
+
+impl Rounds {
+    /// The first command from `from` on that may have room. Those that are passed over point further on afterwards, so that
+    /// nobody walks their way twice.
+    fn first_open(&mut self, from: usize) -> usize {
+        while self.open.len() <= from {
+            self.open.push(self.open.len());
+            self.statements.push(0);
+            self.bytes.push(0);
+        }
+        let mut at = from;
+        while self.open[at] != at {
+            #[cfg(test)]
+            {
+                self.looks += 1;
+            }
+            let next = self.open[at];
+            if next == self.open.len() {
+                return self.first_open(next);
+            }
+            self.open[at] = self.open[next];
+            at = next;
+        }
+        at
+    }
+
+    /// Takes a statement into the first command from `from` on that has room for it.
+    fn take(&mut self, from: usize, size: usize) -> usize {
+        loop {
+            let at = self.first_open(from);
+            let room = self.statements[at] < STATEMENTS && self.bytes[at] + size <= BYTES;
+            if room || self.statements[at] == 0 {
+                self.statements[at] += 1;
+                self.bytes[at] += size;
+                return at;
+            }
+            self.open[at] = at + 1;
+        }
+    }
+}
+
 /// Splits statements into commands that are sent one after the other. Statements of one key stay in their order, in
 /// commands of their own: within one unordered command nothing says which comes first.
 #[must_use]
 pub fn rounds<S: Statement>(statements: Vec<S>) -> Vec<Vec<S>> {
-    let mut rounds = Vec::new();
-    let mut rest = statements;
-    while !rest.is_empty() {
-        let mut later = Vec::new();
-        let mut round = Vec::new();
-        let mut keys = HashSet::new();
-        let (mut bytes, mut full) = (0, false);
-        for statement in rest {
-            // A statement that waits makes all later ones of its key wait.
-            let first = keys.insert(statement.key().to_vec());
-            full = full || round.len() >= STATEMENTS || (!round.is_empty() && bytes + statement.size() > BYTES);
-            if first && !full {
-                bytes += statement.size();
-                round.push(statement);
-            } else {
-                later.push(statement);
-            }
-        }
-        rounds.push(round);
-        rest = later;
+    split(statements, &mut Rounds::default())
+}
+
+fn split<S: Statement>(statements: Vec<S>, filled: &mut Rounds) -> Vec<Vec<S>> {
+    let mut next_of_key: HashMap<&[u8], usize> = HashMap::new();
+    let places: Vec<_> = statements
+        .iter()
+        .map(|statement| {
+            let next = next_of_key.entry(statement.key()).or_default();
+            let place = filled.take(*next, statement.size());
+            *next = place + 1;
+            place
+        })
+        .collect();
+    let mut rounds: Vec<Vec<S>> = filled.statements.iter().map(|count| Vec::with_capacity(*count)).collect();
+    for (place, statement) in places.into_iter().zip(statements) {
+        rounds[place].push(statement);
     }
     rounds
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -63,12 +115,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_each_keys_order_is_kept(keys in prop::collection::vec((0_u8..5, 0_usize..BYTES), 0..3_000)) {
-            let statements: Vec<_> = keys.iter().enumerate().map(|(at, (key, size))| Fake(vec![*key], size % 100, at)).collect();
+        fn nothing_is_lost_and_each_keys_order_is_kept(
+            keys in prop::collection::vec((0_u8..5, prop_oneof![9 => 0_usize..100, 1 => 0..2 * BYTES]), 0..3_000)
+        ) {
+            let statements: Vec<_> = keys.iter().enumerate().map(|(at, (key, size))| Fake(vec![*key], *size, at)).collect();
             let rounds = rounds(statements.clone());
             let mut seen = [None; 5];
             for round in &rounds {
                 prop_assert!(!round.is_empty() && round.len() <= STATEMENTS);
+                prop_assert!(round.len() == 1 || round.iter().map(Statement::size).sum::<usize>() <= BYTES);
                 let keys: HashSet<_> = round.iter().map(|s| s.0.clone()).collect();
                 prop_assert_eq!(keys.len(), round.len());
                 for statement in round {
@@ -88,5 +143,46 @@ mod tests {
         let large: Vec<_> = (0..3_u8).map(|n| Fake(vec![n], BYTES / 2 + 1, 0)).collect();
         assert_eq!(rounds(large).len(), 3);
         assert_eq!(rounds(vec![Fake(vec![1], BYTES * 2, 0)]).len(), 1);
+    }
+
+    /// Counts how often it is asked.
+    struct Counted<'a>(Fake, &'a Cell<usize>);
+
+    impl Statement for Counted<'_> {
+        fn key(&self) -> &[u8] {
+            self.1.set(self.1.get() + 1);
+            self.0.key()
+        }
+        fn size(&self) -> usize {
+            self.1.set(self.1.get() + 1);
+            self.0.size()
+        }
+    }
+
+    #[test]
+    fn the_work_grows_with_the_statements_and_no_faster() {
+        const MANY: usize = 20_000;
+        let fill = |key: fn(usize) -> usize, size: fn(usize) -> usize| {
+            let asked = Cell::new(0);
+            let statements = (0..MANY).map(|at| Counted(Fake(key(at).to_le_bytes().to_vec(), size(at), at), &asked));
+            let mut filled = Rounds::default();
+            let rounds = split(statements.collect(), &mut filled);
+            assert_eq!(rounds.iter().map(Vec::len).sum::<usize>(), MANY);
+            (asked.get(), filled.looks)
+        };
+        let one_size: fn(usize) -> usize = |_| 1;
+        let cases: [(fn(usize) -> usize, fn(usize) -> usize); 5] = [
+            // One key, all keys different, a few keys in turn, one key before each of many, and each command full of bytes.
+            (|_| 7, one_size),
+            (|at| at, one_size),
+            (|at| at % 30, one_size),
+            (|at| if at % 2 == 0 { 0 } else { at }, one_size),
+            (|at| at / 3, |at| if at % 2 == 0 { BYTES } else { 1 }),
+        ];
+        for (key, size) in cases {
+            let (asked, looks) = fill(key, size);
+            assert!(asked <= 2 * MANY, "{asked} questions");
+            assert!(looks <= 4 * MANY, "{looks} looks");
+        }
     }
 }
