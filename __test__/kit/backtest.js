@@ -6,17 +6,12 @@
 const kit = require("backtest-kit");
 const market = require("./market.js");
 const { addBookkeeper, addCrossing, addMarket, persistAll, EXCHANGE, FRAME } = require("./strategies.js");
-const { openStore, watchCalls } = require("./stores.js");
+const { openStore } = require("./stores.js");
 const { statisticsOf, tradeOf, withoutIds } = require("./results.js");
+const { serve, timed } = require("./child.js");
+const { watch } = require("./watch.js");
 
 const STRATEGIES = { crossing: addCrossing, bookkeeper: addBookkeeper };
-
-/** The milliseconds that something takes. */
-async function timed(work) {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
 
 /** Runs all symbols side by side; resolves when the last one is done. */
 function trade(symbols, context, progress) {
@@ -51,7 +46,7 @@ async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"],
   kit.Markdown.enable({ backtest: true });
   const store = await openStore(name, kit);
   if (persist) persistAll(kit);
-  const watch = count || persist ? watchCalls(kit) : null;
+  const watched = count || persist ? watch(kit) : null;
 
   const context = { strategyName: strategy, exchangeName: EXCHANGE, frameName: FRAME };
   const result = { name, symbols: {}, fetched, errors };
@@ -62,16 +57,15 @@ async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"],
     result.filled = { ...fetched };
   }
   result.running = await timed(() => trade(symbols, context, progress));
-  if (watch) {
-    await watch.settled();
-    result.counts = watch.counts;
+  if (watched) {
+    await watched.settled();
+    result.counts = watched.counts;
   }
   for (const symbol of symbols) result.symbols[symbol] = await resultOf(symbol, context);
-  if (persist) result.kept = await kept();
+  if (persist) result.written = watched.written();
   if (store.lib) result.stats = store.lib.stats();
   await store.close();
-  process.send({ result: JSON.parse(JSON.stringify(result)) });
-  process.disconnect();
+  return result;
 }
 
 /** Every interval that the strategies look at, with what they look back for. */
@@ -83,15 +77,4 @@ async function warmAll(symbol, minutes) {
   }
 }
 
-/** What the kit itself remembers of what it has stored. */
-async function kept() {
-  const lists = { logs: await kit.Log.getList(), storage: await kit.Storage.listSignalBacktest(), notifications: await kit.Notification.getDataBacktest() };
-  return lists;
-}
-
-process.once("message", (options) =>
-  main(options).catch((error) => {
-    process.send({ error: String(error?.stack ?? error) });
-    process.disconnect();
-  }),
-);
+serve(main);

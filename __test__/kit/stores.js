@@ -61,33 +61,4 @@ function openStore(name, kit) {
   return STORES[name](kit);
 }
 
-/**
- * Counts what the kit asks of its adapters: `counts` has calls by method, `settled()` resolves when none is under way. The
- * kit does not wait for the writes of logs.
- */
-function watchCalls(kit) {
-  const counts = {};
-  const open = new Set();
-  for (const kind of KINDS) {
-    const utils = registered(kit, kind);
-    for (const name of Object.keys(utils)) {
-      const method = utils[name];
-      if (typeof method !== "function" || !/^(read|write|remove|list|has)[A-Z]/.test(name)) continue;
-      utils[name] = (...args) => {
-        counts[name] = (counts[name] ?? 0) + 1;
-        const answer = method(...args);
-        if (typeof answer.then !== "function") return answer;
-        open.add(answer);
-        const done = () => open.delete(answer);
-        answer.then(done, done);
-        return answer;
-      };
-    }
-  }
-  const settled = async () => {
-    while (open.size > 0) await Promise.allSettled([...open]);
-  };
-  return { counts, settled };
-}
-
-module.exports = { KINDS, openStore, watchCalls };
+module.exports = { KINDS, openStore, registered };

@@ -7,7 +7,7 @@ const market = require("./market.js");
 
 const EXCHANGE = "made_up";
 const FRAME = "march";
-const RISK = "one_each";
+const RISK = "near_targets";
 
 /** The exponential mean of the closes. */
 function mean(candles, length) {
@@ -30,10 +30,18 @@ function unrest(candles) {
   return moves.reduce((sum, move) => sum + move, 0) / moves.length;
 }
 
-function bracket(kit, position, currentPrice, width, minutes) {
+const HELD_MINUTES = 720;
+
+function bracket(kit, position, currentPrice, width) {
   const limits = { percentTakeProfit: Math.max(0.8, width * 2), percentStopLoss: Math.max(0.6, width) };
-  return { ...kit.Position.bracket({ position, currentPrice, ...limits }), minuteEstimatedTime: minutes };
+  return { ...kit.Position.bracket({ position, currentPrice, ...limits }), minuteEstimatedTime: HELD_MINUTES };
 }
+
+/**
+ * Strategies decide every fifth minute of the hour. The kit's own interval counts from the start of the process, so that a
+ * live run which was interrupted would decide at other minutes.
+ */
+const decides = (when) => when.getUTCMinutes() % 5 === 0;
 
 /** `minutes` of trading; `fetched` gets what the exchange was asked for, for those who count it. */
 function addMarket(kit, { minutes = market.MONTH_MINUTES, fetched = () => {} } = {}) {
@@ -57,12 +65,12 @@ function addMarket(kit, { minutes = market.MONTH_MINUTES, fetched = () => {} } =
 function addCrossing(kit) {
   kit.addStrategySchema({
     strategyName: "crossing",
-    interval: "5m",
-    async getSignal(symbol, _when, currentPrice) {
+    async getSignal(symbol, when, currentPrice) {
+      if (!decides(when)) return null;
       const position = crossed(await kit.getCandles(symbol, "15m", 64));
       if (position === null) return null;
       const width = unrest(await kit.getCandles(symbol, "1h", 24));
-      return bracket(kit, position, currentPrice, width, 720);
+      return bracket(kit, position, currentPrice, width);
     },
   });
 }
@@ -82,20 +90,17 @@ function addBookkeeper(kit) {
     { interval: "1d", name: "direction" },
   );
 
+  // Nothing about positions of other symbols: how far those are at this moment depends on the store's speed.
   kit.addRiskSchema({
     riskName: RISK,
-    validations: [
-      ({ activePositionCount }) => {
-        if (activePositionCount >= 2) throw new Error("two positions are enough");
-      },
-    ],
+    validations: [({ currentSignal: { priceOpen, priceTakeProfit } }) => (Math.abs(priceTakeProfit / priceOpen - 1) > 0.03 ? "too far away" : undefined)],
   });
 
   kit.addStrategySchema({
     strategyName: "bookkeeper",
-    interval: "5m",
     riskName: RISK,
     async getSignal(symbol, when, currentPrice) {
+      if (!decides(when)) return null;
       const session = (await kit.getSessionData(symbol)) ?? { losses: 0, since: null, up: null };
       const today = await daily(symbol, when, currentPrice);
       if (today !== null) {
@@ -105,11 +110,13 @@ function addBookkeeper(kit) {
       }
       if (session.losses >= 2 && when.getTime() - session.since < REST_MS) return null;
       const position = crossed(await kit.getCandles(symbol, "15m", 64));
-      // Against the direction of yesterday only with a long stop.
       if (position === null) return null;
-      const width = (await hourly(symbol)) * (session.up === (position === "long") ? 1 : 1.5);
+      const width = await hourly(symbol);
       kit.Log.info("signal", { symbol, position, width });
-      return bracket(kit, position, currentPrice, width, 720);
+      if (session.up === (position === "long")) return bracket(kit, position, currentPrice, width);
+      // Against the direction of yesterday only at a better price, for which the kit keeps a scheduled signal.
+      const priceOpen = currentPrice * (position === "long" ? 0.998 : 1.002);
+      return { ...bracket(kit, position, priceOpen, width), priceOpen };
     },
     callbacks: {
       async onActivePing(symbol) {
@@ -122,9 +129,10 @@ function addBookkeeper(kit) {
         if (minutes % 180 === 0) {
           const before = await kit.readMemory({ bucketName: "hours", memoryId: `h${minutes / 60 - 2}` });
           // A position that has lost what it had two hours ago is not worth waiting for.
-          if (before.profit > 0 && profit < 0) await kit.commitClosePending(symbol, { id: "faded", note: "faded" });
+          if (before.profit > 0 && profit < 0) return void (await kit.commitClosePending(symbol, { id: "faded", note: "faded" }));
           await kit.removeMemory({ bucketName: "hours", memoryId: `h${minutes / 60 - 2}` });
         }
+        if (peak > 0.5 && minutes % 45 === 0) await kit.commitPartialProfit(symbol, 10);
         if (peak > 0.9 && minutes % 30 === 0) await kit.commitBreakeven(symbol);
       },
       async onClose(symbol, data, _priceClose, when) {

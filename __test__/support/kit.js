@@ -18,7 +18,7 @@ async function runKit(script, options, { env = {}, onMessage = () => {}, dir } =
   const cwd = dir ?? fs.mkdtempSync(path.join(os.tmpdir(), "bkn-kit-"));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("CC_")));
   try {
-    const child = fork(path.join(folder, `${script}.js`), [], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = fork(path.join(folder, `${script}.js`), [], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
     const ended = { result: null, stdout: "", stderr: "" };
     child.stdout.on("data", (text) => (ended.stdout += text));
     child.stderr.on("data", (text) => (ended.stderr += text));
