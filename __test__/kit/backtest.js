@@ -1,0 +1,80 @@
+"use strict";
+
+// One backtest in a process of its own, because the kit keeps its state in the module. It is told what to do and tells
+// what came out over the channel of its parent; what the kit prints goes to the output.
+
+const kit = require("backtest-kit");
+const market = require("./market.js");
+const { addBookkeeper, addCrossing, addMarket, persistAll, EXCHANGE, FRAME } = require("./strategies.js");
+const { openStore } = require("./stores.js");
+const { statisticsOf, tradeOf, withoutIds } = require("./results.js");
+const { serve, timed } = require("./child.js");
+const { watch } = require("./watch.js");
+
+const STRATEGIES = { crossing: addCrossing, bookkeeper: addBookkeeper };
+
+/** Runs all symbols side by side; resolves when the last one is done. */
+function trade(symbols, context, progress) {
+  const waiting = new Set(symbols);
+  return new Promise((resolve) => {
+    kit.listenDoneBacktest(({ symbol }) => {
+      waiting.delete(symbol);
+      if (waiting.size === 0) resolve();
+    });
+    if (progress) kit.listenBacktestProgress(({ symbol, progress: share }) => process.send({ progress: { symbol, share } }));
+    for (const symbol of symbols) kit.Backtest.background(symbol, context);
+  });
+}
+
+async function resultOf(symbol, context) {
+  const data = await kit.Backtest.getData(symbol, context);
+  const trades = [...data.signalList].sort((a, b) => a.closeTimestamp - b.closeTimestamp);
+  const ids = trades.map(({ signal }) => signal.id);
+  return { trades: trades.map(tradeOf), statistics: statisticsOf(data), table: withoutIds(await kit.Backtest.getReport(symbol, context), ids) };
+}
+
+/**
+ * `store` and `strategy` by name, `symbols`, `minutes` of the month, `warm` (candles are fetched and stored before, by the
+ * kit's warmCandles), `persist` (everything goes to the adapters), `progress` (tell how far it is), `count` (count calls).
+ */
+async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"], minutes, warm, persist, progress, count }) {
+  const fetched = { calls: 0, candles: 0 };
+  addMarket(kit, { minutes, fetched: ({ limit }) => ((fetched.calls += 1), (fetched.candles += limit)) });
+  STRATEGIES[strategy](kit);
+  const errors = [];
+  kit.listenError((error) => errors.push(String(error?.stack ?? error)));
+  kit.Markdown.enable({ backtest: true });
+  const store = await openStore(name, kit);
+  if (persist) persistAll(kit);
+  const watched = count || persist ? watch(kit) : null;
+
+  const context = { strategyName: strategy, exchangeName: EXCHANGE, frameName: FRAME };
+  const result = { name, symbols: {}, fetched, errors };
+  if (warm) {
+    result.filling = await timed(async () => {
+      for (const symbol of symbols) await warmAll(symbol, minutes ?? market.MONTH_MINUTES);
+    });
+    result.filled = { ...fetched };
+  }
+  result.running = await timed(() => trade(symbols, context, progress));
+  if (watched) {
+    await watched.settled();
+    result.counts = watched.counts;
+  }
+  for (const symbol of symbols) result.symbols[symbol] = await resultOf(symbol, context);
+  if (persist) result.written = watched.written();
+  if (store.lib) result.stats = store.lib.stats();
+  await store.close();
+  return result;
+}
+
+/** Every interval that the strategies look at, with what they look back for. */
+async function warmAll(symbol, minutes) {
+  const to = new Date(market.SINCE + (minutes + 2 * 1440) * market.MINUTE_MS);
+  for (const [interval, back] of [["1m", 60], ["15m", 1440], ["1h", 2 * 1440]]) {
+    const from = new Date(market.SINCE - back * market.MINUTE_MS);
+    await kit.warmCandles({ symbol, interval, exchangeName: EXCHANGE, from, to });
+  }
+}
+
+serve(main);

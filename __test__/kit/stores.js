@@ -1,0 +1,64 @@
+"use strict";
+
+// What stands behind the kit's persist adapters in a run, by name.
+
+const path = require("node:path");
+const { mapAdapters } = require("./adapters/map.js");
+const { originalAdapters } = require("./adapters/original.js");
+
+const root = path.resolve(__dirname, "..", "..");
+
+const KINDS = Object.keys(mapAdapters());
+
+const registered = (kit, kind) => kit[`Persist${kind}Adapter`];
+
+function register(kit, adapters) {
+  for (const [kind, Class] of Object.entries(adapters)) registered(kit, kind)[`usePersist${kind}Adapter`](Class);
+}
+
+const nothing = async () => {};
+
+/** By name: what opens it. Each resolves with `close()`, and `lib` where it is this package. */
+const STORES = {
+  /** The baseline: candles in a Map, everything else forgotten. */
+  async dummy(kit) {
+    for (const kind of KINDS) registered(kit, kind).useDummy();
+    register(kit, { Candle: mapAdapters().Candle });
+    return { close: nothing };
+  },
+
+  /** Everything in Maps. */
+  async map(kit) {
+    register(kit, mapAdapters());
+    return { close: nothing };
+  },
+
+  /** The kit's own JSON files, below the working directory. */
+  async json(kit) {
+    for (const kind of KINDS) registered(kit, kind).useJson();
+    return { close: nothing };
+  },
+
+  /** This package behind the adapters that the original's projects have in their own source. */
+  async unchanged(kit) {
+    const lib = require(root);
+    register(kit, originalAdapters(lib.ioc, () => lib.waitForInit()));
+    return { lib, close: () => lib.close() };
+  },
+
+  /** The original on mongoose and ioredis. */
+  async original(kit) {
+    const { openOriginal } = require("../support/original-mongo/index.js");
+    const { CC_REDIS_HOST: host, CC_REDIS_PORT: port, CC_MONGO_CONNECTION_STRING: url } = process.env;
+    const original = await openOriginal({ redis: { host, port }, mongo: { urlOf: () => url, database: "" } });
+    register(kit, originalAdapters(original.ioc));
+    return { close: () => original.close() };
+  },
+};
+
+function openStore(name, kit) {
+  if (!(name in STORES)) throw new Error(`no such store: ${name}`);
+  return STORES[name](kit);
+}
+
+module.exports = { KINDS, openStore, registered };
