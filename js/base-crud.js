@@ -3,9 +3,9 @@
 
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
+const { bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
-const { unboxed } = require("./payload.js");
 
 /** The most rows of findAll, as in the original. */
 const FIND_ALL_LIMIT = 1000;
@@ -16,28 +16,6 @@ function log(service, level, topic, ...args) {
   if (logger !== loggerService || logger.active) {
     callLogger(logger, level, [topic, ...args]);
   }
-}
-
-/** An object as BSON takes it; what is none is an error that names it. */
-function plain(value, what) {
-  if (value === null || typeof value !== "object") {
-    throw makeError("INVALID_VALUE", "TypeError", `${what} is ${value === null ? "null" : `a ${typeof value}`}; it must be an object`);
-  }
-  return value;
-}
-
-/** A dto without fields that are undefined, which name nothing. */
-function fieldsOf(dto) {
-  const given = Object.entries(plain(dto, "the dto")).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.map(([field, value]) => [field, unboxed(value)]));
-}
-
-/** A page's bounds: whole numbers, not negative. */
-function bounded(number, name) {
-  if (!Number.isInteger(number) || number < 0) {
-    throw makeError("INVALID_VALUE", "TypeError", `${name} is ${String(number)}; it must be a whole number, not negative`);
-  }
-  return number;
 }
 
 /** The place of a collection in the table, by its name or by a model with that name. */
@@ -53,10 +31,11 @@ function numberOf(collection) {
 
 /** The methods of one collection; what each logs and returns is in index.d.ts. */
 function methodsOf(number) {
-  const { collection: name } = table[number];
+  const { collection: name, key, rest } = table[number];
+  const schema = new Set([...key, ...rest].map((field) => field.name).concat("_id", "createDate", "updatedDate", "__v"));
 
   const info = (service, method, entry) => log(service, "info", `BaseCRUD ${method} modelName=${name}`, entry);
-  const rows = (filter, query) => ask(OPS.rows, number, { filter: plain(filter, "the filter"), ...query });
+  const rows = (filter, query) => ask(OPS.rows, number, { filter: filterOf(filter), ...query });
 
   return class {
     constructor() {
@@ -65,14 +44,12 @@ function methodsOf(number) {
 
     async create(dto) {
       info(this, "create", { dto });
-      return onlyRow(await ask(OPS.insert, number, { dto: fieldsOf(dto) }));
+      return onlyRow(await ask(OPS.insert, number, { dto: rowOf(dto, schema) }));
     }
 
     async update(id, dto) {
       info(this, "update", { id, dto });
-      const fields = fieldsOf(dto);
-      delete fields.id;
-      const row = onlyRow(await ask(OPS.change, number, { id: id ?? null, dto: fields }));
+      const row = onlyRow(await ask(OPS.change, number, { id: idOf(id), dto: changeOf(dto, schema) }));
       if (row === null) {
         throw notFound(name);
       }
@@ -81,7 +58,7 @@ function methodsOf(number) {
 
     async findById(id) {
       info(this, "findById", { id });
-      const row = onlyRow(await rows({ _id: id ?? null }, { limit: 1 }));
+      const row = onlyRow(await rows({ _id: idOf(id) }, { limit: 1 }));
       if (row === null) {
         throw notFound(name);
       }
@@ -90,17 +67,17 @@ function methodsOf(number) {
 
     async findByFilter(filterData, sort) {
       info(this, "findByFilter", { filterData, sort });
-      return onlyRow(await rows(filterData, { sort: sort ?? null, limit: 1 }));
+      return onlyRow(await rows(filterData, { sort: sortOf(sort), limit: 1 }));
     }
 
     async findAll(filterData = {}, limit = FIND_ALL_LIMIT) {
       info(this, "findAll", { filterData });
-      return rowsOf(await rows(filterData, { sort: { updatedDate: -1 }, limit: bounded(limit, "limit") }));
+      return rowsOf(await rows(filterData, { sort: { updatedDate: -1 }, limit: limit === null ? 0 : bounded(limit, "limit") }));
     }
 
     async *iterate(filterData = {}, sort) {
       info(this, "iterate", { filterData, sort });
-      let page = await ask(OPS.open, number, { filter: plain(filterData, "the filter"), sort: sort ?? null });
+      let page = await ask(OPS.open, number, { filter: filterOf(filterData), sort: sortOf(sort) });
       const cursor = page.call;
       try {
         for (;;) {
@@ -120,10 +97,9 @@ function methodsOf(number) {
 
     async paginate(filterData, pagination, sort) {
       info(this, "paginate", { filterData, pagination, sort });
-      const { limit, offset } = plain(pagination, "the pagination");
-      const filter = plain(filterData, "the filter");
+      const filter = filterOf(filterData);
       const [page, total] = await Promise.all([
-        rows(filter, { sort: sort ?? null, limit: bounded(limit, "limit"), skip: bounded(offset, "offset") }),
+        rows(filter, { sort: sortOf(sort), ...pageOf(pagination) }),
         ask(OPS.count, number, { filter }),
       ]);
       return { rows: rowsOf(page), total: rowsOf(total)[0].n };
@@ -145,4 +121,4 @@ function BaseCRUD(collection) {
   return classes.get(number);
 }
 
-module.exports = { BaseCRUD, FIND_ALL_LIMIT, bounded, log };
+module.exports = { BaseCRUD, FIND_ALL_LIMIT, log };
