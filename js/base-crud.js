@@ -4,21 +4,14 @@
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
-const { callLogger, loggerService } = require("./logger-service.js");
+const { log, loggerService } = require("./logger-service.js");
+const { crudOf, isModel } = require("./model-crud.js");
 const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
 
 /** The most rows of findAll, as in the original. */
 const FIND_ALL_LIMIT = 1000;
 
-/** A log call; nothing that the logger does reaches the operation. Detached methods log to the common logger. */
-function log(service, level, topic, ...args) {
-  const logger = service?.loggerService ?? loggerService;
-  if (logger !== loggerService || logger.active) {
-    callLogger(logger, level, [topic, ...args]);
-  }
-}
-
-/** The place of a collection in the table, by its name or by a model with that name. */
+/** The place of a collection in the table, by its name or by an object with that `modelName`: the TargetModel of a service. */
 function numberOf(collection) {
   const name = typeof collection === "string" ? collection : collection?.modelName;
   const number = table.findIndex((row) => row.collection === name);
@@ -110,15 +103,22 @@ function methodsOf(number) {
 const classes = new Map();
 
 /** The class of a collection: one for each, however often it is asked for. */
-function BaseCRUD(collection) {
+function classOf(collection) {
   const number = numberOf(collection);
   if (!classes.has(number)) {
     const Crud = methodsOf(number);
-    Object.defineProperty(Crud, "name", { value: "BaseCRUD" });
-    Object.defineProperty(Crud.prototype, "TargetModel", { value: { modelName: table[number].collection }, configurable: true, writable: true });
+    const value = { modelName: table[number].collection };
+    Object.defineProperty(Crud.prototype, "TargetModel", { value, configurable: true, writable: true });
     classes.set(number, Crud);
   }
   return classes.get(number);
+}
+
+/** The class of a collection, by its name, or of a mongoose model; with `new` an instance. */
+function BaseCRUD(target) {
+  const Crud = isModel(target) ? crudOf(target) : classOf(target);
+  Object.defineProperty(Crud, "name", { value: "BaseCRUD" });
+  return new.target ? new Crud() : Crud;
 }
 
 module.exports = { BaseCRUD, FIND_ALL_LIMIT, log };
