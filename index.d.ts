@@ -881,27 +881,48 @@ export interface DbRow {
   updatedDate: Date;
 }
 
+/** The lengths of candles that the kit knows. */
+export type CandleInterval = "1m" | "3m" | "5m" | "15m" | "30m" | "1h" | "2h" | "4h" | "6h" | "8h" | "1d";
+
+/** What the lists of db services take after their own arguments. */
+export interface ListOptions {
+  /** The most rows, a whole number; 0 is no limit. */
+  readonly limit?: number;
+}
+
 /**
  * The operations that every collection has. Filters and fields are cast as the collection's schema says: `_id` from text,
  * numbers, dates, also within `$in`, `$gte` and the like. What cannot be cast is an `INVALID_VALUE` that names the field.
+ * So is a function or a symbol in a filter, a sort or a field: MongoDB would never see it.
  */
-export interface BaseCRUD<Row = any> {
+export interface BaseCRUD<Row = any, Model = { readonly modelName: string }> {
   readonly loggerService: LoggerService;
-  readonly TargetModel: { readonly modelName: string };
-  /** Adds a row. Fields that the collection does not have are dropped. */
+  /** The model that the class was made for; of a collection that was given by its name, an object with that name. */
+  readonly TargetModel: Model;
+  /**
+   * Adds a row. Fields that the collection does not have are dropped; a field of its own that is missing or null, and has
+   * no default, is an `INVALID_VALUE`. Empty text is none of that.
+   */
   create(dto: any): Promise<Row>;
-  /** Changes fields of a row; rejects with `NOT_FOUND`. An `id` in the dto is ignored. */
+  /**
+   * Changes a row, and resolves with it as it is then; rejects with `NOT_FOUND`. The dto has fields, paths like
+   * `"payload.price"`, and operators like `$set`, `$inc`, `$unset`, `$push`, `$pull`. An `id` in it is ignored, and so are
+   * `createDate` and fields that the collection does not have. What is no operator is an `INVALID_VALUE`.
+   *
+   * A change that would count twice (`$inc`, `$mul`, `$push`, `$pop`, `$bit`, `$rename`) is not sent again when its reply is
+   * lost: it rejects with `MONGO_UNAVAILABLE`, and may have been done.
+   */
   update(id: string | ObjectId, dto: any): Promise<Row>;
   /** The row; rejects with `NOT_FOUND`. */
   findById(id: string | ObjectId): Promise<Row>;
-  /** The first row of a filter, or null. */
-  findByFilter(filterData: any, sort?: any): Promise<Row | null>;
-  /** The rows of a filter, the last changed first; 1000 where no limit is given. */
+  /** The first row of a filter, or null. No filter is any row. */
+  findByFilter(filterData?: any, sort?: any): Promise<Row | null>;
+  /** The rows of a filter, the last changed first; 1000 where no limit is given, all where it is 0. */
   findAll(filterData?: any, limit?: number): Promise<Row[]>;
   /** The rows of a filter, page by page. Nothing is sent before the first `next()`. */
   iterate(filterData?: any, sort?: any): AsyncGenerator<Row, void, undefined>;
-  /** A page of a filter's rows, and how many there are. */
-  paginate(filterData: any, pagination: { limit: number; offset: number }, sort?: any): Promise<{ rows: Row[]; total: number }>;
+  /** A page of a filter's rows, and how many there are. Without a limit all rows from the offset on. */
+  paginate(filterData: any, pagination: { limit?: number; offset?: number }, sort?: any): Promise<{ rows: Row[]; total: number }>;
 }
 
 /** The collections, and the rows in them. */
@@ -926,12 +947,17 @@ export interface Collections {
 }
 
 /**
- * Makes the class of a collection: `BaseCRUD("risk-items")`. A mongoose model of that name is taken for its name.
- * @throws TypeError `INVALID_CONTEXT` for a collection that is none of these.
+ * Makes the class of a collection: `BaseCRUD("risk-items")`; or of a mongoose model of your own: `BaseCRUD(OrderModel)`.
+ *
+ * A model runs through mongoose, on its own connection, with its own schema and errors, whatever its name is. One on
+ * mongoose's default connection that nobody has opened opens it with `CC_MONGO_CONNECTION_STRING`; `close()` closes it.
+ * @throws TypeError `INVALID_CONTEXT` for a name that is none of these.
  */
 export declare const BaseCRUD: {
   <Name extends keyof Collections>(collection: Name): new () => BaseCRUD<Collections[Name]>;
-  (model: { readonly modelName: string }): new () => BaseCRUD;
+  <Model extends { readonly modelName: string }>(model: Model): new () => BaseCRUD<any, Model>;
+  new <Name extends keyof Collections>(collection: Name): BaseCRUD<Collections[Name]>;
+  new <Model extends { readonly modelName: string }>(model: Model): BaseCRUD<any, Model>;
 };
 
 /** A candle to be written. */
@@ -953,7 +979,7 @@ export interface CandleDto {
 export interface CandleDbRow extends DbRow {
   exchangeName: string;
   symbol: string;
-  interval: string;
+  interval: CandleInterval;
   timestamp: number;
   open: number;
   high: number;
@@ -966,6 +992,8 @@ declare const CandleCrud: new () => BaseCRUD<CandleDbRow>;
 
 /** Rows of `candle-items`. */
 export declare class CandleDbService extends CandleCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly candleCacheService: CandleCacheService;
   /** The candle, which is there afterwards; the first write of it wins. `exchangeName` is `ccxt_binance` where absent. */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
@@ -981,9 +1009,9 @@ export declare class CandleDbService extends CandleCrud {
   findBySymbolIntervalTimestamp(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<CandleDbRow | null>;
   /** The candle of `ccxt_binance`, or null. */
   findBySymbolIntervalTimestamp(symbol: string, interval: string, timestamp: number): Promise<CandleDbRow | null>;
-  /** Whether there is such a row, removed or not. */
+  /** Whether there is such a row. */
   hasCandle(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<boolean>;
-  /** Whether there is such a row, removed or not. */
+  /** Whether there is such a candle of `ccxt_binance`. */
   hasCandle(symbol: string, interval: string, timestamp: number): Promise<boolean>;
 }
 
@@ -999,6 +1027,8 @@ declare const SignalCrud: new () => BaseCRUD<SignalDbRow>;
 
 /** Rows of `signal-items`. */
 export declare class SignalDbService extends SignalCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly signalCacheService: SignalCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1020,6 +1050,8 @@ declare const ScheduleCrud: new () => BaseCRUD<ScheduleDbRow>;
 
 /** Rows of `schedule-items`. */
 export declare class ScheduleDbService extends ScheduleCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly scheduleCacheService: ScheduleCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1041,6 +1073,8 @@ declare const StrategyCrud: new () => BaseCRUD<StrategyDbRow>;
 
 /** Rows of `strategy-items`. */
 export declare class StrategyDbService extends StrategyCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly strategyCacheService: StrategyCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1062,6 +1096,8 @@ declare const RiskCrud: new () => BaseCRUD<RiskDbRow>;
 
 /** Rows of `risk-items`. */
 export declare class RiskDbService extends RiskCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly riskCacheService: RiskCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1085,6 +1121,8 @@ declare const PartialCrud: new () => BaseCRUD<PartialDbRow>;
 
 /** Rows of `partial-items`. */
 export declare class PartialDbService extends PartialCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly partialCacheService: PartialCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1108,6 +1146,8 @@ declare const BreakevenCrud: new () => BaseCRUD<BreakevenDbRow>;
 
 /** Rows of `breakeven-items`. */
 export declare class BreakevenDbService extends BreakevenCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly breakevenCacheService: BreakevenCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1128,6 +1168,8 @@ declare const StorageCrud: new () => BaseCRUD<StorageDbRow>;
 
 /** Rows of `storage-items`. */
 export declare class StorageDbService extends StorageCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly storageCacheService: StorageCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1136,7 +1178,9 @@ export declare class StorageDbService extends StorageCrud {
   /** The row, or null. */
   findBySignalId(backtest: boolean, signalId: string): Promise<StorageDbRow | null>;
   /** The rows, the last changed first; 1000 where no limit is given. */
-  listByMode(backtest: boolean, limit?: number): Promise<StorageDbRow[]>;
+  listByMode(backtest: boolean, options: ListOptions): Promise<StorageDbRow[]>;
+  /** The rows, the last changed first; 1000 where no limit is given. */
+  listByMode(backtest: boolean): Promise<StorageDbRow[]>;
 }
 
 /** A document of `notification-items`. */
@@ -1150,6 +1194,8 @@ declare const NotificationCrud: new () => BaseCRUD<NotificationDbRow>;
 
 /** Rows of `notification-items`. */
 export declare class NotificationDbService extends NotificationCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly notificationCacheService: NotificationCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1158,7 +1204,9 @@ export declare class NotificationDbService extends NotificationCrud {
   /** The row, or null. */
   findByNotificationId(backtest: boolean, notificationId: string): Promise<NotificationDbRow | null>;
   /** The rows, the newest first; 200 where no limit is given. */
-  listByMode(backtest: boolean, limit?: number): Promise<NotificationDbRow[]>;
+  listByMode(backtest: boolean, options: ListOptions): Promise<NotificationDbRow[]>;
+  /** The rows, the newest first; 200 where no limit is given. */
+  listByMode(backtest: boolean): Promise<NotificationDbRow[]>;
 }
 
 /** A document of `log-items`. */
@@ -1171,6 +1219,8 @@ declare const LogCrud: new () => BaseCRUD<LogDbRow>;
 
 /** Rows of `log-items`. */
 export declare class LogDbService extends LogCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly logCacheService: LogCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1179,7 +1229,9 @@ export declare class LogDbService extends LogCrud {
   /** The row, or null. */
   findByEntryId(entryId: string): Promise<LogDbRow | null>;
   /** The rows, the newest first; 200 where no limit is given. */
-  listAll(limit?: number): Promise<LogDbRow[]>;
+  listAll(options: ListOptions): Promise<LogDbRow[]>;
+  /** The rows, the newest first; 200 where no limit is given. */
+  listAll(): Promise<LogDbRow[]>;
 }
 
 /** A document of `measure-items`. */
@@ -1194,6 +1246,8 @@ declare const MeasureCrud: new () => BaseCRUD<MeasureDbRow>;
 
 /** Rows of `measure-items`. */
 export declare class MeasureDbService extends MeasureCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly measureCacheService: MeasureCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1204,7 +1258,9 @@ export declare class MeasureDbService extends MeasureCrud {
   /** Marks a row as removed; nothing happens where there is none. */
   softRemove(bucket: string, entryKey: string): Promise<void>;
   /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
-  listKeys(bucket: string, limit?: number): Promise<string[]>;
+  listKeys(bucket: string, options: ListOptions): Promise<string[]>;
+  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  listKeys(bucket: string): Promise<string[]>;
 }
 
 /** A document of `interval-items`. */
@@ -1220,6 +1276,8 @@ declare const IntervalCrud: new () => BaseCRUD<IntervalDbRow>;
 
 /** Rows of `interval-items`. */
 export declare class IntervalDbService extends IntervalCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly intervalCacheService: IntervalCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1230,7 +1288,9 @@ export declare class IntervalDbService extends IntervalCrud {
   /** Marks a row as removed; nothing happens where there is none. */
   softRemove(bucket: string, entryKey: string): Promise<void>;
   /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
-  listKeys(bucket: string, limit?: number): Promise<string[]>;
+  listKeys(bucket: string, options: ListOptions): Promise<string[]>;
+  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  listKeys(bucket: string): Promise<string[]>;
   /** Deletes all rows of a bucket, and their ids. */
   clearBucket(bucket: string): Promise<void>;
 }
@@ -1249,6 +1309,8 @@ declare const MemoryCrud: new () => BaseCRUD<MemoryDbRow>;
 
 /** Rows of `memory-items`. */
 export declare class MemoryDbService extends MemoryCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly memoryCacheService: MemoryCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1261,7 +1323,9 @@ export declare class MemoryDbService extends MemoryCrud {
   /** Marks a row as removed; nothing happens where there is none. */
   softRemove(signalId: string, bucketName: string, memoryId: string): Promise<void>;
   /** The rows that are not removed, the last changed first; 1000 where no limit is given. */
-  listEntries(signalId: string, bucketName: string, limit?: number): Promise<MemoryDbRow[]>;
+  listEntries(signalId: string, bucketName: string, options: ListOptions): Promise<MemoryDbRow[]>;
+  /** The rows that are not removed, the last changed first; 1000 where no limit is given. */
+  listEntries(signalId: string, bucketName: string): Promise<MemoryDbRow[]>;
 }
 
 /** A document of `recent-items`. */
@@ -1279,6 +1343,8 @@ declare const RecentCrud: new () => BaseCRUD<RecentDbRow>;
 
 /** Rows of `recent-items`. */
 export declare class RecentDbService extends RecentCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly recentCacheService: RecentCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1300,6 +1366,8 @@ declare const StateCrud: new () => BaseCRUD<StateDbRow>;
 
 /** Rows of `state-items`. */
 export declare class StateDbService extends StateCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly stateCacheService: StateCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1321,6 +1389,8 @@ declare const DictionaryCrud: new () => BaseCRUD<DictionaryDbRow>;
 
 /** Rows of `dictionary-items`. */
 export declare class DictionaryDbService extends DictionaryCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly dictionaryCacheService: DictionaryCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1335,16 +1405,21 @@ export interface SessionDbRow extends DbRow {
   strategyName: string;
   exchangeName: string;
   frameName: string;
-  symbol?: string;
-  backtest?: boolean;
+  symbol: string;
+  backtest: boolean;
   payload: any;
   when: number;
 }
+
+/** A document of `session-items` that is named by three parts, as older releases write it. */
+export type ThreePartSessionDbRow = Omit<SessionDbRow, "symbol" | "backtest">;
 
 declare const SessionCrud: new () => BaseCRUD<SessionDbRow>;
 
 /** Rows of `session-items`. */
 export declare class SessionDbService extends SessionCrud {
+  /** The service that keeps the ids of these rows. */
+  readonly sessionCacheService: SessionCacheService;
   /**
    * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
    * Once it has resolved, the next read anywhere sees it.
@@ -1355,7 +1430,7 @@ export declare class SessionDbService extends SessionCrud {
   /** The row, or null. */
   findByContext(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean): Promise<SessionDbRow | null>;
   /** The session without symbol and backtest. */
-  findByContext(strategyName: string, exchangeName: string, frameName: string): Promise<SessionDbRow | null>;
+  findByContext(strategyName: string, exchangeName: string, frameName: string): Promise<ThreePartSessionDbRow | null>;
 }
 
 /** One instance of each service. */

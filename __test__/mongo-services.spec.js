@@ -278,14 +278,3 @@ ours("lists refuse what is no part of a key", async (t) => {
     for (const wrong of NO_KEYS) t.regex(String((await outcome(call(wrong))).error?.code), /^INVALID_/);
   }
 });
-
-ours("lists refuse a limit that is no whole number, as findAll does", async (t) => {
-  const { logDbService, storageDbService } = own.ioc;
-  for (const i of [1, 2, 3]) await logDbService.upsert(`l${i}`, {});
-  for (const limit of ["5", NaN, 0.5, {}, -5, null]) {
-    for (const call of [() => logDbService.listAll(limit), () => storageDbService.listByMode(true, limit), () => logDbService.findAll({}, limit)]) {
-      t.is((await outcome(call())).error?.code, "INVALID_VALUE", String(limit));
-    }
-  }
-  t.is((await logDbService.listAll(2)).length, 2);
-});

@@ -3,44 +3,15 @@
 
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
-const { callLogger, loggerService } = require("./logger-service.js");
+const { bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
+const { log, loggerService } = require("./logger-service.js");
+const { crudOf, isModel } = require("./model-crud.js");
 const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
-const { unboxed } = require("./payload.js");
 
 /** The most rows of findAll, as in the original. */
 const FIND_ALL_LIMIT = 1000;
 
-/** A log call; nothing that the logger does reaches the operation. Detached methods log to the common logger. */
-function log(service, level, topic, ...args) {
-  const logger = service?.loggerService ?? loggerService;
-  if (logger !== loggerService || logger.active) {
-    callLogger(logger, level, [topic, ...args]);
-  }
-}
-
-/** An object as BSON takes it; what is none is an error that names it. */
-function plain(value, what) {
-  if (value === null || typeof value !== "object") {
-    throw makeError("INVALID_VALUE", "TypeError", `${what} is ${value === null ? "null" : `a ${typeof value}`}; it must be an object`);
-  }
-  return value;
-}
-
-/** A dto without fields that are undefined, which name nothing. */
-function fieldsOf(dto) {
-  const given = Object.entries(plain(dto, "the dto")).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.map(([field, value]) => [field, unboxed(value)]));
-}
-
-/** A page's bounds: whole numbers, not negative. */
-function bounded(number, name) {
-  if (!Number.isInteger(number) || number < 0) {
-    throw makeError("INVALID_VALUE", "TypeError", `${name} is ${String(number)}; it must be a whole number, not negative`);
-  }
-  return number;
-}
-
-/** The place of a collection in the table, by its name or by a model with that name. */
+/** The place of a collection in the table, by its name or by an object with that `modelName`: the TargetModel of a service. */
 function numberOf(collection) {
   const name = typeof collection === "string" ? collection : collection?.modelName;
   const number = table.findIndex((row) => row.collection === name);
@@ -53,10 +24,11 @@ function numberOf(collection) {
 
 /** The methods of one collection; what each logs and returns is in index.d.ts. */
 function methodsOf(number) {
-  const { collection: name } = table[number];
+  const { collection: name, key, rest } = table[number];
+  const schema = new Set([...key, ...rest].map((field) => field.name).concat("_id", "createDate", "updatedDate", "__v"));
 
   const info = (service, method, entry) => log(service, "info", `BaseCRUD ${method} modelName=${name}`, entry);
-  const rows = (filter, query) => ask(OPS.rows, number, { filter: plain(filter, "the filter"), ...query });
+  const rows = (filter, query) => ask(OPS.rows, number, { filter: filterOf(filter), ...query });
 
   return class {
     constructor() {
@@ -65,14 +37,12 @@ function methodsOf(number) {
 
     async create(dto) {
       info(this, "create", { dto });
-      return onlyRow(await ask(OPS.insert, number, { dto: fieldsOf(dto) }));
+      return onlyRow(await ask(OPS.insert, number, { dto: rowOf(dto, schema) }));
     }
 
     async update(id, dto) {
       info(this, "update", { id, dto });
-      const fields = fieldsOf(dto);
-      delete fields.id;
-      const row = onlyRow(await ask(OPS.change, number, { id: id ?? null, dto: fields }));
+      const row = onlyRow(await ask(OPS.change, number, { id: idOf(id), dto: changeOf(dto, schema) }));
       if (row === null) {
         throw notFound(name);
       }
@@ -81,7 +51,7 @@ function methodsOf(number) {
 
     async findById(id) {
       info(this, "findById", { id });
-      const row = onlyRow(await rows({ _id: id ?? null }, { limit: 1 }));
+      const row = onlyRow(await rows({ _id: idOf(id) }, { limit: 1 }));
       if (row === null) {
         throw notFound(name);
       }
@@ -90,17 +60,17 @@ function methodsOf(number) {
 
     async findByFilter(filterData, sort) {
       info(this, "findByFilter", { filterData, sort });
-      return onlyRow(await rows(filterData, { sort: sort ?? null, limit: 1 }));
+      return onlyRow(await rows(filterData, { sort: sortOf(sort), limit: 1 }));
     }
 
     async findAll(filterData = {}, limit = FIND_ALL_LIMIT) {
       info(this, "findAll", { filterData });
-      return rowsOf(await rows(filterData, { sort: { updatedDate: -1 }, limit: bounded(limit, "limit") }));
+      return rowsOf(await rows(filterData, { sort: { updatedDate: -1 }, limit: limit === null ? 0 : bounded(limit, "limit") }));
     }
 
     async *iterate(filterData = {}, sort) {
       info(this, "iterate", { filterData, sort });
-      let page = await ask(OPS.open, number, { filter: plain(filterData, "the filter"), sort: sort ?? null });
+      let page = await ask(OPS.open, number, { filter: filterOf(filterData), sort: sortOf(sort) });
       const cursor = page.call;
       try {
         for (;;) {
@@ -120,10 +90,9 @@ function methodsOf(number) {
 
     async paginate(filterData, pagination, sort) {
       info(this, "paginate", { filterData, pagination, sort });
-      const { limit, offset } = plain(pagination, "the pagination");
-      const filter = plain(filterData, "the filter");
+      const filter = filterOf(filterData);
       const [page, total] = await Promise.all([
-        rows(filter, { sort: sort ?? null, limit: bounded(limit, "limit"), skip: bounded(offset, "offset") }),
+        rows(filter, { sort: sortOf(sort), ...pageOf(pagination) }),
         ask(OPS.count, number, { filter }),
       ]);
       return { rows: rowsOf(page), total: rowsOf(total)[0].n };
@@ -134,15 +103,22 @@ function methodsOf(number) {
 const classes = new Map();
 
 /** The class of a collection: one for each, however often it is asked for. */
-function BaseCRUD(collection) {
+function classOf(collection) {
   const number = numberOf(collection);
   if (!classes.has(number)) {
     const Crud = methodsOf(number);
-    Object.defineProperty(Crud, "name", { value: "BaseCRUD" });
-    Object.defineProperty(Crud.prototype, "TargetModel", { value: { modelName: table[number].collection }, configurable: true, writable: true });
+    const value = { modelName: table[number].collection };
+    Object.defineProperty(Crud.prototype, "TargetModel", { value, configurable: true, writable: true });
     classes.set(number, Crud);
   }
   return classes.get(number);
 }
 
-module.exports = { BaseCRUD, FIND_ALL_LIMIT, bounded, log };
+/** The class of a collection, by its name, or of a mongoose model; with `new` an instance. */
+function BaseCRUD(target) {
+  const Crud = isModel(target) ? crudOf(target) : classOf(target);
+  Object.defineProperty(Crud, "name", { value: "BaseCRUD" });
+  return new.target ? new Crud() : Crud;
+}
+
+module.exports = { BaseCRUD, FIND_ALL_LIMIT, log };

@@ -1,13 +1,13 @@
 "use strict";
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
-const { BaseCRUD, FIND_ALL_LIMIT, bounded, log } = require("./base-crud.js");
+const { BaseCRUD, FIND_ALL_LIMIT, log } = require("./base-crud.js");
 const { bulkMethods, documentOf } = require("./candles.js");
 const { instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
+const { limitOf, stored } = require("./given.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
-const { unboxed } = require("./payload.js");
 const { guarded } = require("./redis-guard.js");
 
 /** The exchange of candles that name none: the original's constant. */
@@ -122,21 +122,23 @@ function methodsOf(row, number) {
         given.when = millis(given.when);
       }
       const set = Object.entries(given).filter(([, value]) => value !== undefined);
-      const stored = Object.fromEntries(set.map(([field, value]) => [field, unboxed(value)]));
+      const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
       const id = access.known(args.slice(0, keys.length)) ?? null;
-      await access.write(OPS.upsert, { k: key, v: stored, id });
+      await access.write(OPS.upsert, { k: key, v, id });
     },
 
     async [row.find](...args) {
-      said(this, row.find, named(keyNames(args.length), args));
-      return access.read(this, args);
+      const key = args.slice(0, keyNames(args.length).length);
+      said(this, row.find, named(keyNames(key.length), key));
+      return access.read(this, key);
     },
   };
 
   if (row.has !== null) {
     methods[row.has] = async function (...args) {
-      said(this, row.has, named(names, args));
-      return (await access.has(args)) || (await access.read(this, args, false)) !== null;
+      const key = args.slice(0, names.length);
+      said(this, row.has, named(names, key));
+      return (await access.has(key)) || (await access.read(this, key, false)) !== null;
     };
   }
 
@@ -157,8 +159,7 @@ function methodsOf(row, number) {
       if (!list.newest) {
         log(this, "info", `BaseCRUD findAll modelName=${collection}`, { filterData: { ...by, ...filter } });
       }
-      const given = args[list.by.length];
-      const limit = given === undefined ? most : bounded(given, "limit");
+      const limit = limitOf(args[list.by.length], most);
       const rows = rowsOf(await ask(OPS.rows, number, { ...only(list.by, args), filter, sort: { [order]: -1 }, limit }));
       return list.only === null ? rows : rows.map((found) => found[list.only]);
     };

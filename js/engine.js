@@ -172,6 +172,8 @@ const native = {
   closes: 0,
   /** What js/mongo.js does with answers, and its end. */
   mongo: { settle: null, close: () => null },
+  /** What js/model-crud.js has opened, and its end. */
+  models: { isOpen: () => false, close: () => null },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
@@ -213,7 +215,7 @@ function setConfig(partial) {
   for (const [name, text] of texts) {
     engine.checkVariable(name, text);
   }
-  if (engine.isOpen() || engine.mongoIsOpen()) {
+  if (engine.isOpen() || engine.mongoIsOpen() || native.models.isOpen()) {
     throw makeError("INVALID_CONFIG", "Error", "setConfig: the connection is open; call `await close()` first");
   }
   Object.assign(overrides, Object.fromEntries(texts));
@@ -228,10 +230,11 @@ function getConfig() {
 /** See index.d.ts. */
 async function close() {
   native.closes++;
+  const models = native.models.close();
   const mongo = native.mongo.close();
-  if (mongo !== null) {
+  if (mongo !== null || models !== null) {
     // The db services write ids when their rows are written, so Redis goes last.
-    await mongo;
+    await Promise.all([mongo, models]);
   }
   // Nothing that waits for it takes the promise from another: each close() is over when all calls before it are.
   await native.promise(engine.close());

@@ -39,4 +39,14 @@ class LoggerService {
   }
 }
 
-module.exports = { LoggerService, callLogger, loggerService: new LoggerService() };
+const loggerService = new LoggerService();
+
+/** A log call of a service; nothing that the logger does reaches the operation. Detached methods log to the common logger. */
+function log(service, level, topic, ...args) {
+  const logger = service?.loggerService ?? loggerService;
+  if (logger !== loggerService || logger.active) {
+    callLogger(logger, level, [topic, ...args]);
+  }
+}
+
+module.exports = { LoggerService, callLogger, log, loggerService };

@@ -4,12 +4,12 @@ const { types } = require("node:util");
 
 const { withCode } = require("./errors.js");
 
-/** What `change` makes of the values of an array or object: itself where it changes nothing, else a copy. */
+/** What `change(value, key)` makes of an array's or object's values: itself where it changes nothing, else a copy. */
 function mapped(value, change) {
   let copy = null;
   for (const key of Object.keys(value)) {
     const before = value[key];
-    const after = change(before);
+    const after = change(before, key);
     if (after !== before && !Object.is(after, before)) {
       copy ??= Array.isArray(value) ? [...value] : { ...value };
       copy[key] = after;
@@ -29,11 +29,16 @@ function unboxed(value) {
   if (types.isBoxedPrimitive(value)) {
     return value.valueOf();
   }
+  return isPlain(value) ? mapped(value, unboxed) : value;
+}
+
+/** An array, or an object that nobody's class made. */
+function isPlain(value) {
   if (Array.isArray(value)) {
-    return mapped(value, unboxed);
+    return true;
   }
   const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null ? mapped(value, unboxed) : value;
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The same; what is nested without an end is left to the codec, which says so. Getters may be anybody's code. */
@@ -48,4 +53,4 @@ function plainPayload(value) {
   }
 }
 
-module.exports = { unboxed: plainPayload };
+module.exports = { isPlain, mapped, unboxed: plainPayload };

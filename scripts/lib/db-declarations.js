@@ -8,6 +8,10 @@ function argument(field) {
   return `${field.name}: ${field.name === "when" ? WHEN : field.type}`;
 }
 
+/** Rows of sessions that older releases name by three parts. */
+const OLDER_SESSION = `/** A document of \`session-items\` that is named by three parts, as older releases write it. */
+export type ThreePartSessionDbRow = Omit<SessionDbRow, "symbol" | "backtest">;`;
+
 /** The arguments that name a row, in the order of the cache service's own form. */
 function keyOf(row, services) {
   const service = services.find(({ service }) => service === row.cache);
@@ -27,12 +31,12 @@ function method(about, signature) {
 }
 
 function rowType(row) {
-  const fields = [...row.key, ...row.rest].map((field) => {
-    const optional = row.service === "sessionDbService" && ["symbol", "backtest"].includes(field.name);
-    return `  ${field.name}${optional ? "?" : ""}: ${field.type};`;
-  });
+  // What adapters hand back to the kit is of its type.
+  const type = (field) => (field.name === "interval" ? "CandleInterval" : field.type);
+  const fields = [...row.key, ...row.rest].map((field) => `  ${field.name}: ${type(field)};`);
   const about = `/** A document of \`${row.collection}\`. */`;
-  return `${about}\nexport interface ${pascal(row)}DbRow extends DbRow {\n${fields.join("\n")}\n}`;
+  const declared = `${about}\nexport interface ${pascal(row)}DbRow extends DbRow {\n${fields.join("\n")}\n}`;
+  return row.service === "sessionDbService" ? `${declared}\n\n${OLDER_SESSION}` : declared;
 }
 
 function upserts(row, key) {
@@ -53,7 +57,8 @@ function finds(row, key) {
   const result = `Promise<${pascal(row)}DbRow | null>`;
   const forms = [method(["The row, or null."], `${row.find}(${list(key)}): ${result}`)];
   if (row.service === "sessionDbService") {
-    forms.push(method(["The session without symbol and backtest."], `${row.find}(${list(key.slice(0, 3))}): ${result}`));
+    const older = "Promise<ThreePartSessionDbRow | null>";
+    forms.push(method(["The session without symbol and backtest."], `${row.find}(${list(key.slice(0, 3))}): ${older}`));
   }
   if (row.service === "candleDbService") {
     const without = key.filter((field) => field.name !== "exchangeName");
@@ -64,23 +69,25 @@ function finds(row, key) {
 
 function hases(row, key) {
   if (row.has === null) return [];
-  const about = "Whether there is such a row, removed or not.";
+  const about = row.removes ? "Whether there is such a row, removed or not." : "Whether there is such a row.";
   const forms = [method([about], `${row.has}(${list(key)}): Promise<boolean>`)];
   if (row.service === "candleDbService") {
     const without = key.filter((field) => field.name !== "exchangeName");
-    forms.push(method([about], `${row.has}(${list(without)}): Promise<boolean>`));
+    forms.push(method(["Whether there is such a candle of `ccxt_binance`."], `${row.has}(${list(without)}): Promise<boolean>`));
   }
   return forms;
 }
 
 function lists(row) {
   const type = (name) => [...row.key, ...row.rest].find((field) => field.name === name);
-  return row.lists.map((it) => {
+  return row.lists.flatMap((it) => {
     const what = it.only === null ? "The rows" : `\`${it.only}\` of the rows`;
     const which = `${it.present ? " that are not removed" : ""}, ${it.newest ? "the newest first; 200" : "the last changed first; 1000"}`;
-    const result = it.only === null ? `${pascal(row)}DbRow` : "string";
-    const args = [...it.by.map((name) => argument(type(name))), "limit?: number"].join(", ");
-    return method([`${what}${which} where no limit is given.`], `${it.method}(${args}): Promise<${result}[]>`);
+    const result = `Promise<${it.only === null ? `${pascal(row)}DbRow` : "string"}[]>`;
+    const by = it.by.map((name) => argument(type(name)));
+    const about = [`${what}${which} where no limit is given.`];
+    // Two forms, so that the method is a callback for \`map\`, which gives it a number there.
+    return [[...by, "options: ListOptions"], by].map((args) => method(about, `${it.method}(${args.join(", ")}): ${result}`));
   });
 }
 
@@ -100,6 +107,7 @@ function serviceClass(row, services) {
   const key = keyOf(row, services);
   const candles = row.service === "candleDbService";
   const members = [
+    `  /** The service that keeps the ids of these rows. */\n  readonly ${row.cache}: ${row.cache[0].toUpperCase()}${row.cache.slice(1)};`,
     ...(candles ? [CANDLES] : upserts(row, key)),
     ...finds(row, key),
     ...hases(row, key),

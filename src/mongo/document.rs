@@ -6,7 +6,7 @@ use mongodb::bson::{DateTime, RawArrayBuf, RawBson, RawBsonRef, RawDocument, Raw
 
 use crate::error::{Code, Error, Result};
 use crate::mongo::cast::{cast, key_part};
-use crate::mongo::table::{COMMON, Collection, Default, Field, Type};
+use crate::mongo::table::{Collection, Default, Field};
 
 /// The time at which documents are written, in milliseconds since 1970.
 pub type Millis = i64;
@@ -29,7 +29,7 @@ pub const INTERVALS: &[(&str, i64)] = &[
 /// The exchange of candles that name none: the original's constant.
 pub const EXCHANGE: &str = "ccxt_binance";
 
-fn malformed(error: &mongodb::bson::error::Error) -> Error {
+pub(super) fn malformed(error: &mongodb::bson::error::Error) -> Error {
     Error::new(Code::InvalidValue, format!("the value is not valid BSON: {error}"))
 }
 
@@ -153,7 +153,9 @@ pub fn identity(key: &RawDocument, id: ObjectId) -> RawDocumentBuf {
     row
 }
 
-fn default_of(field: &Field) -> Option<RawBson> {
+/// What an insert stores of a field that it does not name.
+#[must_use]
+pub fn default_of(field: &Field) -> Option<RawBson> {
     match field.default {
         Default::None => None,
         Default::Document => Some(RawBson::Document(RawDocumentBuf::new())),
@@ -280,76 +282,6 @@ pub fn new_candle(collection: &Collection, dto: &RawDocument, id: ObjectId, now:
     document.append(cstr!("updatedDate"), DateTime::from_millis(now));
     number(&mut document, "volume")?;
     Ok(document)
-}
-
-/// The document of `BaseCRUD.create`: the dto's fields in the order of the schema, then defaults that are made anew for
-/// each document, `_id`, dates and `__v`.
-pub fn insert(collection: &Collection, dto: &RawDocument, id: ObjectId, now: Millis) -> Result<RawDocumentBuf> {
-    let mut document = RawDocumentBuf::new();
-    let mut made = Vec::new();
-    for field in collection.key.iter().chain(collection.rest) {
-        match (get(dto, field.name)?, default_of(field)) {
-            (Some(value), _) => document.append(field.key, cast(collection, field, value)?),
-            (None, Some(plain @ RawBson::Boolean(_))) => document.append(field.key, plain),
-            (None, Some(default)) => made.push((field, default)),
-            (None, None) => {}
-        }
-    }
-    for (field, default) in made {
-        document.append(field.key, default);
-    }
-    validate(collection, &document, true)?;
-    let own_id = get(dto, "_id")?.map(|own| cast(collection, &COMMON[0], own)).transpose()?;
-    document.append(cstr!("_id"), own_id.unwrap_or(RawBson::ObjectId(id)));
-    document.append(cstr!("createDate"), DateTime::from_millis(now));
-    document.append(cstr!("updatedDate"), DateTime::from_millis(now));
-    document.append(cstr!("__v"), 0_i32);
-    Ok(document)
-}
-
-/// The update of `BaseCRUD.update`: the dto's known fields; an `id` in it is none.
-pub fn change(collection: &Collection, dto: &RawDocument, now: Millis) -> Result<RawDocumentBuf> {
-    let mut set = RawDocumentBuf::new();
-    set.append(cstr!("updatedDate"), DateTime::from_millis(now));
-    for entry in entries(dto) {
-        let (name, value) = entry?;
-        match (name, collection.field(name)) {
-            ("createDate" | "updatedDate" | "__v", _) | (_, None) => {}
-            (_, Some(field)) => set.append(field.key, cast(collection, field, value)?),
-        }
-    }
-    validate(collection, &set, false)?;
-    let mut update = RawDocumentBuf::new();
-    update.append(cstr!("$set"), set);
-    Ok(update)
-}
-
-/// What the original's schema demands: required fields, and a candle's interval. In a whole document required fields must
-/// be there, in a change they may not be taken away.
-fn validate(collection: &Collection, document: &RawDocument, whole: bool) -> Result<()> {
-    let mut problems = Vec::new();
-    for field in collection.key.iter().chain(collection.rest).filter(|field| field.required) {
-        let empty = match get(document, field.name)? {
-            None => whole,
-            Some(RawBsonRef::Null) => true,
-            Some(RawBsonRef::String(text)) => field.kind == Type::Text && text.is_empty(),
-            Some(_) => false,
-        };
-        if empty {
-            problems.push(format!("{0}: Path `{0}` is required.", field.name));
-        }
-    }
-    if let (Some(RawBsonRef::String(interval)), Some(_)) = (get(document, "interval")?, collection.field("interval"))
-        && !INTERVALS.iter().any(|(known, _)| *known == interval)
-    {
-        problems.push(format!("interval: `{interval}` is not a valid enum value for path `interval`."));
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    problems.reverse();
-    let what = if whole { format!("{} validation failed", collection.name) } else { "Validation failed".to_owned() };
-    Err(Error::new(Code::InvalidValue, format!("{what}: {}", problems.join(", "))))
 }
 
 #[cfg(test)]

@@ -93,31 +93,6 @@ fn when_must_be_a_moment() {
 }
 
 #[test]
-fn a_new_row_is_validated_and_in_the_originals_order() {
-    let risk = collection("risk-items");
-    let error = insert(risk, &rawdoc! {}, ObjectId::new(), 7).unwrap_err();
-    let expected = "risk-items validation failed: when: Path `when` is required., exchangeName: Path `exchangeName` is \
-                    required., riskName: Path `riskName` is required.";
-    assert_eq!(error.message, expected);
-    let id = ObjectId::new();
-    let dto = rawdoc! { "riskName": "r", "exchangeName": "e", "when": "5", "unknown": 1 };
-    let expected = rawdoc! {
-        "riskName": "r", "exchangeName": "e", "when": 5, "positions": [], "_id": id, "createDate": DATE,
-        "updatedDate": DATE, "__v": 0
-    };
-    assert_eq!(insert(risk, &dto, id, 7).unwrap(), expected);
-}
-
-#[test]
-fn a_change_takes_known_fields_only_and_no_required_one_away() {
-    let risk = collection("risk-items");
-    let dto = rawdoc! { "id": "ignored", "when": 6, "unknown": 1 };
-    assert_eq!(change(risk, &dto, 7).unwrap(), rawdoc! { "$set": { "updatedDate": DATE, "when": 6 } });
-    assert!(change(risk, &rawdoc! { "riskName": null }, 7).is_err());
-    assert!(change(collection("candle-items"), &rawdoc! { "interval": "7m" }, 7).is_err());
-}
-
-#[test]
 fn a_candle_keeps_what_is_given_and_names_what_cannot_be_cast() {
     let candles = collection("candle-items");
     let dto = rawdoc! { "symbol": "S", "interval": "7m", "timestamp": "60000", "open": null, "close": "1.5" };

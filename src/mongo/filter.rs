@@ -67,6 +67,18 @@ fn condition(collection: &Collection, path: &str, kind: Type, value: RawBsonRef<
                 let (name, value) = entry?;
                 let value = match (name, value) {
                     ("$in" | "$nin" | "$all", RawBsonRef::Array(values)) => list(collection, path, kind, values)?,
+                    // One value is a list of one.
+                    ("$in" | "$nin" | "$all", value) => {
+                        let mut only = RawArrayBuf::new();
+                        only.push(one(collection, path, kind, value)?);
+                        RawBson::Array(only)
+                    }
+                    ("$mod", RawBsonRef::Array(values)) => list(collection, path, Type::Number, values)?,
+                    ("$exists", value) => cast_as(collection, path, Type::Flag, value)?,
+                    ("$regex", _) if !has_patterns(kind) => {
+                        let message = format!("{}: {path} is no text, so $regex cannot find it", collection.name);
+                        return Err(Error::new(Code::InvalidValue, message));
+                    }
                     ("$not", value) => condition(collection, path, kind, value)?,
                     ("$eq" | "$ne" | "$gt" | "$gte" | "$lt" | "$lte", value) => one(collection, path, kind, value)?,
                     (_, value) => RawBson::from(value),
@@ -85,9 +97,14 @@ fn condition(collection: &Collection, path: &str, kind: Type, value: RawBsonRef<
     }
 }
 
+/// Whether values may be compared with regular expressions.
+const fn has_patterns(kind: Type) -> bool {
+    matches!(kind, Type::Text | Type::Any)
+}
+
 fn one(collection: &Collection, path: &str, kind: Type, value: RawBsonRef<'_>) -> Result<RawBson> {
     match value {
-        RawBsonRef::RegularExpression(_) => Ok(RawBson::from(value)),
+        RawBsonRef::RegularExpression(_) if has_patterns(kind) => Ok(RawBson::from(value)),
         _ => cast_as(collection, path, kind, value),
     }
 }
@@ -156,6 +173,30 @@ mod tests {
             "riskName": "5", "when": { "$gte": 7, "$in": [1, 2] }, "other": { "$gt": "3" }, "$or": [{ "when": 9 }]
         };
         assert_eq!(cast, expected);
+    }
+
+    #[test]
+    fn operators_take_what_mongoose_takes() {
+        let cast = |given: RawDocumentBuf| filter(risk(), &given).map_err(|error| error.code);
+        let pattern = mongodb::bson::Regex { pattern: key_name("1").unwrap(), options: key_name("").unwrap() };
+        let by_name = rawdoc! { "riskName": RawBson::RegularExpression(pattern.clone()) };
+        assert_eq!(cast(by_name.clone()), Ok(by_name));
+        assert_eq!(cast(rawdoc! { "when": { "$in": "1" } }), Ok(rawdoc! { "when": { "$in": [1] } }));
+        assert_eq!(
+            cast(rawdoc! { "when": { "$nin": RawBson::Null } }),
+            Ok(rawdoc! { "when": { "$nin": [RawBson::Null] } })
+        );
+        assert_eq!(cast(rawdoc! { "when": { "$mod": ["2", "0"] } }), Ok(rawdoc! { "when": { "$mod": [2, 0] } }));
+        assert_eq!(cast(rawdoc! { "when": { "$exists": "false" } }), Ok(rawdoc! { "when": { "$exists": false } }));
+        assert_eq!(cast(rawdoc! { "riskName": { "$regex": "x" } }), Ok(rawdoc! { "riskName": { "$regex": "x" } }));
+        for given in [
+            rawdoc! { "when": { "$regex": "1" } },
+            rawdoc! { "when": RawBson::RegularExpression(pattern.clone()) },
+            rawdoc! { "when": { "$exists": "maybe" } },
+            rawdoc! { "when": { "$mod": ["x", 0] } },
+        ] {
+            assert_eq!(cast(given), Err(Code::InvalidValue));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! * [`config`]: the connection string.
 //! * [`cast`]: JavaScript's values to what a field stores.
 //! * [`document`]: the documents and updates that are written.
+//! * [`crud`], [`update`]: those of `BaseCRUD`, and what schemas demand of them.
 //! * [`filter`]: filters and sorts as users give them.
 //! * [`candles`]: candles in columns, and the grid of a range.
 //! * [`batch`]: what travels together.
@@ -17,9 +18,11 @@ pub mod candles;
 pub mod cast;
 pub mod config;
 pub mod conflict;
+pub mod crud;
 pub mod document;
 pub mod driver;
 pub mod failure;
 pub mod filter;
 pub mod table;
+pub mod update;
 pub mod wire;

@@ -47,57 +47,54 @@ pub struct Field {
     pub kind: Type,
     /// What an insert without it stores.
     pub default: Default,
-    /// `BaseCRUD` refuses documents without it.
-    pub required: bool,
 }
 
 macro_rules! fields {
-    ($($constant:ident = $name:literal: $kind:ident, $default:ident, $required:literal;)+) => {
+    ($($constant:ident = $name:literal: $kind:ident, $default:ident;)+) => {
         $(const $constant: Field = Field {
             name: $name,
             key: cstr!($name),
             kind: Type::$kind,
             default: Default::$default,
-            required: $required,
         };)+
     };
 }
 
 fields! {
-    SYMBOL = "symbol": Text, None, true;
-    INTERVAL = "interval": Text, None, true;
-    TIMESTAMP = "timestamp": Number, None, true;
-    STRATEGY = "strategyName": Text, None, true;
-    EXCHANGE = "exchangeName": Text, None, true;
-    FRAME = "frameName": Text, None, true;
-    RISK = "riskName": Text, None, true;
-    SIGNAL = "signalId": Text, None, true;
-    NOTIFICATION = "notificationId": Text, None, true;
-    ENTRY = "entryId": Text, None, true;
-    BUCKET = "bucket": Text, None, true;
-    ENTRY_KEY = "entryKey": Text, None, true;
-    BUCKET_NAME = "bucketName": Text, None, true;
-    MEMORY = "memoryId": Text, None, true;
-    DICTIONARY = "dictionaryName": Text, None, true;
-    BACKTEST = "backtest": Flag, None, true;
-    OPEN = "open": Number, None, true;
-    HIGH = "high": Number, None, true;
-    LOW = "low": Number, None, true;
-    CLOSE = "close": Number, None, true;
-    VOLUME = "volume": Number, None, true;
-    PAYLOAD = "payload": Any, None, false;
-    PAYLOAD_OR_EMPTY = "payload": Any, Document, false;
-    POSITIONS = "positions": Any, List, false;
-    REMOVED = "removed": Flag, False, false;
-    WHEN = "when": Number, None, true;
+    SYMBOL = "symbol": Text, None;
+    INTERVAL = "interval": Text, None;
+    TIMESTAMP = "timestamp": Number, None;
+    STRATEGY = "strategyName": Text, None;
+    EXCHANGE = "exchangeName": Text, None;
+    FRAME = "frameName": Text, None;
+    RISK = "riskName": Text, None;
+    SIGNAL = "signalId": Text, None;
+    NOTIFICATION = "notificationId": Text, None;
+    ENTRY = "entryId": Text, None;
+    BUCKET = "bucket": Text, None;
+    ENTRY_KEY = "entryKey": Text, None;
+    BUCKET_NAME = "bucketName": Text, None;
+    MEMORY = "memoryId": Text, None;
+    DICTIONARY = "dictionaryName": Text, None;
+    BACKTEST = "backtest": Flag, None;
+    OPEN = "open": Number, None;
+    HIGH = "high": Number, None;
+    LOW = "low": Number, None;
+    CLOSE = "close": Number, None;
+    VOLUME = "volume": Number, None;
+    PAYLOAD = "payload": Any, None;
+    PAYLOAD_OR_EMPTY = "payload": Any, Document;
+    POSITIONS = "positions": Any, List;
+    REMOVED = "removed": Flag, False;
+    WHEN = "when": Number, None;
 }
 
 /// The fields that every document has besides its own.
 pub const COMMON: &[Field] = &[
-    Field { name: "_id", key: cstr!("_id"), kind: Type::Id, default: Default::None, required: false },
-    Field { name: "createDate", key: cstr!("createDate"), kind: Type::Date, default: Default::None, required: false },
-    Field { name: "updatedDate", key: cstr!("updatedDate"), kind: Type::Date, default: Default::None, required: false },
-    Field { name: "__v", key: cstr!("__v"), kind: Type::Number, default: Default::None, required: false },
+    Field { name: "_id", key: cstr!("_id"), kind: Type::Id, default: Default::None },
+    Field { name: "createDate", key: cstr!("createDate"), kind: Type::Date, default: Default::None },
+    Field { name: "updatedDate", key: cstr!("updatedDate"), kind: Type::Date, default: Default::None },
+    Field { name: "__v", key: cstr!("__v"), kind: Type::Number, default: Default::None },
 ];
 
 /// How a list is asked for.
@@ -126,7 +123,7 @@ pub struct Collection {
     pub noun: &'static str,
     /// The fields of the filter and of the unique index, in this order.
     pub key: &'static [Field],
-    /// The other fields, in the order of the schema.
+    /// The other fields, in the order of the schema. `BaseCRUD` writes no row in which one of either is missing or null.
     pub rest: &'static [Field],
     /// The method that finds one row by its key.
     pub find: &'static str,
@@ -138,6 +135,8 @@ pub struct Collection {
     pub indexes: &'static [&'static [(&'static str, i32)]],
     /// The fields of the unique index that an older release made.
     pub old_key: Option<&'static [&'static str]>,
+    /// The field of the key that the schema names after the others of it.
+    pub last: Option<&'static str>,
 }
 
 const fn collection(
@@ -148,7 +147,7 @@ const fn collection(
     rest: &'static [Field],
     find: &'static str,
 ) -> Collection {
-    Collection { name, stem, noun, key, rest, find, has: None, lists: &[], indexes: &[], old_key: None }
+    Collection { name, stem, noun, key, rest, find, has: None, lists: &[], indexes: &[], old_key: None, last: None }
 }
 
 const BY_CONTEXT: &[Field] = &[SYMBOL, STRATEGY, EXCHANGE];
@@ -168,6 +167,7 @@ pub const COLLECTIONS: &[Collection] = &[
     Collection {
         has: Some("hasCandle"),
         old_key: Some(&["symbol", "interval", "timestamp"]),
+        last: Some("exchangeName"),
         ..collection(
             "candle-items",
             "candle",
@@ -261,6 +261,13 @@ pub const COLLECTIONS: &[Collection] = &[
 pub const CANDLES: usize = 0;
 
 impl Collection {
+    /// Its own fields, in the order of the schema.
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = &'static Field> {
+        let is_last = |field: &&Field| Some(field.name) == self.last;
+        let first = self.key.iter().filter(move |field| !is_last(field));
+        first.chain(self.key.iter().filter(move |field| is_last(field))).chain(self.rest)
+    }
+
     /// A field of the schema by its name, the common ones included.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -314,7 +321,7 @@ pub fn to_json() -> Value {
         Type::Date => "Date",
         Type::Any => "any",
     };
-    let field = |field: &Field| json!({ "name": field.name, "type": kind(field), "optional": !field.required && field.default == Default::None });
+    let field = |field: &Field| json!({ "name": field.name, "type": kind(field) });
     let list = |list: &List| {
         json!({
             "method": list.method, "by": list.by, "newest": list.newest, "present": list.present, "only": list.only,

@@ -187,7 +187,7 @@ async function openOriginal({ redis: redisServer, mongo, database = mongo.databa
   const connection = await mongoose.createConnection(mongo.urlOf(database, { wtimeoutMS: 15000 })).asPromise();
   const redis = new Redis({ host: redisServer.host, port: redisServer.port, password: redisServer.password || undefined });
   const table = tableOf(release);
-  const models = modelsOn(connection, table);
+  const models = modelsOn(connection, table, release);
   if (indexes) await Promise.all(Object.values(models).map((model) => model.init()));
   const ioc = {};
   for (const row of table) {

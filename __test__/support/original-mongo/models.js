@@ -15,7 +15,10 @@ function tableOf(release) {
   return rows.map(({ older, indexes, ...row }) => ({ ...row, ...older, indexes: [] }));
 }
 
-function schemaOf({ key, fields, defaults = {}, enums = {}, indexes = [], minimize = false }) {
+/** The newer release tells mongoose that only null and undefined are missing texts, for all schemas; so `""` passes. */
+const isGiven = (value) => value !== null && value !== undefined;
+
+function schemaOf({ key, fields, defaults = {}, enums = {}, indexes = [], minimize = false }, release) {
   const paths = {};
   for (const [name, type] of Object.entries(fields)) {
     const indexed = key.includes(name) || name === "removed" || name === "when" || name === "exchangeName";
@@ -29,12 +32,14 @@ function schemaOf({ key, fields, defaults = {}, enums = {}, indexes = [], minimi
   const schema = new Schema(paths, { timestamps: { createdAt: "createDate", updatedAt: "updatedDate" }, minimize });
   if (!only) schema.index(Object.fromEntries(key.map((name) => [name, 1])), { unique: true });
   for (const index of indexes) schema.index(index);
+  const texts = release === "newer" ? Object.keys(fields).filter((name) => fields[name] === "string") : [];
+  for (const name of texts) schema.path(name).checkRequired = isGiven;
   return schema;
 }
 
-/** `{ [collection]: model }` on a mongoose connection. */
-function modelsOn(connection, table) {
-  return Object.fromEntries(table.map((row) => [row.collection, connection.model(row.collection, schemaOf(row))]));
+/** `{ [collection]: model }` of a release on a mongoose connection. */
+function modelsOn(connection, table, release) {
+  return Object.fromEntries(table.map((row) => [row.collection, connection.model(row.collection, schemaOf(row, release))]));
 }
 
 module.exports = { tableOf, modelsOn };

@@ -241,8 +241,7 @@ impl Session {
         state.last_error = problem;
     }
 
-    /// A command, sent once more where the connection failed or another server has become primary: all our writes may be
-    /// repeated.
+    /// A command that may be repeated, sent once more where the connection failed or another server has become primary.
     pub(super) async fn command(&self, command: RawDocumentBuf) -> Outcome<Document> {
         match self.command_once(command.clone()).await {
             Err(failure) if failure.transient => {
@@ -253,7 +252,8 @@ impl Session {
         }
     }
 
-    async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
+    /// A command that is sent at most once.
+    pub(super) async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
         let database = self.connect().await?.database.clone();
         let reply = self.within(async { database.run_raw_command(command).await }).await?;
         match reply.get_document("writeConcernError") {

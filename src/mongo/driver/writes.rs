@@ -16,9 +16,11 @@ use crate::error::{Code, Error};
 use crate::mongo::batch::{Statement, rounds};
 use crate::mongo::cast;
 use crate::mongo::conflict::{self, Conflict, DUPLICATE};
+use crate::mongo::crud;
 use crate::mongo::document::{self, Millis, get, identity, part};
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{COMMON, Collection};
+use crate::mongo::update;
 use crate::mongo::wire::{Answer, Call, Request};
 
 /// The server cannot put a field into a value that is no document.
@@ -96,6 +98,8 @@ struct Modify<'a> {
     upsert: bool,
     /// Whether the whole row is wanted, not only its id.
     whole: bool,
+    /// Whether it may be done twice. What may not is not sent again when its reply is lost.
+    repeatable: bool,
 }
 
 impl Session {
@@ -109,7 +113,16 @@ impl Session {
         if !modify.whole {
             command.append(cstr!("fields"), rawdoc! { "_id": 1 });
         }
-        let reply = self.command(command).await?;
+        let reply = if modify.repeatable {
+            self.command(command).await?
+        } else {
+            self.command_once(command).await.map_err(|mut failure| {
+                if failure.transient {
+                    failure.error.message += "; it may have been done, and is not sent again";
+                }
+                failure
+            })?
+        };
         Ok(reply.get_document("value").ok().map(RawDocumentBuf::try_from).transpose()?)
     }
 
@@ -121,7 +134,8 @@ impl Session {
         update: RawDocumentBuf,
         whole: bool,
     ) -> Outcome<RawDocumentBuf> {
-        let modify = |update| self.modify(collection, Modify { filter: key, update, upsert: true, whole });
+        let modify =
+            |update| self.modify(collection, Modify { filter: key, update, upsert: true, whole, repeatable: true });
         let mut outcome = modify(update.clone()).await.map_err(|failure| explain(collection, failure));
         if let Err((Conflict::Race, _)) = outcome {
             self.count_retry();
@@ -244,7 +258,7 @@ impl Session {
         let collection = collection(number);
         let mark = |with_payload| {
             let update = document::soft_remove(with_payload, now());
-            self.modify(collection, Modify { filter: key, update, upsert: false, whole: false })
+            self.modify(collection, Modify { filter: key, update, upsert: false, whole: false, repeatable: true })
         };
         let row = match mark(true).await {
             Err(failure) if failure.server_code() == PATH_NOT_VIABLE => mark(false).await,
@@ -265,7 +279,7 @@ impl Session {
     /// `BaseCRUD.create`
     pub(super) async fn insert(self: &Arc<Self>, number: usize, dto: &RawDocument) -> Outcome<Answer> {
         let collection = collection(number);
-        let row = document::insert(collection, dto, ObjectId::new(), now())?;
+        let row = crud::insert(collection, dto, ObjectId::new(), now())?;
         self.indexed(number).await?;
         let mut command = self.writing(cstr!("insert"), collection).await?;
         let mut documents = RawArrayBuf::new();
@@ -294,8 +308,10 @@ impl Session {
         let id = cast::cast(collection, &COMMON[0], get(body, "id")?.unwrap_or(RawBsonRef::Null))?;
         let mut filter = RawDocumentBuf::new();
         filter.append(cstr!("_id"), id);
-        let update = document::change(collection, part(body, "dto")?, now())?;
-        let row = self.modify(collection, Modify { filter: &filter, update, upsert: false, whole: true }).await;
+        let update = update::change(collection, part(body, "dto")?, now())?;
+        let repeatable = update::repeatable(&update);
+        let row =
+            self.modify(collection, Modify { filter: &filter, update, upsert: false, whole: true, repeatable }).await;
         match row.map_err(|failure| explain(collection, failure).1)? {
             Some(row) => Ok(Answer::Documents(row.into_bytes())),
             None => Ok(Answer::None),
