@@ -1,5 +1,26 @@
-// ECMAScript modules import the one CommonJS instance, so that both kinds of module share a connection.
-import api from "./index.js";
+// The entry for ECMAScript modules. It hands out the one CommonJS instance, so that both kinds of module share a connection,
+// and imports the kit here, because install() cannot wait.
+import api from "./js/api.js";
+import kits from "./js/kits.js";
+import project from "./js/project.js";
+
+for (const name of kits.NAMES) {
+  try {
+    kits.offer(await import(name), import.meta.resolve?.(name));
+  } catch (error) {
+    if (!project.isAbsent(error, name)) {
+      kits.refuse(name, error);
+    }
+  }
+  try {
+    // Where this package is linked, Node has looked in the wrong place.
+    for (const url of project.importable(name)) {
+      kits.offer(await import(url), url);
+    }
+  } catch (error) {
+    kits.refuse(name, error);
+  }
+}
 
 export const {
   ioc,
@@ -39,6 +60,27 @@ export const {
   StateDbService,
   DictionaryDbService,
   SessionDbService,
+  PersistCandleInstance,
+  PersistSignalInstance,
+  PersistScheduleInstance,
+  PersistStrategyInstance,
+  PersistRiskInstance,
+  PersistPartialInstance,
+  PersistBreakevenInstance,
+  PersistStorageInstance,
+  PersistNotificationInstance,
+  PersistLogInstance,
+  PersistMeasureInstance,
+  PersistIntervalInstance,
+  PersistMemoryInstance,
+  PersistRecentInstance,
+  PersistStateInstance,
+  PersistDictionaryInstance,
+  PersistSessionInstance,
+  setup,
+  install,
+  getRedis,
+  getMongo,
   setConfig,
   getConfig,
   setLogger,

@@ -137,17 +137,19 @@ function enqueue() {
 
 /** Whether the configuration is in use. */
 let configured = false;
-const overrides = {};
+let overrides = {};
+/** Whether the defaults are those of setup(). */
+let setUp = false;
 const defaults = JSON.parse(engine.showConfig("{}"));
 const variables = Object.keys(defaults);
 /** The variables that may be null. */
 const NULLABLE = variables.filter((name) => defaults[name] === null);
 
-/** What the variables are set to: the environment, and what setConfig() put over it. */
-function values() {
-  const set = {};
+/** What the variables are set to, as the engine takes it: the environment, and what was put over it. */
+function textOf(given, withSetup) {
+  const set = withSetup ? { setup: "" } : {};
   for (const name of variables) {
-    const value = overrides[name] ?? process.env[name];
+    const value = given[name] ?? process.env[name];
     if (value !== undefined) {
       set[name] = value;
     }
@@ -155,10 +157,15 @@ function values() {
   return JSON.stringify(set);
 }
 
+/** The same as it is now. */
+const values = () => textOf(overrides, setUp);
+
 /** Takes the configuration into use, before the first call and after each close(). */
 function configure() {
   if (!engine.isOpen()) {
-    engine.configure(values());
+    const text = values();
+    engine.configure(text);
+    native.inUse.redis = text;
   }
   configured = true;
 }
@@ -170,6 +177,8 @@ const native = {
   table,
   /** How often close() was called. */
   closes: 0,
+  /** The configuration of each connection that is open. */
+  inUse: { redis: "{}", mongo: "{}" },
   /** What js/mongo.js does with answers, and its end. */
   mongo: { settle: null, close: () => null },
   /** What js/model-crud.js has opened, and its end. */
@@ -188,20 +197,20 @@ const native = {
 };
 
 /** The variables of an object that are set. Its getters may be anybody's code. */
-function read(partial) {
+function read(partial, caller) {
+  if (partial === null || typeof partial !== "object") {
+    throw makeError("INVALID_CONFIG", "TypeError", `${caller} takes an object with variables, like { CC_REDIS_PORT: 6380 }`);
+  }
   try {
     return Object.entries(partial).filter(([, value]) => value !== undefined);
   } catch (error) {
-    throw withCode(error, "INVALID_CONFIG", "reading the object given to setConfig failed");
+    throw withCode(error, "INVALID_CONFIG", `reading the object given to ${caller} failed`);
   }
 }
 
-/** See index.d.ts. */
-function setConfig(partial) {
-  if (partial === null || typeof partial !== "object") {
-    throw makeError("INVALID_CONFIG", "TypeError", "setConfig takes an object with variables, like { CC_REDIS_PORT: 6380 }");
-  }
-  const texts = read(partial).map(([name, value]) => {
+/** Variables as text, each checked. */
+function checked(entries) {
+  const texts = entries.map(([name, value]) => {
     if (value === null && NULLABLE.includes(name)) {
       // As getConfig() shows it: none.
       return [name, ""];
@@ -215,10 +224,26 @@ function setConfig(partial) {
   for (const [name, text] of texts) {
     engine.checkVariable(name, text);
   }
+  return Object.fromEntries(texts);
+}
+
+/** Whether 0 is a value of a variable. */
+function takesZero(name) {
+  try {
+    engine.checkVariable(name, "0");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** See index.d.ts. */
+function setConfig(partial) {
+  const texts = checked(read(partial, "setConfig"));
   if (engine.isOpen() || engine.mongoIsOpen() || native.models.isOpen()) {
     throw makeError("INVALID_CONFIG", "Error", "setConfig: the connection is open; call `await close()` first");
   }
-  Object.assign(overrides, Object.fromEntries(texts));
+  Object.assign(overrides, texts);
   configured = false;
 }
 
@@ -242,8 +267,47 @@ async function close() {
   configured = engine.isOpen();
 }
 
+/**
+ * Takes the defaults of setup() into use, and `changes` over what was set before: text for each variable, "" where it is
+ * not set. A connection that is open must have just that configuration.
+ */
+function adopt(changes) {
+  const next = { ...overrides, ...changes };
+  for (const [name, text] of Object.entries(changes)) {
+    if (text === "") {
+      delete next[name];
+    }
+  }
+  const wanted = textOf(next, true);
+  const { inUse } = native;
+  const differs =
+    (engine.isOpen() && (engine.configDiffers(inUse.redis, wanted) & 1) !== 0) ||
+    (engine.mongoIsOpen() && (engine.configDiffers(inUse.mongo, wanted) & 2) !== 0);
+  if (differs) {
+    const connected = engine.mongoIsOpen() ? inUse.mongo : inUse.redis;
+    const why = `the connection is open to ${shown(connected)}, and this asks for ${shown(wanted)}`;
+    throw makeError("INVALID_CONFIG", "Error", `setup: ${why}; call it before the first call, or \`await close()\` first`);
+  }
+  overrides = next;
+  setUp = true;
+  configured = engine.isOpen();
+}
+
+/** Where a configuration leads, without passwords. */
+function shown(text) {
+  const config = JSON.parse(engine.showConfig(text));
+  const user = config.CC_REDIS_PASSWORD === "" ? "" : `${config.CC_REDIS_USER}:${config.CC_REDIS_PASSWORD}@`;
+  const redis = config.CC_REDIS_URL ?? `redis://${user}${config.CC_REDIS_HOST}:${config.CC_REDIS_PORT}`;
+  return `${config.CC_MONGO_CONNECTION_STRING} and ${redis}`;
+}
+
 module.exports = {
   native,
+  adopt,
+  checked,
+  read,
+  takesZero,
+  variables,
   values,
   setConfig,
   getConfig,

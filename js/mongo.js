@@ -58,7 +58,9 @@ function encode(document, op) {
 function ready() {
   if (!configured) {
     if (!engine.mongoIsOpen()) {
-      engine.mongoConfigure(values());
+      const text = values();
+      engine.mongoConfigure(text);
+      native.inUse.mongo = text;
     }
     configured = true;
   }

@@ -70,6 +70,16 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_MONGO_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
 ];
 
+/// In [`Values`] beside the variables: the defaults are those of `setup()`.
+pub const SETUP: &str = "setup";
+
+/// What differs then: the defaults of the package whose `setup()` it replaces, no credentials and a database of its own.
+const SETUP_DEFAULTS: [(&str, &str); 3] = [
+    ("CC_REDIS_USER", ""),
+    ("CC_REDIS_PASSWORD", ""),
+    ("CC_MONGO_CONNECTION_STRING", "mongodb://localhost:27017/backtest-kit?wtimeoutMS=15000"),
+];
+
 /// Authorities, our certificate, its key.
 pub const TLS_VARIABLES: [&str; 3] = ["CC_REDIS_TLS_CA", "CC_REDIS_TLS_CERT", "CC_REDIS_TLS_KEY"];
 
@@ -195,8 +205,13 @@ fn whole(variable: &Variable, text: &str) -> Result<u64> {
 pub(crate) fn text<'a>(values: &'a Values, name: &str) -> &'a str {
     match values.get(name) {
         Some(text) if !text.is_empty() => text,
-        _ => find(name).map_or("", |v| v.default),
+        _ => default_of(values, name),
     }
+}
+
+fn default_of(values: &Values, name: &str) -> &'static str {
+    let setup = SETUP_DEFAULTS.iter().find(|(variable, _)| values.contains_key(SETUP) && *variable == name);
+    setup.map_or_else(|| find(name).map_or("", |variable| variable.default), |(_, default)| default)
 }
 
 pub(crate) fn number(values: &Values, name: &str) -> Result<u64> {
@@ -275,12 +290,12 @@ pub fn resolve(values: &Values) -> Result<Config> {
     let Target { address, credentials, database, tls: speaks_tls } = if url.is_empty() {
         let port = u16::try_from(number(values, "CC_REDIS_PORT")?);
         let port = port.map_err(|_| invalid("CC_REDIS_PORT", "above 65535"))?;
-        let credentials = Credentials {
-            user: Some(text(values, "CC_REDIS_USER").to_owned()),
-            password: text(values, "CC_REDIS_PASSWORD").to_owned(),
-        };
+        let given = |name| Some(text(values, name).to_owned()).filter(|text| !text.is_empty());
+        // Without a password there is nothing to say; without a user it is `AUTH password`.
+        let credentials =
+            given("CC_REDIS_PASSWORD").map(|password| Credentials { user: given("CC_REDIS_USER"), password });
         let address = Address::Tcp(bare(text(values, "CC_REDIS_HOST")).to_owned(), port);
-        Target { address, credentials: Some(credentials), database: 0, tls: false }
+        Target { address, credentials, database: 0, tls: false }
     } else {
         parse_url("CC_REDIS_URL", url)?
     };
@@ -309,6 +324,7 @@ pub fn show(values: &Values) -> serde_json::Value {
     let shown = VARIABLES.iter().map(|variable| {
         let text = text(values, variable.name);
         let value = match variable.kind {
+            Kind::Secret if text.is_empty() => "".into(),
             Kind::Secret => MASK.into(),
             Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
             Kind::Pem if Pem::of(text).shown().is_none() => MASK.into(),

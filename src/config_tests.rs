@@ -24,6 +24,35 @@ fn defaults_are_those_of_the_original() {
 }
 
 #[test]
+fn after_setup_there_are_no_credentials_unless_they_are_given() {
+    let credentials = |pairs: &[(&str, &str)]| {
+        let mut set = values(pairs);
+        set.insert(SETUP.to_owned(), String::new());
+        resolve(&set).unwrap().credentials.map(|given| (given.user, given.password))
+    };
+    assert_eq!(credentials(&[]), None);
+    assert_eq!(credentials(&[("CC_REDIS_USER", "bot")]), None);
+    assert_eq!(credentials(&[("CC_REDIS_PASSWORD", "pw")]), Some((None, "pw".to_owned())));
+    let both = [("CC_REDIS_USER", "bot"), ("CC_REDIS_PASSWORD", "pw")];
+    assert_eq!(credentials(&both), Some((Some("bot".to_owned()), "pw".to_owned())));
+}
+
+#[test]
+fn after_setup_its_defaults_are_shown_and_no_other_differs() {
+    let shown = show(&values(&[(SETUP, "")]));
+    let before = show(&Values::new());
+    for (name, value) in before.as_object().unwrap() {
+        let expected = match name.as_str() {
+            "CC_REDIS_USER" | "CC_REDIS_PASSWORD" => "".into(),
+            "CC_MONGO_CONNECTION_STRING" => "mongodb://localhost:27017/backtest-kit?wtimeoutMS=15000".into(),
+            _ => value.clone(),
+        };
+        assert_eq!(shown[name], expected, "{name}");
+    }
+    assert!(check(SETUP, "1").is_err(), "it is no variable");
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let config = resolve(&values(&[("CC_REDIS_HOST", ""), ("CC_REDIS_PORT", "")])).unwrap();
     assert_eq!(config.address.to_string(), "127.0.0.1:6379");

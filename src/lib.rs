@@ -6,6 +6,7 @@
 //! driver contain unsafe code.
 //!
 //! * [`error`], [`config`], with [`host`] and [`pem`]: used by all.
+//! * [`clients`]: the configuration as ioredis and mongoose take it. Pure.
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
 //! * [`near`]: the in-process cache of ids: coherence rules, pure, and storage.
@@ -14,6 +15,7 @@
 //!   of its own.
 //! * [`napi`]: the boundary, and the driver that binds a socket to Node's event loop.
 
+pub mod clients;
 pub mod config;
 pub mod error;
 pub mod host;

@@ -428,6 +428,21 @@ functions! {
         Ok(Some(call.env.text(shown.to_string().as_bytes())?))
     }
 
+    /// `configDiffers(json, json)`: whether they amount to something else: 1 for Redis, 2 for MongoDB, 3 for both, 0 for none.
+    config_differs as "configDiffers" (_engine, call: 2) {
+        let one = parse_values(&text_of(call.env, call.args[0])?)?;
+        let other = parse_values(&text_of(call.env, call.args[1])?)?;
+        let redis = config::resolve(&one)? != config::resolve(&other)?;
+        let mongo = crate::mongo::config::resolve(&one)? != crate::mongo::config::resolve(&other)?;
+        Ok(Some(call.env.number(f64::from(u8::from(redis) + 2 * u8::from(mongo)))?))
+    }
+
+    /// `clientOptions(json)`: what other clients take, as JSON. It holds secrets.
+    client_options as "clientOptions" (_engine, call: 1) {
+        let options = crate::clients::options(&parse_values(&text_of(call.env, call.args[0])?)?)?;
+        Ok(Some(call.env.text(options.to_string().as_bytes())?))
+    }
+
     /// `isOpen()`: whether configuration may not change.
     is_open as "isOpen" (engine, call: 0) {
         Ok(Some(call.env.boolean(engine.is_open())?))

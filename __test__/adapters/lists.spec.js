@@ -1,0 +1,363 @@
+"use strict";
+
+// Storage, notification and log: the kit hands over its whole list, and only what is new or changed may go out.
+
+const { serial: test } = require("ava");
+const { outcome, until } = require("../support/addon.js");
+const { withKit } = require("../support/adapters.js");
+
+// Failures are made by the server itself.
+const own = withKit(test, { mongo: { args: ["--setParameter", "enableTestCommands=1"] } });
+const START = 1_767_225_600_000;
+
+/** How a list is reached: `args` are the registry's beside the list itself. */
+const LISTS = [
+  { noun: "Storage", collection: "storage-items", args: [true], other: [false], idField: "signalId", least: 1_000, variable: "CC_MAX_SIGNALS" },
+  { noun: "Notification", collection: "notification-items", args: [true], other: [false], idField: "notificationId", least: 500, variable: "CC_MAX_NOTIFICATIONS" },
+  { noun: "Log", collection: "log-items", args: [], idField: "entryId", least: 1_000, variable: "CC_MAX_LOG_LINES" },
+];
+/** Those whose entries may change. */
+const CHANGING = LISTS.slice(0, 2);
+
+/** An entry as the kit has them: numbers, texts, nested objects, Dates, what is nothing. */
+const entry = (n, more) => ({
+  ...{ id: `id-${n}`, type: "signal.opened", priority: n, createdAt: START + n, symbol: "BTCUSDT", price: 1.5 * n, note: null },
+  ...{ pnl: { percent: n / 3, cost: Infinity, list: [1, 2, { deep: n }] }, backtest: true, missing: undefined, ...more },
+});
+const entries = (count, from = 0) => Array.from({ length: count }, (_, i) => entry(from + i));
+/** What is stored of an entry, and comes back. */
+const stored = (one) => ({ ...one, missing: null });
+
+const through = ({ noun, args }, kit = own.kit) => {
+  const adapter = kit[`Persist${noun}Adapter`];
+  return {
+    read: () => adapter[`read${noun}Data`](...args),
+    write: (list) => adapter[`write${noun}Data`](list, ...args),
+    clear: () => adapter.clear(),
+  };
+};
+
+/** The ids that were written by each command of `action`. */
+async function commandsOf({ collection, idField }, action) {
+  // Indexes are made, so that they are no part of it.
+  const watch = await own.mongo.watch();
+  try {
+    await action();
+    const operations = (await watch.operations()).filter((one) => one.collection === collection);
+    return operations
+      .filter(({ kind }) => kind !== "createIndexes" && kind !== "listIndexes")
+      .map(({ kind, command }) => `${kind} ${command.q?.[idField] ?? command.query?.[idField] ?? ""}`.trim());
+  } finally {
+    await watch.stop();
+  }
+}
+
+/** How many commands the package sent during an action. */
+async function sent(action, lib = own.lib) {
+  const before = lib.stats().mongo.commands;
+  await action();
+  return lib.stats().mongo.commands - before;
+}
+
+for (const list of LISTS) {
+  const { noun, collection, idField } = list;
+
+  test(`${noun}: entries come back as they were written, the oldest first, in this process and in another`, async (t) => {
+    const { read, write } = through(list);
+    t.deepEqual(await read(), []);
+    const given = [];
+    for (let n = 0; n < 5; n++) {
+      given.push(entry(n));
+      t.is(await write(given), undefined);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    t.deepEqual(await read(), given.map(stored));
+    t.deepEqual(await through(list, own.fresh().kit).read(), given.map(stored));
+    if (list.other) t.deepEqual(await through({ ...list, args: list.other }).read(), []);
+  });
+
+  test(`${noun}: of a list only what is new goes out, in one command`, async (t) => {
+    const { write } = through(list);
+    const given = entries(20);
+    await write(given);
+    given.push(entry(20));
+    t.deepEqual(await commandsOf(list, () => write(given)), [`findAndModify id-20`]);
+    t.is(await sent(() => write(given)), 0, "nothing is new");
+    t.is(await sent(() => write([...given, entry(21), entry(22), entry(23)])), 1);
+    t.is(await own.mongo.count(collection), 24);
+  });
+
+  test(`${noun}: equal entries in new objects are not sent`, async (t) => {
+    const { write } = through(list);
+    await write(entries(20));
+    t.is(await sent(() => write(entries(20))), 0);
+    t.is(await sent(() => write(entries(20).reverse())), 0, "in whatever order");
+    t.is(await sent(() => write(structuredClone(entries(20)))), 0);
+  });
+
+  test(`${noun}: what was read counts as known, so a fresh process sends no stale copies over another's`, async (t) => {
+    await through(list).write(entries(5));
+    const other = own.fresh();
+    const { read, write } = through(list, other.kit);
+    const found = await read();
+    await through(list).write(entries(5).map((one) => ({ ...one, price: 99 })));
+    t.is(await sent(() => write(found), other.lib), 0);
+    t.deepEqual(await commandsOf(list, () => write([...found, entry(7)])), ["findAndModify id-7"]);
+    const prices = (await own.mongo.documents(collection, { sort: { [idField]: 1 } })).map(({ payload }) => payload.price);
+    t.deepEqual(prices, [...(noun === "Log" ? entries(5).map(({ price }) => price) : [99, 99, 99, 99, 99]), 1.5 * 7]);
+  });
+
+  test(`${noun}: what is known survives the kit's clear(), and ends with close()`, async (t) => {
+    const { write, clear } = through(list);
+    const given = entries(5);
+    await write(given);
+    clear();
+    t.is(await sent(() => write(given)), 0);
+    await own.lib.close();
+    await write(given);
+    t.is(own.lib.stats().mongo.requests, 5, "all five");
+  });
+
+  test(`${noun}: entries that left the list stay in the database and are forgotten here`, async (t) => {
+    const { write } = through(list);
+    await write(entries(5));
+    await write(entries(2, 3));
+    t.is(await own.mongo.count(collection), 5);
+    t.is(await sent(() => write(entries(2, 3))), 0);
+    t.true((await sent(() => write(entries(5)))) > 0, "they are sent when they come back");
+  });
+
+  test(`${noun}: a refused entry is forgotten alone; the others of the call are written and known`, async (t) => {
+    const { write } = through(list);
+    await write(entries(2));
+    const cyclic = entry(9);
+    cyclic.self = cyclic;
+    const given = [...entries(3), cyclic];
+    t.is((await outcome(write(given))).error?.code, "INVALID_VALUE");
+    t.is(await own.mongo.count(collection), 3);
+    t.is(await sent(() => write(entries(3))), 0);
+    delete cyclic.self;
+    await write(given);
+    t.is(await own.mongo.count(collection), 4);
+  });
+
+  test(`${noun}: after an error the entries of the failed command are sent again, and no others`, async (t) => {
+    const { write } = through(list);
+    await write(entries(5));
+    const fail = { configureFailPoint: "failCommand", mode: "alwaysOn", data: { errorCode: 50, failCommands: ["update", "findAndModify"] } };
+    await own.mongo.command(fail, { database: "admin" });
+    const failed = await outcome(write(entries(8)));
+    await own.mongo.command({ ...fail, mode: "off" }, { database: "admin" });
+    t.is(failed.error?.code, "MONGO_WRITE");
+    const before = own.lib.stats().mongo.requests;
+    await write(entries(8));
+    t.is(own.lib.stats().mongo.requests - before, 3);
+    t.is(await own.mongo.count(collection), 8);
+  });
+
+  test(`${noun}: a call that leaves out what an earlier one is still writing waits for it, and fails with it`, async (t) => {
+    const { write } = through(list);
+    await write(entries(1));
+    await own.mongo.pause();
+    let over = false;
+    const first = outcome(write(entries(3)));
+    const second = outcome(write(entries(3)).finally(() => (over = true)));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    t.false(over);
+    await own.mongo.resume();
+    t.deepEqual([await first, await second], [{ value: undefined }, { value: undefined }]);
+    t.is(await own.mongo.count(collection), 3);
+
+    const fail = { configureFailPoint: "failCommand", mode: "alwaysOn", data: { errorCode: 50, failCommands: ["update", "findAndModify"] } };
+    await own.mongo.command(fail, { database: "admin" });
+    const outcomes = await Promise.all([outcome(write(entries(5))), outcome(write(entries(5)))]);
+    await own.mongo.command({ ...fail, mode: "off" }, { database: "admin" });
+    t.deepEqual(outcomes.map(({ error }) => error?.code), ["MONGO_WRITE", "MONGO_WRITE"]);
+  });
+
+  test(`${noun}: an entry that comes twice in a list is stored as it comes last`, async (t) => {
+    const { write } = through(list);
+    await write([entry(1, { price: 1 }), entry(2), entry(1, { price: 2 })]);
+    t.is((await own.mongo.documents(collection, { filter: { [idField]: "id-1" } }))[0].payload.price, 2);
+    t.is(await own.mongo.count(collection), 2);
+    if (noun === "Log") return;
+    await write([entry(1, { price: 5 }), entry(1, { price: 2 })]);
+    t.is((await own.mongo.documents(collection, { filter: { [idField]: "id-1" } }))[0].payload.price, 2);
+  });
+
+  test(`${noun}: a read returns the newest, as many as are promised, in their order`, async (t) => {
+    const { least } = list;
+    const mode = list.args.length > 0 ? { backtest: true } : {};
+    const rows = Array.from({ length: least + 50 }, (_, n) => ({
+      ...mode,
+      [idField]: `id-${n}`,
+      payload: { id: `id-${n}` },
+      // Three of each time, so that the order of their ids decides.
+      createDate: new Date(START + Math.floor(n / 3)),
+      updatedDate: new Date(START + 1_000_000 - n),
+    }));
+    for (const row of rows) await own.mongo.insert(collection, [row]);
+    const wanted = rows.slice(-least);
+    const found = await through(list).read();
+    t.is(found.length, least);
+    t.deepEqual(found.slice(3).map(({ id }) => id), wanted.slice(3).map(({ payload }) => payload.id));
+  });
+
+  test(`${noun}: a read returns more where the kit keeps more`, async (t) => {
+    const { least, variable, noun: name } = list;
+    const mode = list.args.length > 0 ? { backtest: true } : {};
+    const rows = Array.from({ length: least + 50 }, (_, n) => ({ ...mode, [idField]: `id-${n}`, payload: { id: `id-${n}` }, createDate: new Date(START + n) }));
+    await own.mongo.insert(collection, rows);
+    const { standInKit } = require("../support/stand-in-kit.js");
+    const larger = own.fresh({ kit: standInKit({ settings: { [variable]: least + 20 } }) });
+    t.is((await through(list, larger.kit).read()).length, least + 20, name);
+    const smaller = own.fresh({ kit: standInKit({ settings: { [variable]: 5 } }) });
+    t.is((await through(list, smaller.kit).read()).length, least);
+  });
+
+  test(`${noun}: a list that is none is refused`, async (t) => {
+    for (const wrong of [null, undefined, {}, "list"]) {
+      t.is((await outcome(through(list).write(wrong))).error?.code, "INVALID_VALUE");
+    }
+    t.is((await outcome(through(list).write([{ id: undefined }]))).error?.code, "INVALID_CONTEXT");
+    t.is((await outcome(through(list).write([null]))).error?.code, "INVALID_CONTEXT");
+    t.is(await own.mongo.count(collection), 0);
+  });
+}
+
+for (const list of CHANGING) {
+  const { noun, collection, idField } = list;
+
+  test(`${noun}: a changed entry goes out, whether in a new object or in the old one`, async (t) => {
+    const { read, write } = through(list);
+    const given = entries(20);
+    await write(given);
+    given[3] = { ...given[3], price: 7 };
+    t.deepEqual(await commandsOf(list, () => write(given)), ["findAndModify id-3"]);
+    given[4].price = 8;
+    t.deepEqual(await commandsOf(list, () => write(given)), ["findAndModify id-4"]);
+    given[5].pnl.list[2].deep = "changed";
+    t.deepEqual(await commandsOf(list, () => write(given)), ["findAndModify id-5"]);
+    delete given[6].symbol;
+    given[7].extra = 1;
+    given[8].price = -0;
+    given[9].pnl.list.push(3);
+    t.is(await sent(() => write(given)), 1);
+    t.is(await sent(() => write(given)), 0);
+    const found = await read();
+    t.deepEqual(found.sort((a, b) => a.priority - b.priority), given.map(stored));
+  });
+
+  for (const [what, change] of [
+    ["a Date", (one) => one.at.setTime(5)],
+    ["a Buffer", (one) => (one.bytes[0] = 9)],
+    ["an instance's field", (one) => (one.instance.x = 2)],
+    ["a value that is written by toBSON", (one) => (one.hidden.value = 2)],
+    ["0 into -0", (one) => (one.zero = -0)],
+    ["null into undefined and back, which is stored alike", null],
+  ]) {
+    test(`${noun}: a change is seen in the same object: ${what}`, async (t) => {
+      const { write } = through(list);
+      class Own {
+        x = 1;
+      }
+      const hidden = { value: 1 };
+      Object.defineProperty(hidden, "toBSON", { value: () => ({ shown: hidden.value }) });
+      const one = entry(1, { at: new Date(1), bytes: Buffer.from([1, 2]), instance: new Own(), hidden, zero: 0 });
+      await write([one]);
+      t.is(await sent(() => write([one])), 0);
+      if (change === null) {
+        one.note = undefined;
+        t.is(await sent(() => write([one])), 0);
+        return;
+      }
+      change(one);
+      t.is(await sent(() => write([one])), 1);
+      t.is(await sent(() => write([one])), 0);
+    });
+  }
+
+  test(`${noun}: of a long list what is new goes out first, and what was changed in its place is not missed`, async (t) => {
+    const { write } = through(list);
+    const given = entries(300);
+    await write(given);
+    given.push(entry(300));
+    t.is(await sent(() => write(given)), 1);
+    given.push(entry(301));
+    given[17].price = "changed";
+    await write(given);
+    t.is((await own.mongo.documents(collection, { filter: { [idField]: "id-17" } }))[0].payload.price, "changed");
+    t.is(await own.mongo.count(collection), 302);
+  });
+
+  test(`${noun}: a newer state of an entry that is still being written goes out after it`, async (t) => {
+    const { write } = through(list);
+    await write(entries(3));
+    for (let round = 1; round <= 20; round++) {
+      const writes = [];
+      for (let n = 0; n < 4; n++) {
+        writes.push(write(entries(3).map((one) => ({ ...one, price: round * 10 + n }))));
+        if (n % 2) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await Promise.all(writes);
+      const rows = await own.mongo.documents(collection);
+      t.deepEqual(rows.map(({ payload }) => payload.price), Array(3).fill(round * 10 + 3));
+    }
+  });
+
+  test(`${noun}: another process's change is kept, unless the entry is changed here`, async (t) => {
+    const { write } = through(list);
+    const given = entries(3);
+    await write(given);
+    const other = through(list, own.fresh().kit);
+    const theirs = await other.read();
+    theirs[0].price = "theirs";
+    await other.write(theirs);
+    given[1].price = "ours";
+    await write(given);
+    const prices = (await own.mongo.documents(collection, { sort: { [idField]: 1 } })).map(({ payload }) => payload.price);
+    t.deepEqual(prices, ["theirs", "ours", 3]);
+  });
+}
+
+test("Log: an entry whose id is known is never sent again, whatever became of it", async (t) => {
+  const { write } = through(LISTS[2]);
+  const given = entries(5);
+  await write(given);
+  given[2].price = "changed";
+  t.is(await sent(() => write(given)), 0);
+  t.is((await own.mongo.documents("log-items", { filter: { entryId: "id-2" } }))[0].payload.price, 3);
+});
+
+test("Log: each line of a list that slides is one command, for each line one", async (t) => {
+  const { write } = through(LISTS[2]);
+  let given = entries(1_000);
+  await write(given);
+  for (let n = 1_000; n < 1_010; n++) {
+    given = [...given.slice(1), entry(n)];
+    t.is(await sent(() => write(given)), 1);
+  }
+  t.is(await own.mongo.count("log-items"), 1_010);
+});
+
+test("the two modes of a list are apart", async (t) => {
+  const storage = own.kit.PersistStorageAdapter;
+  await storage.writeStorageData([entry(1)], true);
+  await storage.writeStorageData([entry(1, { price: 2 })], false);
+  t.is((await storage.readStorageData(true))[0].price, 1.5);
+  t.is((await storage.readStorageData(false))[0].price, 2);
+});
+
+test("a read while an entry is being written does not make it unknown", async (t) => {
+  const storage = own.kit.PersistStorageAdapter;
+  await storage.writeStorageData(entries(2), true);
+  await Promise.all([storage.writeStorageData(entries(4), true), storage.readStorageData(true)]);
+  t.is(await sent(() => storage.writeStorageData(entries(4), true)), 0);
+});
+
+test("ids of entries lie in Redis as those of single writes do", async (t) => {
+  await own.kit.PersistStorageAdapter.writeStorageData([entry(1), entry(2)], true);
+  const [row] = await own.mongo.documents("storage-items", { filter: { signalId: "id-1" } });
+  await until(async () => (await own.redis.command("GET", "storage_cache:backtest:id-1")) !== null, "the id is there");
+  t.is(String(await own.redis.command("GET", "storage_cache:backtest:id-1")), row._id.toHexString());
+});

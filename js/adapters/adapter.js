@@ -1,0 +1,42 @@
+"use strict";
+// What all adapters have in common.
+
+const { waitForMongo } = require("./ready.js");
+
+/** Not the first call of a context: the kit awaits it before every operation, so it is made once. */
+const NOTHING = Promise.resolve();
+
+class Adapter {
+  /** @param {boolean} initial whether it is the first call of a context; only then there is something to wait for */
+  waitForInit(initial) {
+    return initial ? waitForMongo() : NOTHING;
+  }
+}
+
+/**
+ * A class whose instances hold the arguments of their constructor by these names; of fewer arguments than that, the first
+ * `least`. The kit makes instances by Reflect.construct, one for each context.
+ */
+function contextClass(name, context, least = context.length) {
+  const Class = class extends Adapter {
+    constructor(...args) {
+      super();
+      const count = args.length > least ? context.length : least;
+      for (let i = 0; i < count; i++) {
+        this[context[i]] = args[i];
+      }
+    }
+  };
+  Object.defineProperty(Class, "name", { value: `Persist${name}Instance` });
+  return Class;
+}
+
+/** Gives a class its methods. */
+function define(Class, methods) {
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(value, "name", { value: name });
+    Object.defineProperty(Class.prototype, name, { value, writable: true, configurable: true });
+  }
+}
+
+module.exports = { contextClass, define };
