@@ -172,6 +172,8 @@ const native = {
   closes: 0,
   /** What js/mongo.js does with answers, and its end. */
   mongo: { settle: null, close: () => null },
+  /** What js/candle-memory.js counts. */
+  candles: { stats: () => null },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
@@ -245,6 +247,6 @@ module.exports = {
   setConfig,
   getConfig,
   close,
-  stats: () => JSON.parse(engine.stats()),
+  stats: () => ({ ...JSON.parse(engine.stats()), candleCache: native.candles.stats() }),
   health: () => JSON.parse(engine.health()),
 };
