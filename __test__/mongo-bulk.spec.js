@@ -9,7 +9,8 @@ const { storedDocuments } = require("./support/golden-documents.js");
 const { withMongo, oursOnly, CANDLE } = require("./support/mongo-peer.js");
 
 const test = oursOnly(serial);
-const own = withMongo(serial);
+// Candles are asked for and sent like other rows; candle-cache*.spec.js has those from memory.
+const own = withMongo(serial, { config: { CC_CANDLE_CACHE_MAX_BYTES: 0 } });
 const START = 1767225600000;
 const MINUTE = 60_000;
 

@@ -8,7 +8,8 @@ const { collectionOf, runCalls, storedDocuments, wipe } = require("./support/gol
 const { withMongo, isOriginal } = require("./support/mongo-peer.js");
 const { loadSpec } = require("./support/spec.js");
 
-const own = withMongo(test);
+// Candles are asked for and sent like other rows; candle-cache*.spec.js has those from memory.
+const own = withMongo(test, { config: { CC_CANDLE_CACHE_MAX_BYTES: 0 } });
 
 for (const one of loadSpec("documents").cases) {
   test(`documents: ${one.name}`, async (t) => {

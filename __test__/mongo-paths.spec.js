@@ -5,7 +5,8 @@
 const { serial: test } = require("ava");
 const { withMongo, oursOnly, isOriginal, collections, argumentsFor, write, read, cacheKey, SAMPLE } = require("./support/mongo-peer.js");
 
-const own = withMongo(test);
+// Candles are asked for and sent like other rows; candle-cache*.spec.js has those from memory.
+const own = withMongo(test, { config: { CC_CANDLE_CACHE_MAX_BYTES: 0 } });
 const ours = oursOnly(test);
 const signal = collections.find((row) => row.service === "signalDbService");
 const words = (commands) => commands.map(([name]) => name).filter((name) => !["CLIENT", "MULTI", "EXEC"].includes(name));

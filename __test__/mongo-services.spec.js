@@ -7,7 +7,8 @@ const { serial: test } = require("ava");
 const { outcome, recorder } = require("./support/addon.js");
 const { withMongo, oursOnly, collections, argumentsFor, write, read, cacheKey, SAMPLE, CANDLE } = require("./support/mongo-peer.js");
 
-const own = withMongo(test);
+// Candles are asked for and sent like other rows; candle-cache*.spec.js has those from memory.
+const own = withMongo(test, { config: { CC_CANDLE_CACHE_MAX_BYTES: 0 } });
 const ours = oursOnly(test);
 const byName = Object.fromEntries(collections.map((row) => [row.service, row]));
 const plain = (key) => own.redis.command("GET", key).then((value) => value && value.toString());

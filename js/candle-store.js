@@ -1,37 +1,71 @@
 "use strict";
-// What the persist adapters use of the candles: windows by their context.
+// What the persist adapters use of the candles: windows by their context. Log calls are those of the services.
 
-const { instances } = require("./db-services.js");
+const { log } = require("./base-crud.js");
+const { storeAll } = require("./candle-bulk.js");
+const { STEPS, onGrid } = require("./candle-grid.js");
+const { memory } = require("./candle-memory.js");
+const { BYPASS, SHAPES, read } = require("./candle-reads.js");
+const { askRange } = require("./candle-service.js");
+const { makeError } = require("./errors.js");
+const { fair } = require("./fairness.js");
+const { ready } = require("./mongo.js");
 
-/** Milliseconds of each interval. */
-const MINUTE = 60_000;
-const MINUTES = { "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480, "1d": 1440 };
-
-const { candleDbService } = instances;
+/** Candles of rows, as the kit knows them. */
+function plain(rows) {
+  return rows === null ? null : rows.map(({ timestamp, open, high, low, close, volume }) => ({ timestamp, open, high, low, close, volume }));
+}
 
 /**
- * `limit` candles from `since` on as `{ timestamp, open, high, low, close, volume }`, or null as a whole where one is
- * missing. What is in memory is returned itself, anything else as a promise of it.
+ * `limit` candles from `since` on as `{ timestamp, open, high, low, close, volume }`, or null as a whole where one is missing.
+ * What is in memory is returned itself, anything else as a promise of it. That a candle is not there may be remembered for
+ * `CC_CANDLE_ABSENCE_MS`.
  */
 function readWindow(symbol, interval, exchangeName, since, limit) {
-  const rows = candleDbService.findRange(symbol, interval, exchangeName, since, limit);
-  return rows.then((found) => found?.map(({ timestamp, open, high, low, close, volume }) => ({ timestamp, open, high, low, close, volume })) ?? null);
+  log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
+  const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
+  const found = read(symbol, interval, exchangeName, since, limit, SHAPES.candles, true);
+  if (found instanceof Promise) {
+    return found.then((candles) => (candles === BYPASS ? ask() : candles));
+  }
+  return found === BYPASS ? ask() : found;
+}
+
+/** Whether all of them are known to be there, so that there is nothing to do. */
+function allKnown(symbol, interval, exchangeName, candles) {
+  const { cache } = memory;
+  const series = cache?.find(symbol, interval, exchangeName);
+  if (series === undefined) {
+    return false;
+  }
+  const known = candles.every(({ timestamp }) => onGrid(timestamp, series.step) && cache.known(series, timestamp / series.step) === true);
+  cache.counters.skippedWrites += known ? candles.length : 0;
+  return known;
 }
 
 /**
- * Stores candles. Those that are not over at the moment of the call are left out: an unfinished candle would stay for ever.
- * It resolves when the server has acknowledged all of them, whoever wrote them.
+ * Stores candles. Those that are not over at the moment of the call are left out: an unfinished one would stay for ever. It
+ * resolves when the server has acknowledged all of them; what is known to be there is not sent. Ids go to Redis only where
+ * CC_CANDLE_IDS says so.
  */
 async function writeWindow(symbol, interval, exchangeName, candles) {
+  if (!Array.isArray(candles) || candles.some((candle) => candle === null || typeof candle !== "object")) {
+    throw makeError("INVALID_VALUE", "TypeError", "writeCandlesData: it takes an array of candles");
+  }
   const now = Date.now();
-  const step = (MINUTES[interval] ?? 0) * MINUTE;
-  const over = candles.filter(({ timestamp }) => timestamp + step <= now);
-  await candleDbService.createMany(over.map((candle) => ({ ...candle, symbol, interval, exchangeName })));
+  const step = STEPS.get(interval) ?? 0;
+  const over = candles.filter(({ timestamp }) => !(Number(timestamp) + step > now));
+  log(null, "log", "candleDbService createMany", { symbol, interval, exchangeName, count: over.length });
+  ready();
+  if (!memory.ids && allKnown(symbol, interval, exchangeName, over)) {
+    return fair(undefined);
+  }
+  await storeAll(over, { symbol, interval, exchangeName }, memory.ids);
 }
 
-/** Forgets what is known of the candles of a context: of all that fit what is named of it. */
+/** Forgets what is known of the candles of a context: of all that fit what is named. */
 function empty({ symbol, interval, exchangeName } = {}) {
-  void [symbol, interval, exchangeName];
+  memory.cache?.forget(symbol, interval, exchangeName);
 }
 
 module.exports = { readWindow, writeWindow, empty };

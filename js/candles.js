@@ -1,19 +1,19 @@
 "use strict";
-// Candles in bulk. They cross to Rust and back as columns of numbers; what does not fit into columns goes as documents.
+// Candles as they cross to Rust and back: columns of numbers, and documents where they do not fit into columns.
 
-const { log } = require("./base-crud.js");
 const codec = require("./codec.js");
+const { ID, NUMBERS } = require("./candle-columns.js");
 const { makeError } = require("./errors.js");
-const { COLUMNS, NONE, OPS, ask, rowsOf } = require("./mongo.js");
 
-/** Candles of one insert: bounds the memory, whatever the month. */
-const CHUNK = 5_000;
 /** Columns of a candle on its way to Rust, in the order of src/mongo/candles.rs. */
-const GIVEN = ["timestamp", "open", "high", "low", "close", "volume"];
+const GIVEN = ["timestamp", ...NUMBERS];
 /** Numbers of a candle on its way back. */
 const ANSWERED = 7;
 
-/** A chunk as columns, or null where a candle is not all text and numbers. What is in columns can be stored. */
+/**
+ * A chunk as columns, or null where a candle is not all text and numbers. What is in columns can be stored. `texts` has names by
+ * threes (symbol, interval, exchangeName), `which` says which three each candle has, `numbers` has six of each.
+ */
 function columnsOf(dtos, exchange) {
   const numbers = new Float64Array(dtos.length * GIVEN.length);
   const which = new Uint32Array(dtos.length);
@@ -26,12 +26,8 @@ function columnsOf(dtos, exchange) {
     if (typeof symbol !== "string" || typeof interval !== "string" || typeof exchangeName !== "string") {
       return null;
     }
-    for (let column = 0; column < GIVEN.length; column++) {
-      const number = dto[GIVEN[column]];
-      if (typeof number !== "number" || Number.isNaN(number)) {
-        return null;
-      }
-      numbers[i * GIVEN.length + column] = number;
+    if (!putNumbers(numbers, i, dto)) {
+      return null;
     }
     // JSON keeps the three apart whatever characters they hold.
     const same = i > 0 && texts.length === 3 && texts[0] === symbol && texts[1] === interval && texts[2] === exchangeName;
@@ -44,11 +40,34 @@ function columnsOf(dtos, exchange) {
       which[i] = places.get(name);
     }
   }
-  const { Binary } = codec();
-  return { texts, which: new Binary(bytesOf(which)), numbers: new Binary(bytesOf(numbers)) };
+  return { texts, which, numbers };
 }
 
-const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+/** The same of candles that have one context. */
+function columnsIn({ symbol, interval, exchangeName }, candles) {
+  if (typeof symbol !== "string" || typeof interval !== "string" || typeof exchangeName !== "string") {
+    return null;
+  }
+  const numbers = new Float64Array(candles.length * GIVEN.length);
+  for (let i = 0; i < candles.length; i++) {
+    if (!putNumbers(numbers, i, candles[i])) {
+      return null;
+    }
+  }
+  return { texts: [symbol, interval, exchangeName], which: new Uint32Array(candles.length), numbers };
+}
+
+/** Puts a candle's numbers into columns; false where one is none. */
+function putNumbers(numbers, place, candle) {
+  for (let column = 0; column < GIVEN.length; column++) {
+    const number = candle[GIVEN[column]];
+    if (typeof number !== "number" || Number.isNaN(number)) {
+      return false;
+    }
+    numbers[place * GIVEN.length + column] = number;
+  }
+  return true;
+}
 
 /** A dto as a document. What is undefined names nothing; what has no BSON form must not count as that. */
 function documentOf(dto) {
@@ -61,7 +80,7 @@ function documentOf(dto) {
 
 /** Candles of an answer in columns. */
 function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
-  const count = bytes.length / (ANSWERED * 8 + 12);
+  const count = bytes.length / (ANSWERED * 8 + ID);
   // A copy, because the numbers of a Float64Array must be aligned.
   const numbers = new Float64Array(Uint8Array.prototype.slice.call(bytes, 0, count * ANSWERED * 8).buffer);
   const ids = count * ANSWERED * 8;
@@ -70,7 +89,7 @@ function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
   const rows = new Array(count);
   for (let i = 0; i < count; i++) {
     const at = i * ANSWERED;
-    const id = Uint8Array.prototype.slice.call(bytes, ids + i * 12, ids + i * 12 + 12);
+    const id = Uint8Array.prototype.slice.call(bytes, ids + i * ID, ids + i * ID + ID);
     rows[i] = {
       _id: new ObjectId(id),
       exchangeName,
@@ -85,83 +104,28 @@ function candlesOf({ bytes }, { symbol, interval, exchangeName, since, step }) {
       open: numbers[at],
       updatedDate: new Date(numbers[at + 6]),
       volume: numbers[at + 4],
-      id: hex.slice(i * 24, i * 24 + 24),
+      id: hex.slice(i * ID * 2, i * ID * 2 + ID * 2),
     };
   }
   return rows;
 }
 
-/** Whether a candle is stored under exactly these values. */
-function hasPlainKey({ symbol, interval, exchangeName, timestamp }) {
-  return [symbol, interval, exchangeName].every((text) => typeof text === "string") && Number.isFinite(timestamp);
+/** The fields of a candle's row in the order in which we store them, and the text of its id. */
+const LAYOUT = [
+  ...["_id", "exchangeName", "interval", "symbol", "timestamp", "__v", "close", "createDate", "high", "low", "open", "updatedDate"],
+  ...["volume", "id"],
+].join();
+
+/** Id and dates of a row as columns hold them, or null where it is not exactly as we store it. */
+function wholeOf(row) {
+  const { ObjectId } = codec();
+  const fits = Object.keys(row).join() === LAYOUT && row._id instanceof ObjectId && row.__v === 0;
+  if (!fits || !NUMBERS.every((name) => typeof row[name] === "number") || !isDate(row.createDate) || !isDate(row.updatedDate)) {
+    return null;
+  }
+  return { ids: row._id.id, at: 0, createDate: row.createDate.getTime(), updatedDate: row.updatedDate.getTime() };
 }
 
-/** Milliseconds of each interval. */
-const MINUTES = { "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480, "1d": 1440 };
+const isDate = (value) => value instanceof Date;
 
-/** The bulk methods of the candles' service. `remember` writes the ids of rows to the cache. */
-function bulkMethods(number, exchange, remember) {
-  /** The requests that write candles, a chunk each. Those that Rust would refuse are refused before anything is written. */
-  async function requests(dtos) {
-    const chunks = [];
-    for (let at = 0; at < dtos.length; at += CHUNK) {
-      const chunk = dtos.slice(at, at + CHUNK);
-      chunks.push(columnsOf(chunk, exchange) ?? { rows: chunk.map(documentOf) });
-    }
-    if (chunks.length > 1) {
-      await Promise.all(chunks.filter(({ rows }) => rows).map((chunk) => ask(OPS.candles, number, { ...chunk, check: true })));
-    }
-    return chunks;
-  }
-
-  /**
-   * Writes the ids of a chunk to the cache. A key that was cast is left to the first read: what it became is not known
-   * here.
-   */
-  function note(dtos, answer) {
-    const ids = answer.bytes.toString("hex");
-    const rows = dtos.map(({ symbol, interval, exchangeName, timestamp }, i) => {
-      const id = ids.slice(i * 24, i * 24 + 24);
-      return { symbol, interval, exchangeName: exchangeName ?? exchange, timestamp, id };
-    });
-    return remember(rows.filter(hasPlainKey));
-  }
-
-  return {
-    async createMany(dtos) {
-      if (!Array.isArray(dtos) || dtos.some((dto) => dto === null || typeof dto !== "object")) {
-        throw makeError("INVALID_VALUE", "TypeError", "candleDbService.createMany: it takes an array of candles");
-      }
-      log(this, "log", "candleDbService createMany", { count: dtos.length });
-      let inserted = 0;
-      let noted = Promise.resolve();
-      for (const [place, chunk] of (await requests(dtos)).entries()) {
-        // The ids of the chunk before are written meanwhile.
-        const answer = await ask(OPS.candles, number, chunk);
-        inserted += answer.number;
-        await noted;
-        noted = note(dtos.slice(place * CHUNK, (place + 1) * CHUNK), answer);
-        // It is awaited later; until then a failure must not count as unhandled.
-        noted.catch(() => {});
-      }
-      await noted;
-      return { inserted, existing: dtos.length - inserted };
-    },
-
-    async findRange(symbol, interval, exchangeName, sinceTimestamp, limit) {
-      log(this, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp, limit });
-      const key = { symbol, interval, exchangeName, timestamp: Number(sinceTimestamp) };
-      const answer = await ask(OPS.range, number, { k: key, limit });
-      if (answer.kind === NONE) {
-        return null;
-      }
-      if (answer.kind !== COLUMNS) {
-        return rowsOf(answer);
-      }
-      const texts = { symbol: String(symbol), interval, exchangeName: String(exchangeName) };
-      return candlesOf(answer, { ...texts, since: key.timestamp, step: MINUTES[interval] * 60_000 });
-    },
-  };
-}
-
-module.exports = { bulkMethods, documentOf };
+module.exports = { GIVEN, candlesOf, columnsIn, columnsOf, documentOf, wholeOf };

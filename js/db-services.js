@@ -2,20 +2,15 @@
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
 const { BaseCRUD, FIND_ALL_LIMIT, log } = require("./base-crud.js");
-const { bulkMethods, documentOf } = require("./candles.js");
+const { candleMethods } = require("./candle-service.js");
 const { instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
-const { makeError } = require("./errors.js");
 const { limitOf, stored } = require("./given.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
 const { guarded } = require("./redis-guard.js");
 
-/** The exchange of candles that name none: the original's constant. */
-const EXCHANGE = "ccxt_binance";
 /** Rows of the lists that show the newest. */
 const NEWEST = 200;
-/** How long the ids of a chunk of candles are waited for: there are thousands. */
-const BULK_PATIENCE_MS = 2_000;
 const OBJECT_ID = /^[0-9a-f]{24}$/i;
 
 /** Arguments by their names. */
@@ -181,56 +176,12 @@ function clearBucketOf(row, number) {
   };
 }
 
-/** Candles are named with or without their exchange, are never changed, and come in bulk. */
-function candleMethods(row, number) {
-  const access = accessOf(row, number);
-  const { find, has } = row;
-
-  /** The arguments with the exchange, and those that the caller gave, by name. */
-  function whole(args) {
-    const [symbol, interval, ...rest] = args;
-    if (args.length >= 4) {
-      return [args, named(access.names, args)];
-    }
-    return [[symbol, interval, EXCHANGE, rest[0]], { symbol, interval, timestamp: rest[0] }];
-  }
-
-  const methods = {
-    async create(dto) {
-      log(this, "log", "candleDbService create", { dto });
-      if (dto === null || typeof dto !== "object") {
-        throw makeError("INVALID_VALUE", "TypeError", "candleDbService.create: the candle is not an object");
-      }
-      const created = onlyRow(await ask(OPS.candle, number, { dto: documentOf(dto) }));
-      await access.remember(created);
-      return created;
-    },
-
-    async [has](...args) {
-      const [key, given] = whole(args);
-      log(this, "log", `candleDbService ${has}`, given);
-      return (await access.has(key)) || (await methods[find].apply(this, args)) !== null;
-    },
-
-    async [find](...args) {
-      const [key, given] = whole(args);
-      log(this, "log", `candleDbService ${find}`, given);
-      return access.read(this, key);
-    },
-
-    ...bulkMethods(number, EXCHANGE, (rows) =>
-      guarded(() => Promise.all(rows.map((identity) => access.store(identity))), null, BULK_PATIENCE_MS),
-    ),
-  };
-  return methods;
-}
-
 const classes = {};
 const instances = {};
 table.forEach((row, number) => {
   const Service = class extends BaseCRUD(row.collection) {};
   Object.defineProperty(Service, "name", { value: row.class });
-  const methods = row.service === "candleDbService" ? candleMethods(row, number) : methodsOf(row, number);
+  const methods = row.service === "candleDbService" ? candleMethods(accessOf(row, number), row) : methodsOf(row, number);
   if (row.service === "intervalDbService") {
     methods.clearBucket = clearBucketOf(row, number);
   }

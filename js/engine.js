@@ -183,6 +183,8 @@ const native = {
   mongo: { settle: null, close: () => null },
   /** What js/model-crud.js has opened, and its end. */
   models: { isOpen: () => false, close: () => null },
+  /** What js/candle-memory.js counts. */
+  candles: { stats: () => null },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
@@ -312,6 +314,6 @@ module.exports = {
   setConfig,
   getConfig,
   close,
-  stats: () => JSON.parse(engine.stats()),
+  stats: () => ({ ...JSON.parse(engine.stats()), candleCache: native.candles.stats() }),
   health: () => JSON.parse(engine.health()),
 };

@@ -7,8 +7,10 @@
 // Captured now: fake timers replace the global ones later.
 const { nextTick } = process;
 const { setImmediate } = globalThis;
+const now = performance.now.bind(performance);
 
 const { collections } = require("./binding.js");
+const { memory } = require("./candle-memory.js");
 const codec = require("./codec.js");
 const { native, values } = require("./engine.js");
 const { makeError, withCode } = require("./errors.js");
@@ -20,7 +22,7 @@ const { engine } = native;
 const OPS = Object.fromEntries(
   [
     ...["find", "upsert", "softRemove", "candle", "candles", "range", "insert", "change", "rows", "count", "open", "next"],
-    ...["close", "delete", "ping"],
+    ...["close", "delete", "ping", "window"],
   ].map((name, number) => [name, number]),
 );
 /** Kinds of answers, as `Answer::push` there numbers them; the others are documents. */
@@ -30,15 +32,29 @@ const HEAD = 16;
 
 /** The table of collections. */
 const table = collections();
+const CANDLES = table.findIndex((row) => row.service === "candleDbService");
+/** So many requests, so many bytes or so many milliseconds of a tick are not held back for its end: it may be far. */
+const [MANY, LARGE, LATE_MS] = [1_000, 1024 * 1024, 10];
 
 /** Calls that wait, by number: `{ resolve, reject }`. */
 const waiting = new Map();
+/** How many of them keep the process alive. */
+let loud = 0;
 let last = 0;
 let arranged = false;
 let configured = false;
+/** Requests of this tick, their bytes, and when the first of them came. */
+const tick = { requests: 0, bytes: 0, since: 0 };
 
 function flush() {
   arranged = false;
+  push();
+}
+
+/** Hands the tick's requests over. */
+function push() {
+  tick.requests = 0;
+  tick.bytes = 0;
   engine.mongoFlush();
 }
 
@@ -58,9 +74,10 @@ function encode(document, op) {
 function ready() {
   if (!configured) {
     if (!engine.mongoIsOpen()) {
-      const text = values();
-      engine.mongoConfigure(text);
-      native.inUse.mongo = text;
+      const set = values();
+      engine.mongoConfigure(set);
+      native.inUse.mongo = set;
+      memory.configure(JSON.parse(engine.showConfig(set)));
     }
     configured = true;
   }
@@ -68,6 +85,35 @@ function ready() {
 
 /** Asks; the answer is `{ kind, number, bytes, call }`. */
 function ask(op, collection, body) {
+  const candles = collection === CANDLES ? disturbed(op) : undefined;
+  candles?.();
+  const { answer, caller } = send(op, collection, body);
+  hold(caller);
+  if (candles !== undefined) {
+    answer.then(candles, candles);
+  }
+  return answer;
+}
+
+/**
+ * Asks in the background: `{ answer, hold }`. The process does not live on for it, and close() drops it, until `hold` says that
+ * somebody waits for the answer.
+ */
+function askQuietly(op, collection, body) {
+  const { answer, caller } = send(op, collection, body);
+  return { answer, hold: () => hold(caller) };
+}
+
+/** What a request does to what is known of candles, when it is made and when it is answered, failed or timed out. */
+function disturbed(op) {
+  if (op === OPS.change || op === OPS.delete) {
+    return memory.empty;
+  }
+  // Whatever slot such a row has, it is not absent any more.
+  return op === OPS.insert ? () => memory.cache?.voidAbsence() : undefined;
+}
+
+function send(op, collection, body) {
   const bytes = encode(body, op);
   ready();
   last = last === 0x7fffffff ? 1 : last + 1;
@@ -77,8 +123,33 @@ function ask(op, collection, body) {
     // In this order: where the stack has run out, the next call arranges it.
     nextTick(flush);
     arranged = true;
+    tick.since = now();
   }
-  return new Promise((resolve, reject) => waiting.set(call, { resolve, reject }));
+  const caller = { resolve: null, reject: null, loud: false, over: false };
+  const answer = new Promise((resolve, reject) => Object.assign(caller, { resolve, reject }));
+  waiting.set(call, caller);
+  tick.requests++;
+  tick.bytes += bytes.byteLength;
+  if (tick.requests >= MANY || tick.bytes >= LARGE || now() - tick.since > LATE_MS) {
+    push();
+    tick.since = now();
+  }
+  return { answer, caller };
+}
+
+/** Somebody waits for a call; it may be over already. */
+function hold(caller) {
+  if (!caller.loud && !caller.over) {
+    caller.loud = true;
+    loud++;
+    engine.mongoHold(true);
+  }
+}
+
+/** A call is over. */
+function release(caller) {
+  caller.over = true;
+  loud -= Number(caller.loud);
 }
 
 /** The error of a failed call; its cause has what the server said. */
@@ -95,6 +166,9 @@ function settle(answers) {
     at += HEAD + length;
     const caller = waiting.get(call);
     waiting.delete(call);
+    if (caller !== undefined) {
+      release(caller);
+    }
     if (call === 0) {
       callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
     } else if (kind === FAILED) {
@@ -103,8 +177,8 @@ function settle(answers) {
       caller?.resolve({ kind, number, bytes, call });
     }
   }
-  if (waiting.size === 0) {
-    engine.mongoIdle();
+  if (loud === 0) {
+    engine.mongoHold(false);
   }
 }
 
@@ -153,7 +227,13 @@ function close() {
 }
 
 async function closeSession(before) {
+  memory.empty();
   flush();
+  for (const [call, caller] of waiting) {
+    if (!caller.loud) {
+      waiting.delete(call);
+    }
+  }
   const calls = [...waiting.values()].map(settled);
   engine.mongoClose();
   configured = false;
@@ -176,4 +256,4 @@ Object.assign(native.mongo, { settle, close });
 /** The error for a row that is not there, in the original's words. */
 const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
-module.exports = { BY_KEY, COLUMNS, NONE, OPS, PAGE, ask, notFound, onlyRow, rowsOf, table };
+module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, notFound, onlyRow, ready, rowsOf, table };

@@ -68,7 +68,13 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_NEAR_CACHE_MAX_BYTES", Kind::Whole(4_096, 4_294_967_295), "67108864"),
     variable("CC_MONGO_CONNECTION_STRING", Kind::MongoUrl, "mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000"),
     variable("CC_MONGO_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
+    variable("CC_CANDLE_CACHE_MAX_BYTES", Kind::Whole(0, 4_294_967_295), "134217728"),
+    variable("CC_CANDLE_ABSENCE_MS", Kind::Whole(0, 1_000), "1000"),
+    variable("CC_CANDLE_IDS", Kind::Switch, "off"),
 ];
+
+/// Variables that JavaScript uses, as [`show`] gives them.
+pub const CANDLE_VARIABLES: [&str; 3] = ["CC_CANDLE_CACHE_MAX_BYTES", "CC_CANDLE_ABSENCE_MS", "CC_CANDLE_IDS"];
 
 /// In [`Values`] beside the variables: the defaults are those of `setup()`.
 pub const SETUP: &str = "setup";

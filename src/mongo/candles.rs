@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::mongo::cast::{key_part, number};
 use crate::mongo::document::{INTERVALS, Millis, get, new_candle, part};
 use crate::mongo::table::{CANDLES, COLLECTIONS, Collection};
+use crate::mongo::wire::Answer;
 
 /// Numbers of a candle in the columns of `createMany`: timestamp, open, high, low, close, volume.
 const GIVEN: usize = 6;
@@ -120,13 +121,56 @@ pub fn identity(document: &RawDocument) -> Vec<u8> {
     bytes
 }
 
+/// What became of the candles of a chunk, in their order.
+#[derive(Debug)]
+pub struct Written {
+    inserted: u32,
+    ids: Vec<u8>,
+    stored: Vec<u8>,
+    now: Millis,
+}
+
+impl Written {
+    /// Of so many candles, whose documents have `now` as their dates.
+    #[must_use]
+    pub fn new(count: usize, now: Millis) -> Self {
+        Self { inserted: 0, ids: Vec::with_capacity(count * 12), stored: Vec::with_capacity(count), now }
+    }
+
+    /// The next one was inserted under that id. `certain`: the server has said so of this very command.
+    pub fn stored(&mut self, id: ObjectId, certain: bool) {
+        self.inserted += 1;
+        self.ids.extend_from_slice(&id.bytes());
+        self.stored.push(u8::from(certain));
+    }
+
+    /// The next one was there under that id; `own`: from the same command, which was sent twice.
+    pub fn there(&mut self, id: ObjectId, own: bool) {
+        self.inserted += u32::from(own);
+        self.ids.extend_from_slice(&id.bytes());
+        self.stored.push(0);
+    }
+
+    /// How many are new; then the ids of all, 12 bytes each, whether it is certain that this command stored them, one each,
+    /// and the time in their dates, a double.
+    #[must_use]
+    pub fn into_answer(mut self) -> Answer {
+        self.ids.append(&mut self.stored);
+        #[allow(clippy::cast_precision_loss, reason = "JavaScript's dates are within 2^53")]
+        self.ids.extend_from_slice(&(self.now as f64).to_le_bytes());
+        Answer::Written(self.inserted, self.ids)
+    }
+}
+
 /// A range of candles: what is asked for, and at which moments a candle must stand.
 #[derive(Debug)]
 pub struct Range {
     /// The filter; on the unique index, in its order.
     pub filter: RawDocumentBuf,
-    since: f64,
-    step: f64,
+    /// The first moment, in milliseconds since 1970.
+    pub since: f64,
+    /// Milliseconds from one moment to the next.
+    pub step: f64,
     /// How many candles.
     pub limit: u32,
 }
@@ -218,6 +262,42 @@ const LAYOUT: [&str; 13] = [
     "volume",
 ];
 
+/// The numbers and the id of a candle that is exactly as we write them, field by field; `None`: it is not.
+#[must_use]
+pub fn whole(candle: &RawDocument) -> Option<([f64; ANSWERED], ObjectId)> {
+    let mut row = [0.0; ANSWERED];
+    let mut id = None;
+    let mut count = 0;
+    for entry in candle {
+        let (name, value) = entry.ok()?;
+        if LAYOUT.get(count) != Some(&name.as_str()) {
+            return None;
+        }
+        let column = match count {
+            6 => 3,
+            7 => 5,
+            8 => 1,
+            9 => 2,
+            10 => 0,
+            11 => 6,
+            _ => 4,
+        };
+        match (count, value) {
+            (0, RawBsonRef::ObjectId(value)) => id = Some(value),
+            (1..=3, RawBsonRef::String(_))
+            | (4, RawBsonRef::Int32(_) | RawBsonRef::Double(_))
+            | (5, RawBsonRef::Int32(0)) => {}
+            #[allow(clippy::cast_precision_loss, reason = "JavaScript's dates are within 2^53")]
+            (7 | 11, RawBsonRef::DateTime(date)) => row[column] = date.timestamp_millis() as f64,
+            (6 | 8..=10 | 12, RawBsonRef::Double(number)) => row[column] = number,
+            (6 | 8..=10 | 12, RawBsonRef::Int32(number)) => row[column] = f64::from(number),
+            _ => return None,
+        }
+        count += 1;
+    }
+    id.filter(|_| count == LAYOUT.len()).map(|id| (row, id))
+}
+
 /// Candles as columns: numbers, then ids. A candle that is not exactly as we write them ends it, and whole documents go
 /// instead.
 #[derive(Debug, Default)]
@@ -229,37 +309,7 @@ pub struct Columns {
 impl Columns {
     /// Adds a candle; `false`: it does not fit into columns.
     pub fn push(&mut self, candle: &RawDocument) -> bool {
-        let mut row = [0.0; ANSWERED];
-        let mut id = None;
-        let mut count = 0;
-        for entry in candle {
-            let Ok((name, value)) = entry else { return false };
-            if LAYOUT.get(count) != Some(&name.as_str()) {
-                return false;
-            }
-            let column = match count {
-                6 => 3,
-                7 => 5,
-                8 => 1,
-                9 => 2,
-                10 => 0,
-                11 => 6,
-                _ => 4,
-            };
-            match (count, value) {
-                (0, RawBsonRef::ObjectId(value)) => id = Some(value),
-                (1..=3, RawBsonRef::String(_))
-                | (4, RawBsonRef::Int32(_) | RawBsonRef::Double(_))
-                | (5, RawBsonRef::Int32(0)) => {}
-                #[allow(clippy::cast_precision_loss, reason = "JavaScript's dates are within 2^53")]
-                (7 | 11, RawBsonRef::DateTime(date)) => row[column] = date.timestamp_millis() as f64,
-                (6 | 8..=10 | 12, RawBsonRef::Double(number)) => row[column] = number,
-                (6 | 8..=10 | 12, RawBsonRef::Int32(number)) => row[column] = f64::from(number),
-                _ => return false,
-            }
-            count += 1;
-        }
-        let (Some(id), true) = (id, count == LAYOUT.len()) else { return false };
+        let Some((row, id)) = whole(candle) else { return false };
         for number in row {
             self.numbers.extend_from_slice(&number.to_le_bytes());
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mongodb::options::{ConnectionString, HostInfo};
 
-use crate::config::{Values, invalid, number, text};
+use crate::config::{CANDLE_VARIABLES, Values, invalid, number, text};
 use crate::error::{Error, Result};
 
 const URI: &str = "CC_MONGO_CONNECTION_STRING";
@@ -23,6 +23,9 @@ pub struct MongoConfig {
 /// Turns variables into configuration, or says which one cannot be used.
 pub fn resolve(values: &Values) -> Result<MongoConfig> {
     let uri = text(values, URI);
+    for name in CANDLE_VARIABLES {
+        crate::config::check(name, text(values, name))?;
+    }
     Ok(MongoConfig {
         servers: servers(&parse(URI, uri)?.host_info),
         uri: uri.to_owned(),
@@ -87,6 +90,22 @@ mod tests {
     fn servers_are_named_without_credentials() {
         assert_eq!(resolved("mongodb://u:secret@a:1,b:2/db").unwrap().servers, "a:1,b:2");
         assert_eq!(resolved("mongodb+srv://u:secret@cluster.example.com/db").unwrap().servers, "cluster.example.com");
+    }
+
+    #[test]
+    fn a_variable_of_the_candles_that_cannot_be_used_is_refused_by_its_name() {
+        for (name, text) in [
+            ("CC_CANDLE_CACHE_MAX_BYTES", "a lot"),
+            ("CC_CANDLE_ABSENCE_MS", "1001"),
+            ("CC_CANDLE_ABSENCE_MS", "-1"),
+            ("CC_CANDLE_IDS", "yes"),
+        ] {
+            let Err(error) = resolve(&Values::from([(name.to_owned(), text.to_owned())])) else {
+                panic!("{name}={text} was accepted")
+            };
+            assert_eq!(error.code, Code::InvalidConfig);
+            assert!(error.message.starts_with(name), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! * [`crud`], [`update`]: those of `BaseCRUD`, and what schemas demand of them.
 //! * [`filter`]: filters and sorts as users give them.
 //! * [`candles`]: candles in columns, and the grid of a range.
+//! * [`candle_window`]: what is there of a window of candles, for the cache of them.
 //! * [`batch`]: what travels together.
 //! * [`conflict`]: what a duplicate key means.
 //! * [`wire`]: requests and answers as they cross the boundary.
@@ -14,6 +15,7 @@
 //! * [`driver`]: connection, indexes and execution, on a thread of their own. The only part with I/O.
 
 pub mod batch;
+pub mod candle_window;
 pub mod candles;
 pub mod cast;
 pub mod config;

@@ -38,10 +38,12 @@ pub enum Op {
     Delete,
     /// Is the server there?
     Ping,
+    /// What is there of a window of candles; see [`crate::mongo::candle_window::Window::new`].
+    Window,
 }
 
 /// All of them, by the number that JavaScript uses.
-pub const OPS: [Op; 15] = [
+pub const OPS: [Op; 16] = [
     Op::Find,
     Op::Upsert,
     Op::SoftRemove,
@@ -57,6 +59,7 @@ pub const OPS: [Op; 15] = [
     Op::Close,
     Op::Delete,
     Op::Ping,
+    Op::Window,
 ];
 
 /// The number by which JavaScript knows a promise.
@@ -88,8 +91,10 @@ pub enum Answer {
     Page(Vec<u8>),
     /// Candles in columns; see [`crate::mongo::candles::Columns`].
     Columns(Vec<u8>),
-    /// How many candles are new; then the ids of all.
+    /// How many candles are new; then what is known of all; see [`crate::mongo::candles::Written`].
     Written(u32, Vec<u8>),
+    /// How many candles of a window are there; see [`crate::mongo::candle_window::Found::into_bytes`].
+    Window(u32, Vec<u8>),
     /// An error.
     Failed(Box<Failure>),
 }
@@ -110,6 +115,7 @@ impl Answer {
             Self::Page(bytes) => (3, 0, bytes),
             Self::Columns(bytes) => (4, 0, bytes),
             Self::Written(inserted, ids) => (5, inserted, ids),
+            Self::Window(count, bytes) => (7, count, bytes),
             Self::Failed(failure) => (6, 0, failure.to_document().into_bytes()),
         };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

@@ -140,8 +140,6 @@ impl Engine {
             return Err(Error::new(Code::Closed, "the connection to MongoDB is not configured"));
         }
         mongo.tick.push(request);
-        drop(mongo);
-        self.mongo_hold(true);
         Ok(())
     }
 

@@ -43,9 +43,9 @@ functions! {
         Ok(None)
     }
 
-    /// `mongoIdle()`: nobody waits any more.
-    idle as "mongoIdle" (engine, _call: 0) {
-        engine.mongo_hold(false);
+    /// `mongoHold(hold)`: whether somebody waits for an answer, so that the process and the module must be kept.
+    hold as "mongoHold" (engine, call: 1) {
+        engine.mongo_hold(call.env.truthy(call.args[0])?);
         Ok(None)
     }
 

@@ -11,13 +11,16 @@ use super::reads::Query;
 use super::session::{Outcome, Session};
 use super::writes::{explain, now, write_errors};
 use crate::error::{Code, Error};
-use crate::mongo::candles::{Columns, Place, Range, collection, documents, identity};
+use crate::mongo::candle_window::{Found, Window};
+use crate::mongo::candles::{Columns, Place, Range, Written, collection, documents, identity};
 use crate::mongo::conflict::{Conflict, DUPLICATE};
 use crate::mongo::document::get;
 use crate::mongo::failure::Failure;
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
 
+/// So many candles are inserted without a question before: the round trip would cost more than the duplicates.
+const UNASKED: usize = 1_000;
 /// How many candles that are there already one query asks the ids of.
 const ASKED: usize = 2_000;
 
@@ -30,28 +33,34 @@ fn id_of(row: &RawDocument) -> Option<ObjectId> {
 
 impl Session {
     /// Inserts what is not there yet; what is there stays as it is. The answer has the ids of all. A chunk with `check` is
-    /// only looked at.
+    /// only looked at; one with `bare` wants no ids of those that were there.
     ///
     /// Inserting first is fastest where the candles are new, and slowest where they are there: each duplicate costs the
-    /// server an exception. So a few are asked for first, and only where one of them is there, all are.
+    /// server an exception. So of many a few are asked for first, and only where one of them is there, all are.
     pub(super) async fn candles(self: &Arc<Self>, chunk: &RawDocument) -> Outcome<Answer> {
-        let rows = documents(chunk, now())?;
-        if matches!(get(chunk, "check")?, Some(RawBsonRef::Boolean(true))) {
+        let now = now();
+        let rows = documents(chunk, now)?;
+        let flag = |name| Ok::<_, Error>(matches!(get(chunk, name)?, Some(RawBsonRef::Boolean(true))));
+        if flag("check")? {
             return Ok(Answer::None);
         }
-        let Some(last) = rows.len().checked_sub(1) else { return Ok(Answer::Written(0, Vec::new())) };
+        let mut written = Written::new(rows.len(), now);
+        let Some(last) = rows.len().checked_sub(1) else { return Ok(written.into_answer()) };
         self.indexed(CANDLES).await?;
-        let mut known = self.ids_of_candles(&rows, &[0, last / 2, last]).await?;
-        if !known.is_empty() {
-            known = self.ids_of_candles(&rows, &(0..rows.len()).collect::<Vec<_>>()).await?;
+        let mut known = HashMap::new();
+        if rows.len() > UNASKED {
+            known = self.ids_of_candles(&rows, &[0, last / 2, last]).await?;
+            if !known.is_empty() {
+                known = self.ids_of_candles(&rows, &(0..rows.len()).collect::<Vec<_>>()).await?;
+            }
         }
         let keys: Vec<_> = rows.iter().map(|row| identity(row)).collect();
         let new: Vec<_> = (0..rows.len()).filter(|index| !known.contains_key(&keys[*index])).collect();
-        let there = self.insert_candles(&rows, &new).await?;
-        if !there.is_empty() {
+        let (there, repeated) = self.insert_candles(&rows, &new).await?;
+        let bare = flag("bare")?;
+        if !there.is_empty() && (!bare || repeated) {
             known.extend(self.ids_of_candles(&rows, &there).await?);
         }
-        let mut ids = Vec::with_capacity(rows.len() * 12);
         let mut existing = vec![true; rows.len()];
         for index in new {
             existing[index] = false;
@@ -59,25 +68,26 @@ impl Session {
         for index in there {
             existing[index] = true;
         }
-        let mut inserted = 0;
-        for ((row, key), existing) in rows.iter().zip(&keys).zip(existing) {
-            let own = id_of(row);
-            let id = if existing { known.get(key).copied() } else { own };
-            let Some(id) = id else {
-                let message = "a candle was deleted while it was written";
-                return Err(Failure::from(Error::new(Code::MongoWrite, message)));
-            };
-            // One of our own is there already where the command was sent twice.
-            inserted += u32::from(own == Some(id));
-            ids.extend_from_slice(&id.bytes());
+        for (index, (row, key)) in rows.iter().zip(&keys).enumerate() {
+            let own = id_of(row).unwrap_or_default();
+            match known.get(key).copied().filter(|_| existing[index]) {
+                // One of our own is there already where the command was sent twice.
+                Some(id) => written.there(id, own == id),
+                None if !existing[index] => written.stored(own, !repeated),
+                None if bare => written.there(ObjectId::from_bytes([0; 12]), false),
+                None => {
+                    let message = "a candle was deleted while it was written";
+                    return Err(Failure::from(Error::new(Code::MongoWrite, message)));
+                }
+            }
         }
-        Ok(Answer::Written(inserted, ids))
+        Ok(written.into_answer())
     }
 
-    /// Inserts those rows; which of them were there already.
-    async fn insert_candles(&self, rows: &[RawDocumentBuf], new: &[usize]) -> Outcome<Vec<usize>> {
+    /// Inserts those rows; which of them were there already, and whether the command was sent twice.
+    async fn insert_candles(&self, rows: &[RawDocumentBuf], new: &[usize]) -> Outcome<(Vec<usize>, bool)> {
         if new.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         let mut command = self.writing(cstr!("insert"), collection()).await?;
         let mut list = RawArrayBuf::new();
@@ -86,7 +96,7 @@ impl Session {
         }
         command.append(cstr!("ordered"), false);
         command.append(cstr!("documents"), list);
-        let reply = self.command(command).await?;
+        let (reply, repeated) = self.command_told(command).await?;
         let mut there = Vec::new();
         for (place, failure) in write_errors(&reply)? {
             match explain(collection(), failure) {
@@ -97,7 +107,7 @@ impl Session {
                 (_, failure) => return Err(failure),
             }
         }
-        Ok(there)
+        Ok((there, repeated))
     }
 
     /// The ids of candles that are there, by what identifies them.
@@ -167,5 +177,25 @@ impl Session {
             return Ok(Answer::None);
         }
         Ok(columns.map_or(Answer::Documents(rows), |columns| Answer::Columns(columns.into_bytes())))
+    }
+    /// What is there of a window of candles.
+    pub(super) async fn window(&self, body: &RawDocument) -> Outcome<Answer> {
+        let window = Window::new(body)?;
+        let mut found = Found::default();
+        if window.limit > 0 {
+            let query = Query {
+                filter: window.filter.clone(),
+                sort: rawdoc! { "timestamp": 1 },
+                fields: window.fields.clone(),
+                batch: Some(window.limit.saturating_add(1)),
+                ..Query::default()
+            };
+            let mut cursor = self.query(collection(), query).await?;
+            while self.advance(&mut cursor).await? {
+                found.push(&window, cursor.current());
+            }
+        }
+        let (count, bytes) = found.into_bytes();
+        Ok(Answer::Window(count, bytes))
     }
 }

@@ -58,6 +58,7 @@ impl Session {
             Op::Candle => self.candle(number, part(body, "dto")?).await,
             Op::Candles => self.candles(body).await,
             Op::Range => self.range(body).await,
+            Op::Window => self.window(body).await,
             Op::Insert => self.insert(number, part(body, "dto")?).await,
             Op::Change => self.change(number, body).await,
             Op::Rows => self.rows_of(collection, body).await,

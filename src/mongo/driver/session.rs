@@ -243,12 +243,17 @@ impl Session {
 
     /// A command that may be repeated, sent once more where the connection failed or another server has become primary.
     pub(super) async fn command(&self, command: RawDocumentBuf) -> Outcome<Document> {
+        self.command_told(command).await.map(|(reply, _)| reply)
+    }
+
+    /// The same, and whether it was sent twice: the reply then says nothing of what the first one did.
+    pub(super) async fn command_told(&self, command: RawDocumentBuf) -> Outcome<(Document, bool)> {
         match self.command_once(command.clone()).await {
             Err(failure) if failure.transient => {
                 count(&self.counters.retried);
-                self.command_once(command).await
+                self.command_once(command).await.map(|reply| (reply, true))
             }
-            outcome => outcome,
+            outcome => outcome.map(|reply| (reply, false)),
         }
     }
 

@@ -1,0 +1,110 @@
+"use strict";
+// Candles by the chunk: columns where they fit, documents where they do not.
+
+const { columnsIn, columnsOf, documentOf } = require("./candles.js");
+const { rememberAll } = require("./candle-ids.js");
+const { memory } = require("./candle-memory.js");
+const { GIVEN, store } = require("./candle-writes.js");
+const { ID } = require("./candle-columns.js");
+const { fair } = require("./fairness.js");
+const { CANDLES, OPS, ask, ready } = require("./mongo.js");
+
+/** The exchange of candles that name none: the original's constant. */
+const EXCHANGE = "ccxt_binance";
+/** Candles of one insert: bounds the memory, whatever the month. */
+const CHUNK = 5_000;
+
+/** Whether a candle is stored under exactly these values. */
+function hasPlainKey({ symbol, interval, exchangeName, timestamp }) {
+  return [symbol, interval, exchangeName].every((text) => typeof text === "string") && Number.isFinite(timestamp);
+}
+
+/** Candles that fit into columns. */
+class ColumnChunk {
+  constructor(columns) {
+    this.columns = columns;
+  }
+
+  store(ids) {
+    return store(this.columns, ids);
+  }
+
+  /** What names a candle, with its id. A key that was cast is none of these. */
+  identity({ place, id }) {
+    const { texts, which, numbers } = this.columns;
+    const [symbol, interval, exchangeName] = texts.slice(which[place] * 3, which[place] * 3 + 3);
+    return { symbol, interval, exchangeName, timestamp: numbers[place * GIVEN], id };
+  }
+}
+
+/** Candles that go as they are. Nothing is known of them, and nothing is remembered. */
+class DocumentChunk {
+  constructor(dtos) {
+    this.dtos = dtos;
+    this.rows = dtos.map(documentOf);
+  }
+
+  /** Rejects where one of them could not be stored. */
+  check() {
+    return ask(OPS.candles, CANDLES, { rows: this.rows, check: true });
+  }
+
+  async store(ids) {
+    memory.cache?.voidAbsence();
+    try {
+      const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { rows: this.rows, bare: !ids });
+      const hex = ids ? bytes.toString("hex", 0, this.rows.length * ID) : "";
+      return { inserted, ids: ids ? this.rows.map((_, place) => ({ place, id: hex.slice(place * ID * 2, (place + 1) * ID * 2) })) : [] };
+    } finally {
+      memory.cache?.voidAbsence();
+    }
+  }
+
+  /** What names a candle, with its id. What a key that was cast became is not known here: it is left to the first read. */
+  identity({ place, id }) {
+    const { symbol, interval, exchangeName, timestamp } = this.dtos[place];
+    const named = { symbol, interval, exchangeName: exchangeName ?? EXCHANGE, timestamp, id };
+    return hasPlainKey(named) ? named : null;
+  }
+}
+
+/** Chunks of candles; `names`: the context of all of them, or null where each has its own. */
+function chunksOf(candles, names) {
+  const chunks = [];
+  for (let at = 0; at < candles.length; at += CHUNK) {
+    const chunk = candles.slice(at, at + CHUNK);
+    const columns = names === null ? columnsOf(chunk, EXCHANGE) : columnsIn(names, chunk);
+    const dtos = () => (names === null ? chunk : chunk.map((candle) => ({ ...candle, ...names })));
+    chunks.push(columns === null ? new DocumentChunk(dtos()) : new ColumnChunk(columns));
+  }
+  return chunks;
+}
+
+/**
+ * Stores candles, and their ids in Redis where `ids` says so. Where one cannot be stored, none is. `names`: the context of all of
+ * them, or null where each has its own.
+ */
+async function storeAll(candles, names, ids) {
+  ready();
+  const chunks = chunksOf(candles, names);
+  if (chunks.length > 1) {
+    await Promise.all(chunks.filter((chunk) => chunk instanceof DocumentChunk).map((chunk) => chunk.check()));
+  }
+  let inserted = 0;
+  let noted = Promise.resolve();
+  for (const chunk of chunks) {
+    // The ids of the chunk before are written meanwhile.
+    const stored = await chunk.store(ids);
+    inserted += stored.inserted;
+    await noted;
+    if (ids) {
+      noted = rememberAll(stored.ids.map((one) => chunk.identity(one)).filter((named) => named !== null));
+      // It is awaited later; until then a failure must not count as unhandled.
+      noted.catch(() => {});
+    }
+  }
+  await noted;
+  return fair({ inserted, existing: candles.length - inserted });
+}
+
+module.exports = { EXCHANGE, storeAll };

@@ -1,0 +1,223 @@
+"use strict";
+// Candles as columns of numbers, slot by slot, and what is made of them. It knows nothing of where they come from.
+
+const codec = require("./codec.js");
+
+/** The columns that every candle has, in the order in which they come from Rust. */
+const NUMBERS = ["open", "high", "low", "close", "volume"];
+/** Bytes of an id. */
+const ID = 12;
+/** What fits of a row, as in src/mongo/candle_window.rs. */
+const [NUMBERS_FIT, ROW_FITS] = [1, 2];
+/** The offset of a row whose moment cannot be told. */
+const NOWHERE = 0xffffffff;
+
+const isSet = (bits, slot) => ((bits[slot >>> 5] >>> (slot & 31)) & 1) === 1;
+
+function set(bits, slot) {
+  bits[slot >>> 5] |= 1 << (slot & 31);
+}
+
+/** Whether all bits from a slot on, up to another, are set; by words where there are many. */
+function allSet(bits, from, to) {
+  for (let slot = from; slot < to; ) {
+    if ((slot & 31) === 0 && to - slot >= 32) {
+      if (bits[slot >>> 5] !== -1) {
+        return false;
+      }
+      slot += 32;
+    } else if (!isSet(bits, slot++)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Whether any of them is. */
+function anySet(bits, from, to) {
+  for (let slot = from; slot < to; ) {
+    if ((slot & 31) === 0 && to - slot >= 32) {
+      if (bits[slot >>> 5] !== 0) {
+        return true;
+      }
+      slot += 32;
+    } else if (isSet(bits, slot++)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** So many slots. Memory for numbers, and for ids and dates, is taken when the first of them is put in. */
+class Columns {
+  constructor(size) {
+    const words = (size + 31) >>> 5;
+    const bits = new Int32Array(words * 4);
+    this.size = size;
+    /** The numbers are held. */
+    this.known = bits.subarray(0, words);
+    /** So are id and dates. */
+    this.whole = bits.subarray(words, words * 2);
+    /** The row's numbers do not fit: the server must be asked for it. */
+    this.odd = bits.subarray(words * 2, words * 3);
+    /** The numbers fit, the row is not as we write it: the server must be asked for rows. */
+    this.oddRow = bits.subarray(words * 3);
+    /** Whether any slot is odd. */
+    this.oddities = false;
+    /** Nothing of it can be relied on: there are rows whose moment cannot be told. */
+    this.unreliable = false;
+    /** How many candles are held. */
+    this.count = 0;
+    this.hasNumbers = false;
+    this.hasRows = false;
+    this.open = this.high = this.low = this.close = this.volume = null;
+    this.ids = this.createDates = this.updatedDates = null;
+  }
+
+  /** Whether all slots of a stretch are held; `rows`: with ids and dates. */
+  holds(from, to, rows) {
+    return allSet(rows ? this.whole : this.known, from, to);
+  }
+
+  has(slot, rows) {
+    return isSet(rows ? this.whole : this.known, slot);
+  }
+
+  /** Whether the server must be asked for a slot of a stretch, whatever is held. */
+  isOdd(from, to, rows) {
+    return this.unreliable || (this.oddities && (anySet(this.odd, from, to) || (rows && anySet(this.oddRow, from, to))));
+  }
+
+  /** Notes that a slot does not fit; `row`: only ids and dates do not. */
+  mark(slot, row) {
+    set(row ? this.oddRow : this.odd, slot);
+    this.oddities = true;
+  }
+
+  put(slot, open, high, low, close, volume) {
+    if (!this.hasNumbers) {
+      const all = new Float64Array(this.size * NUMBERS.length);
+      NUMBERS.forEach((name, i) => (this[name] = all.subarray(i * this.size, (i + 1) * this.size)));
+      this.hasNumbers = true;
+    }
+    this.open[slot] = open;
+    this.high[slot] = high;
+    this.low[slot] = low;
+    this.close[slot] = close;
+    this.volume[slot] = volume;
+    if (!isSet(this.known, slot)) {
+      set(this.known, slot);
+      this.count++;
+    }
+  }
+
+  /** Id (its bytes from a place of an array) and dates, in milliseconds, of a slot whose numbers are held. */
+  putRow(slot, ids, at, createDate, updatedDate) {
+    if (!this.hasRows) {
+      this.ids = new Uint8Array(this.size * ID);
+      this.createDates = new Float64Array(this.size);
+      this.updatedDates = new Float64Array(this.size);
+      this.hasRows = true;
+    }
+    for (let i = 0; i < ID; i++) {
+      this.ids[slot * ID + i] = ids[at + i];
+    }
+    this.createDates[slot] = createDate;
+    this.updatedDates[slot] = updatedDate;
+    set(this.whole, slot);
+  }
+
+  /**
+   * Takes what an answer brings, whose first slot is `shift` here. What is held already stays as it is. `rows`: the answer has
+   * ids and dates. How many candles are new.
+   */
+  take({ numbers, offsets, ids, fits }, shift, rows) {
+    const stride = rows ? NUMBERS.length + 2 : NUMBERS.length;
+    let fresh = 0;
+    for (let i = 0, at = 0; i < offsets.length; i++, at += stride) {
+      if (offsets[i] === NOWHERE) {
+        this.unreliable = true;
+      }
+      const slot = offsets[i] + shift;
+      if (slot < 0 || slot >= this.size) {
+        continue;
+      }
+      if ((fits[i] & NUMBERS_FIT) === 0) {
+        this.mark(slot, false);
+        continue;
+      }
+      if (!isSet(this.known, slot)) {
+        this.put(slot, numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3], numbers[at + 4]);
+        fresh++;
+      }
+      if (!rows || isSet(this.whole, slot)) {
+        continue;
+      }
+      if ((fits[i] & ROW_FITS) === 0) {
+        this.mark(slot, true);
+      } else {
+        this.putRow(slot, ids, i * ID, numbers[at + 5], numbers[at + 6]);
+      }
+    }
+    return fresh;
+  }
+
+  /** Takes what another one knows of a stretch, from a slot of this one on. */
+  copy(at, other, from, end, rows) {
+    this.unreliable ||= other.unreliable;
+    for (let slot = from, to = at; slot < end; slot++, to++) {
+      if (other.isOdd(slot, slot + 1, rows)) {
+        this.mark(to, !isSet(other.odd, slot));
+      }
+      if (isSet(other.known, slot)) {
+        this.put(to, other.open[slot], other.high[slot], other.low[slot], other.close[slot], other.volume[slot]);
+      }
+      if (rows && isSet(other.whole, slot)) {
+        this.putRow(to, other.ids, slot * ID, other.createDates[slot], other.updatedDates[slot]);
+      }
+    }
+  }
+
+  /** Appends candles of a stretch that is held to an array, from a place on. */
+  candles(list, at, from, to, timestamp, step) {
+    const { open, high, low, close, volume } = this;
+    for (let slot = from; slot < to; slot++) {
+      list[at++] = { timestamp, open: open[slot], high: high[slot], low: low[slot], close: close[slot], volume: volume[slot] };
+      timestamp += step;
+    }
+  }
+
+  /** Appends rows of a stretch that is held, ids and dates too; `of` has what they share. */
+  rows(list, at, from, to, timestamp, { exchangeName, interval, symbol, step }) {
+    const { ObjectId } = codec();
+    const hex = Buffer.from(this.ids.buffer, this.ids.byteOffset + from * ID, (to - from) * ID).toString("hex");
+    for (let slot = from; slot < to; slot++) {
+      const text = (slot - from) * ID * 2;
+      list[at++] = {
+        // Copies, because who has a row may change it.
+        _id: new ObjectId(this.ids.slice(slot * ID, slot * ID + ID)),
+        exchangeName,
+        interval,
+        symbol,
+        timestamp,
+        __v: 0,
+        close: this.close[slot],
+        createDate: new Date(this.createDates[slot]),
+        high: this.high[slot],
+        low: this.low[slot],
+        open: this.open[slot],
+        updatedDate: new Date(this.updatedDates[slot]),
+        volume: this.volume[slot],
+        id: hex.slice(text, text + ID * 2),
+      };
+      timestamp += step;
+    }
+  }
+
+  /** The text of a slot's id. */
+  idOf(slot) {
+    return Buffer.from(this.ids.buffer, this.ids.byteOffset + slot * ID, ID).toString("hex");
+  }
+}
+
+module.exports = { Columns, ID, NUMBERS };

@@ -1,0 +1,247 @@
+"use strict";
+// Windows of candles from memory; what is missing there is asked for.
+
+const { HELD, ODD } = require("./candle-cache.js");
+const { Columns, ID, NUMBERS } = require("./candle-columns.js");
+const { BLOCK, LONGEST_RANGE, STEPS, blockOf, onGrid, placeOf } = require("./candle-grid.js");
+const { memory } = require("./candle-memory.js");
+const { fair } = require("./fairness.js");
+const { CANDLES, OPS, ask, askQuietly, ready } = require("./mongo.js");
+
+/** What a read comes to that must not go through the cache: what is asked for, or a row, does not fit into columns. */
+const BYPASS = Symbol("bypass");
+
+/**
+ * What is made of a window. `rows`: with ids and dates; `begin` and `add` make it of columns, stretch by stretch, `none` is
+ * it where a candle is missing.
+ */
+const SHAPES = {
+  candles: {
+    rows: false,
+    begin: (limit) => new Array(limit),
+    add: (list, at, columns, from, to, timestamp, { step }) => columns.candles(list, at, from, to, timestamp, step),
+    partial: () => null,
+  },
+  rows: {
+    rows: true,
+    begin: (limit) => new Array(limit),
+    add: (list, at, columns, from, to, timestamp, series) => columns.rows(list, at, from, to, timestamp, series),
+    partial: () => null,
+  },
+  columns: {
+    rows: false,
+    begin: emptyColumns,
+    add: addColumns,
+    partial: () => null,
+  },
+  present: {
+    rows: false,
+    begin: emptyColumns,
+    add: addColumns,
+    partial: presentOf,
+  },
+};
+
+function emptyColumns(limit) {
+  const made = { timestamp: new Float64Array(limit) };
+  for (const name of NUMBERS) {
+    made[name] = new Float64Array(limit);
+  }
+  return made;
+}
+
+function addColumns(made, at, columns, from, to, timestamp, { step }) {
+  for (let i = at, end = at + to - from; i < end; i++) {
+    made.timestamp[i] = timestamp;
+    timestamp += step;
+  }
+  for (const name of NUMBERS) {
+    made[name].set(columns[name].subarray(from, to), at);
+  }
+}
+
+/** The candles that are there, and no others. */
+function presentOf(columns, timestamp, { step }) {
+  const made = emptyColumns(columns.count);
+  for (let slot = 0, at = 0; slot < columns.size; slot++) {
+    if (columns.has(slot, false)) {
+      made.timestamp[at] = timestamp + slot * step;
+      for (const name of NUMBERS) {
+        made[name][at] = columns[name][slot];
+      }
+      at++;
+    }
+  }
+  return made;
+}
+
+/** An answer as columns; see `Found::into_bytes` in src/mongo/candle_window.rs. */
+function foundIn({ number: count, bytes }, rows) {
+  // A copy, because the numbers of a Float64Array must be aligned.
+  const { buffer } = Uint8Array.prototype.slice.call(bytes);
+  const numbers = new Float64Array(buffer, 0, count * (NUMBERS.length + (rows ? 2 : 0)));
+  const offsets = new Uint32Array(buffer, numbers.byteLength, count);
+  const ids = new Uint8Array(buffer, numbers.byteLength + offsets.byteLength, rows ? count * ID : 0);
+  const fits = new Uint8Array(buffer, ids.byteOffset + ids.byteLength, count);
+  return { numbers, offsets, ids, fits };
+}
+
+/** The request for a window, or for some places of it. */
+function requestOf({ symbol, interval, exchangeName }, timestamp, limit, rows, places = null) {
+  const request = { k: { symbol, interval, exchangeName, timestamp }, limit, rows };
+  return places === null ? request : { ...request, slots: Buffer.from(Uint32Array.from(places).buffer) };
+}
+
+/** Sends a question of the cache's. `done` is the answer, when it has filled what it may. */
+function put(cache, question, quietly) {
+  const { series, index, from, to, places, rows } = question;
+  const request = requestOf(series, (index * BLOCK + from) * series.step, to - from, rows, places?.map((place) => place - from));
+  let answer;
+  try {
+    if (quietly) {
+      ({ answer, hold: question.hold } = askQuietly(OPS.window, CANDLES, request));
+    } else {
+      answer = ask(OPS.window, CANDLES, request);
+      question.hold = () => {};
+    }
+  } catch (error) {
+    answer = Promise.reject(error);
+  }
+  const take = (bytes) => {
+    const found = foundIn(bytes, rows);
+    cache.fill(question, found);
+    return found;
+  };
+  const fail = (error) => {
+    cache.finish(question);
+    throw error;
+  };
+  question.done = answer.then(take, fail);
+  // Who waits for it hears of a failure; for a block that is fetched beforehand nobody may.
+  question.done.catch(() => {});
+}
+
+/** Fetches the block behind a window where reads go forward. It neither delays nor fails the call that it comes with. */
+function lookAhead(cache, series, first, limit, options) {
+  const question = cache.ahead(series, first, limit, options, memory.clock);
+  if (question !== null) {
+    put(cache, question, true);
+  }
+}
+
+/**
+ * The candles of a window in columns of its own, without those that are not there; BYPASS where one does not fit. What is held
+ * is taken first, because it may be forgotten while the server is asked.
+ */
+async function fetch(cache, names, first, limit, options) {
+  const { rows, remember } = options;
+  const columns = new Columns(limit);
+  const done = () => columns.isOdd(0, limit, rows) || columns.holds(0, limit, rows);
+  // Questions of others are waited for once. What they do not bring may have come since they asked.
+  for (const join of [true, false]) {
+    const series = cache.open(names.symbol, names.interval, names.exchangeName);
+    cache.some(series, first, limit, (block, from, to, index) => {
+      if (block !== undefined) {
+        columns.copy(index * BLOCK + from - first, block, from, to, rows);
+      }
+    });
+    if (done() || (!join && remember && cache.absent(series, first, limit, memory.clock.elapsed()))) {
+      break;
+    }
+    const { asks, joins } = cache.questions(series, first, limit, { ...options, join }, memory.clock);
+    asks.forEach((question) => put(cache, question, false));
+    joins.forEach((question) => question.hold());
+    const take = (question) => (found) => columns.take(found, question.index * BLOCK + question.from - first, question.rows);
+    // An answer is shared, a failure is not: who asked later may have better luck.
+    const shared = joins.map((question) => question.done.then(take(question), () => {}));
+    await Promise.all([...shared, ...asks.map((question) => question.done.then(take(question)))]);
+    if (joins.length === 0 || done()) {
+      break;
+    }
+  }
+  return columns;
+}
+
+/** A window of which nothing is to be remembered, in columns. */
+async function fetchOnce(names, since, limit, rows) {
+  // The server's side looks at the limit before any memory is taken for it.
+  const answer = await ask(OPS.window, CANDLES, requestOf(names, since, limit, rows));
+  const columns = new Columns(limit);
+  columns.take(foundIn(answer, rows), 0, rows);
+  return columns;
+}
+
+/** What a shape makes of columns that were fetched. */
+function shaped(columns, shape, since, series) {
+  const limit = columns.size;
+  if (columns.isOdd(0, limit, shape.rows)) {
+    return BYPASS;
+  }
+  if (!columns.holds(0, limit, shape.rows)) {
+    return shape.partial(columns, since, series);
+  }
+  const made = shape.begin(limit);
+  shape.add(made, 0, columns, 0, limit, since, series);
+  return made;
+}
+
+/** What a shape makes of a window that is held. */
+function recall(series, first, limit, shape) {
+  const made = shape.begin(limit);
+  for (let at = 0; at < limit; ) {
+    const slot = first + at;
+    const from = placeOf(slot);
+    const to = Math.min(BLOCK, from + limit - at);
+    shape.add(made, at, series.blocks.get(blockOf(slot)), from, to, slot * series.step, series);
+    at += to - from;
+  }
+  return made;
+}
+
+const isText = (name) => typeof name === "string";
+
+/**
+ * A window in a shape, or what the shape is where candles are missing; BYPASS. What is in memory is returned itself, anything
+ * else as a promise. `remember`: absence may be.
+ */
+function read(symbol, interval, exchangeName, since, limit, shape, remember) {
+  ready();
+  const { cache } = memory;
+  const step = STEPS.get(interval);
+  if (cache === null || step === undefined || !Number.isInteger(limit) || limit <= 0 || limit > LONGEST_RANGE || !onGrid(since, step)) {
+    return BYPASS;
+  }
+  const first = since / step;
+  const { rows } = shape;
+  const options = { rows, remember };
+  const series = cache.find(symbol, interval, exchangeName);
+  if (series !== undefined) {
+    const what = cache.look(series, first, limit, rows);
+    if (what === ODD) {
+      return BYPASS;
+    }
+    if (what === HELD) {
+      cache.counters.hits++;
+      lookAhead(cache, series, first, limit, options);
+      return fair(recall(series, first, limit, shape));
+    }
+    if (remember && cache.absent(series, first, limit, memory.clock.elapsed())) {
+      cache.counters.absences++;
+      return fair(null);
+    }
+  } else if (!isText(symbol) || !isText(exchangeName)) {
+    return BYPASS;
+  }
+  cache.counters.misses++;
+  const names = { symbol, interval, exchangeName, step };
+  const make = (columns) => shaped(columns, shape, since, names);
+  if (!cache.keeps(limit, rows)) {
+    cache.counters.queries++;
+    return fetchOnce(names, since, limit, rows).then(make);
+  }
+  const fetched = fetch(cache, names, first, limit, options);
+  lookAhead(cache, cache.open(symbol, interval, exchangeName), first, limit, options);
+  return fetched.then(make);
+}
+
+module.exports = { BYPASS, SHAPES, fetchOnce, read, shaped };

@@ -1,0 +1,40 @@
+"use strict";
+// Answers from memory must not starve the event loop.
+//
+// A promise that is settled already never lets the loop turn, so a backtest that finds all its candles in memory would starve
+// timers, servers, sockets, and commands that leave at the end of a tick. When such answers have gone on for a
+// millisecond since the loop last turned, further ones are given by the loop. An immediate is that: while one waits, the loop
+// looks at its descriptors without sleeping.
+
+// Captured now: fake timers replace the global ones later.
+const { setImmediate } = globalThis;
+const now = performance.now.bind(performance);
+
+/** How long answers may be given at once without a turn of the loop, in milliseconds; as for the near cache. */
+const FAIR_MS = 1;
+
+/** When an answer was first given since the loop turned; 0: none was. */
+let since = 0;
+let owed = [];
+
+function turned() {
+  since = 0;
+  const answers = owed;
+  owed = [];
+  for (const answer of answers) {
+    answer();
+  }
+}
+
+/** An answer from memory: the value itself, or a promise of it for the loop's next turn. */
+function fair(value) {
+  if (since === 0) {
+    setImmediate(turned);
+    since = now();
+  } else if (now() - since > FAIR_MS) {
+    return new Promise((resolve) => owed.push(() => resolve(value)));
+  }
+  return value;
+}
+
+module.exports = { fair };
