@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{self, Address, Pem, Values};
+use crate::config::{self, Address, Values};
 use crate::error::Result;
 use crate::mongo;
+use crate::pem::Pem;
 
 /// `{ redis, mongo }`: what ioredis's constructor takes, with files of TLS still as `{ file }` or `{ text }`, and a
 /// connection string with the longest wait for a server in milliseconds. It holds secrets, so it is shown to nobody.
