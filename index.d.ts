@@ -1560,7 +1560,10 @@ export declare function getConfig(): Config;
 export declare function setLogger(logger: ILogger): void;
 
 /** Waits until both servers are reachable, up to 15 s, or rejects with an error that says which is not, and why. */
-export declare function waitForInit(): Promise<void>;
+export declare const waitForInit: (() => Promise<void>) & {
+  /** Forgets the result, so that the next call asks both servers again. */
+  clear(): void;
+};
 
 /** Counters of the connection to Redis, since the process (or worker thread) started. */
 export interface RedisStats {

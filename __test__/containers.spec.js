@@ -4,7 +4,7 @@
 
 const { serial: test } = require("ava");
 const { withRedis, loadFresh, isOurs, collect, outcome, recorder, root } = require("./support/addon.js");
-const { services } = require("../js/binding.js");
+const { collections, services } = require("../js/binding.js");
 
 const own = withRedis(test);
 test.beforeEach(() => own.server.command("FLUSHALL"));
@@ -127,6 +127,23 @@ test("the container that backtest-kit uses hands out services that work", async 
   own.lib.setLogger(null);
   t.deepEqual(kept.calls, [["log", "topic", { a: 1 }]]);
   t.is(await redis.waitForInit(), undefined);
+});
+
+test("each db service holds its cache service: the one of ioc, in copies and in instances of one's own too", async (t) => {
+  const { ioc } = own.lib;
+  const held = collections().map(({ service, cache, class: name }) => {
+    const db = ioc[service];
+    const copy = Object.assign(Object.create(own.lib[name].prototype), db);
+    class Extended extends own.lib[name] {}
+    for (const one of [db, Object.setPrototypeOf({}, db), copy, new own.lib[name](), new Extended()]) {
+      t.is(one[cache], ioc[cache], `${service}.${cache}`);
+      t.is(one.loggerService, ioc.loggerService);
+    }
+    return cache;
+  });
+  t.is(new Set(held).size, 17);
+  await ioc.signalDbService.signalCacheService.set("k", "v");
+  t.is(await ioc.signalCacheService.get("k"), "v");
 });
 
 test("what a container copies or shows of a service holds nothing secret", async (t) => {

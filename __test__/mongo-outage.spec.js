@@ -4,7 +4,7 @@
 // copy of the package of its own, because it harms them.
 
 const { serial: test } = require("ava");
-const { loadFor, outcome, until } = require("./support/addon.js");
+const { loadFor, outcome, recorder, until } = require("./support/addon.js");
 const { freePort, startMongo, MongoServer } = require("./support/mongo.js");
 const { collections, write, read, cacheKey, CANDLE, SAMPLE } = require("./support/mongo-peer.js");
 const { startRedis } = require("./support/redis.js");
@@ -173,11 +173,41 @@ test("an id that was written while Redis was away does not come back stale", asy
   for (let i = 0; i < 20; i++) t.deepEqual((await read(ioc, signal)).payload, { anew: true });
 });
 
-test("waitForInit of mongoService resolves undefined when MongoDB is there, and works detached", async (t) => {
+test("waitForInit of mongoService resolves undefined when MongoDB is there, asks once until clear(), and works detached", async (t) => {
   const { lib } = await both(t);
   const { waitForInit } = lib.ioc.mongoService;
+  const asked = () => lib.stats().mongo.requests;
   t.is(await waitForInit(), undefined);
-  t.is(typeof waitForInit.clear, "function");
+  t.is(asked(), 1);
+  t.is(await waitForInit(), undefined);
+  t.is(asked(), 1);
+  t.is(waitForInit.clear(), undefined);
+  t.is(await waitForInit(), undefined);
+  t.is(asked(), 2);
+});
+
+test("the log calls of waitForInit are the original's", async (t) => {
+  const { lib } = await both(t);
+  const logger = recorder();
+  lib.setLogger(logger);
+  await lib.waitForInit();
+  const lines = logger.calls.map((line) => line.join(" ")).sort();
+  t.deepEqual(lines, ["log mongooseService waitForInit", "log redisService ready", "log redisService waitForInit"]);
+});
+
+test("waitForInit of the package asks both servers again after clear()", async (t) => {
+  const { lib, mongo } = await both(t, { CC_MONGO_TIMEOUT_MS: 200 });
+  t.is(await lib.waitForInit(), undefined);
+  await mongo.pause();
+  // What was found out once stays, until it is forgotten.
+  t.is(await lib.waitForInit(), undefined);
+  t.is(lib.waitForInit.clear(), undefined);
+  let over = false;
+  const waiting = lib.waitForInit().then(() => (over = true));
+  await until(() => lib.stats().mongo.timeouts > 0, "MongoDB was asked again");
+  t.false(over);
+  await mongo.resume();
+  await waiting;
 });
 
 test("waitForInit of the package says which server is missing", async (t) => {

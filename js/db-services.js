@@ -179,7 +179,12 @@ function clearBucketOf(row, number) {
 const classes = {};
 const instances = {};
 table.forEach((row, number) => {
-  const Service = class extends BaseCRUD(row.collection) {};
+  const Service = class extends BaseCRUD(row.collection) {
+    constructor() {
+      super();
+      this[row.cache] = caches[row.cache];
+    }
+  };
   Object.defineProperty(Service, "name", { value: row.class });
   const methods = row.service === "candleDbService" ? candleMethods(accessOf(row, number), row) : methodsOf(row, number);
   if (row.service === "intervalDbService") {

@@ -1,7 +1,7 @@
 "use strict";
 // BaseCRUD for a mongoose model of the project's own: what the original calls on it, whatever its schema and connection.
 
-const { native, getConfig, values } = require("./engine.js");
+const { native, values } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { log, loggerService } = require("./logger-service.js");
 
@@ -37,10 +37,7 @@ function connected({ base, db }) {
 }
 
 async function open(base) {
-  const { CC_MONGO_CONNECTION_STRING: shown, CC_MONGO_TIMEOUT_MS: timeout } = getConfig();
-  // A default has no password to be masked.
-  const uri = JSON.parse(values()).CC_MONGO_CONNECTION_STRING || shown;
-  native.engine.checkVariable("CC_MONGO_CONNECTION_STRING", uri);
+  const { uri, timeout } = JSON.parse(native.engine.clientOptions(values())).mongo;
   try {
     await base.connect(uri, /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: timeout });
   } catch (error) {

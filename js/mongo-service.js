@@ -66,11 +66,8 @@ class MongoService {
       if (waiting === null) {
         loggerService.log("mongooseService waitForInit");
         waiting = untilReady();
-        waiting.then(
-          () => loggerService.log("mongooseService ready"),
-          // A later call tries again.
-          () => this.waitForInit.clear(),
-        );
+        // A later call tries again.
+        waiting.catch(() => this.waitForInit.clear());
       }
       return waiting;
     };
