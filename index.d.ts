@@ -1484,9 +1484,12 @@ export interface Config {
   CC_REDIS_HOST: string;
   /** Port of Redis, 1 to 65535. Default: 6379. */
   CC_REDIS_PORT: number;
-  /** User of Redis's access control. Default: `default`. */
+  /** User of Redis's access control. Default: `default`; after setup() none. */
   CC_REDIS_USER: string;
-  /** Password of that user; getConfig() shows `********`. Default: `mysecurepassword`. */
+  /**
+   * Password of that user, or of the default user where none is named; getConfig() shows `********`, and "" where there is
+   * none. Default: `mysecurepassword`; after setup() none.
+   */
   CC_REDIS_PASSWORD: string;
   /**
    * `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or `unix:/path/to/socket`. Wins over the
@@ -1531,7 +1534,7 @@ export interface Config {
   CC_NEAR_CACHE_MAX_BYTES: number;
   /**
    * Connection string of MongoDB; its path names the database. getConfig() masks the password.
-   * Default: `mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000`.
+   * Default: `mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000`; after setup() the database `backtest-kit`.
    */
   CC_MONGO_CONNECTION_STRING: string;
   /**
@@ -1555,6 +1558,304 @@ export declare function setConfig(config: ConfigInput): void;
 
 /** The configuration in force. Passwords are masked as `********`. */
 export declare function getConfig(): Config;
+
+/** A copy of backtest-kit that has the adapters of this package. */
+export interface KitHealth {
+  /** `backtest-kit` or `tradeforge`; null where it is not known, as of a copy that lies in no package. */
+  readonly name: string | null;
+  readonly version: string | null;
+  /** How it was found: `globalThis.BacktestKit`, imported by an ES module, required, or given to install(). */
+  readonly from: "global" | "import" | "require" | "argument";
+  /** What of it is kept by this package: `Candle`, `Signal` … */
+  readonly adapters: readonly string[];
+}
+
+/**
+ * Makes this package the persistence of backtest-kit: every `Persist…Adapter` that the kit has gets a class of this package.
+ * Connects to nothing, may be called again, and does not care whether the servers are there.
+ *
+ * Before the first connection it switches the defaults, for `ioc` too: no user and no password for Redis, and the database
+ * `backtest-kit`.
+ *
+ * @param config Variables that win over the environment. Empty text, null, and 0 where a variable does not take it, mean
+ * that a variable is not set. What is no variable is ignored, with one `warn` to the logger.
+ * @throws Error `KIT_NOT_FOUND` where there is no kit, `KIT_UNUSABLE` where there is one that cannot be loaded, and
+ * `INVALID_CONFIG` for what cannot be used, and where a connection is open with another configuration. Nothing has changed
+ * then.
+ */
+export declare function setup(config?: { [Name in keyof Config]?: Config[Name] | string | number | null }): void;
+
+/**
+ * The same without variables.
+ *
+ * @param kit The copy of the kit that runs: what `import * as kit from "backtest-kit"` or `require("backtest-kit")` gives.
+ * Left out, every copy that can be seen: `globalThis.BacktestKit`, the one that is imported or required, and those that
+ * are loaded already.
+ * @throws as setup(); TypeError `KIT_UNUSABLE` for what is no kit.
+ */
+export declare function install(kit?: object): void;
+
+/** A function whose first result is everybody's. */
+export interface Once {
+  /** Forgets the result, so that the next call makes another. What it was is not closed. */
+  clear(): void;
+  /** Whether there is a result. */
+  hasValue(): boolean;
+}
+
+// Both packages are the project's own, and need not be there.
+// @ts-ignore
+type IoRedis = import("ioredis").Redis;
+// @ts-ignore
+type Mongoose = typeof import("mongoose");
+
+/**
+ * A client of the project's own ioredis with this package's configuration. close() closes it.
+ * @throws Error `PEER_NOT_FOUND` where ioredis is not installed.
+ */
+export declare const getRedis: (() => IoRedis) & Once;
+
+/**
+ * The project's own mongoose, connected with this package's configuration; where its default connection is open already,
+ * as it is. close() closes what was opened here. Rejects with `PEER_NOT_FOUND` where mongoose is not installed, and with
+ * `MONGO_UNAVAILABLE`; a later call tries again.
+ */
+export declare const getMongo: (() => Promise<Mongoose>) & Once;
+
+/** A candle as backtest-kit has it; `timestamp` is when it opens, in milliseconds since 1970. */
+export interface CandleData {
+  timestamp: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
+}
+
+/**
+ * What every adapter has. Adapters are what backtest-kit keeps its state through; it makes one for each context, and calls
+ * them. They can be registered one by one (`PersistSignalAdapter.usePersistSignalAdapter(PersistSignalInstance)`) and
+ * extended. Payloads are stored and returned as they are: Infinity, Dates and nulls included. No write resolves before the
+ * server has acknowledged it, and writes of one context go out in the order of their calls.
+ */
+export interface PersistInstance {
+  /**
+   * Where `initial` is true, waits up to 15 s until MongoDB is there, or rejects with the cause; all contexts share the
+   * attempt, and its failure for a second. Otherwise there is nothing to wait for.
+   */
+  waitForInit(initial: boolean): Promise<void>;
+}
+
+/** Candles of one symbol and interval. */
+export declare class PersistCandleInstance implements PersistInstance {
+  constructor(symbol: string, interval: string, exchangeName: string);
+  readonly symbol: string;
+  readonly interval: string;
+  readonly exchangeName: string;
+  /** As in {@link PersistInstance}; `initial` also forgets what is held of this context in memory. */
+  waitForInit(initial: boolean): Promise<void>;
+  /** `limit` candles from `sinceTimestamp` on, in order, or null as a whole where one is missing. */
+  readCandlesData(limit: number, sinceTimestamp: number, untilTimestamp: number): Promise<CandleData[] | null>;
+  /** Stores candles; those that are there stay as they are, and those that are not over yet are left out. */
+  writeCandlesData(candles: CandleData[]): Promise<void>;
+}
+
+/** The pending signal of a strategy; null is stored as such. */
+export declare class PersistSignalInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readSignalData(): Promise<any>;
+  writeSignalData(signalRow: any): Promise<void>;
+}
+
+/** The scheduled signal of a strategy; null is stored as such. */
+export declare class PersistScheduleInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readScheduleData(): Promise<any>;
+  writeScheduleData(row: any): Promise<void>;
+}
+
+/** The state of a strategy; null is stored as such. */
+export declare class PersistStrategyInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readStrategyData(): Promise<any>;
+  writeStrategyData(row: any): Promise<void>;
+}
+
+/** The active positions of a risk profile; [] where there are none. */
+export declare class PersistRiskInstance implements PersistInstance {
+  constructor(riskName: string, exchangeName: string);
+  readonly riskName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readPositionData(when: Date): Promise<any>;
+  writePositionData(riskRow: any, when: Date): Promise<void>;
+}
+
+/** Partial profits and losses of signals; {} where there are none. */
+export declare class PersistPartialInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readPartialData(signalId: string, when: Date): Promise<any>;
+  writePartialData(data: any, signalId: string, when: Date): Promise<void>;
+}
+
+/** Breakeven levels of signals; {} where there are none. */
+export declare class PersistBreakevenInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readBreakevenData(signalId: string, when: Date): Promise<any>;
+  writeBreakevenData(data: any, signalId: string, when: Date): Promise<void>;
+}
+
+/**
+ * The kit's list of signals. Of a list that is written only entries go out that are new, or other than this process has
+ * last read or written them, in one command; those that have left the list stay in the database. A read returns the newest
+ * 1000, or as many as the kit's CC_MAX_SIGNALS says where that is more, the oldest first.
+ */
+export declare class PersistStorageInstance implements PersistInstance {
+  constructor(backtest: boolean);
+  readonly backtest: boolean;
+  waitForInit(initial: boolean): Promise<void>;
+  readStorageData(): Promise<any[]>;
+  writeStorageData(signals: any[]): Promise<void>;
+}
+
+/** The kit's list of notifications, as {@link PersistStorageInstance}; a read returns 500, or CC_MAX_NOTIFICATIONS. */
+export declare class PersistNotificationInstance implements PersistInstance {
+  constructor(backtest: boolean);
+  readonly backtest: boolean;
+  waitForInit(initial: boolean): Promise<void>;
+  readNotificationData(): Promise<any[]>;
+  writeNotificationData(notifications: any[]): Promise<void>;
+}
+
+/**
+ * The kit's log, as {@link PersistStorageInstance}, but an entry never changes: an id that is known is not sent again. A read
+ * returns 1000, or CC_MAX_LOG_LINES.
+ */
+export declare class PersistLogInstance implements PersistInstance {
+  constructor();
+  waitForInit(initial: boolean): Promise<void>;
+  readLogData(): Promise<any[]>;
+  writeLogData(entries: any[]): Promise<void>;
+}
+
+/** Cached results of measurements. */
+export declare class PersistMeasureInstance implements PersistInstance {
+  constructor(bucket: string);
+  readonly bucket: string;
+  waitForInit(initial: boolean): Promise<void>;
+  /** Null where there is none, or it was removed. */
+  readMeasureData(key: string): Promise<any>;
+  writeMeasureData(data: any, key: string, when: Date): Promise<void>;
+  /** Marks an entry as removed. */
+  removeMeasureData(key: string): Promise<void>;
+  /** All keys that are not removed, page by page. */
+  listMeasureData(): AsyncGenerator<string>;
+}
+
+/** Marks of what was done once in an interval. */
+export declare class PersistIntervalInstance implements PersistInstance {
+  constructor(bucket: string);
+  readonly bucket: string;
+  waitForInit(initial: boolean): Promise<void>;
+  /** Null where there is none, or it was removed. */
+  readIntervalData(key: string): Promise<any>;
+  writeIntervalData(data: any, key: string, when: Date): Promise<void>;
+  /** Marks an entry as removed. */
+  removeIntervalData(key: string): Promise<void>;
+  /** All keys that are not removed, page by page. */
+  listIntervalData(): AsyncGenerator<string>;
+}
+
+/** Memories of a signal. */
+export declare class PersistMemoryInstance implements PersistInstance {
+  constructor(signalId: string, bucketName: string);
+  readonly signalId: string;
+  readonly bucketName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  /** Null where there is none, or it was removed. */
+  readMemoryData(memoryId: string): Promise<any>;
+  /** Whether there is one, or was one. */
+  hasMemoryData(memoryId: string): Promise<boolean>;
+  writeMemoryData(data: any, memoryId: string, when: Date): Promise<void>;
+  /** Marks one as removed. */
+  removeMemoryData(memoryId: string): Promise<void>;
+  /** All that are not removed, page by page. */
+  listMemoryData(): AsyncGenerator<{ memoryId: string; data: any }>;
+  /** Does nothing: there is nothing to let go of. */
+  dispose(): void;
+}
+
+/** The last signal of a strategy. */
+export declare class PersistRecentInstance implements PersistInstance {
+  constructor(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean);
+  readonly symbol: string;
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  readonly frameName: string;
+  readonly backtest: boolean;
+  waitForInit(initial: boolean): Promise<void>;
+  readRecentData(): Promise<any>;
+  writeRecentData(signalRow: any, when: Date): Promise<void>;
+}
+
+/** State that belongs to a signal. */
+export declare class PersistStateInstance implements PersistInstance {
+  constructor(signalId: string, bucketName: string);
+  readonly signalId: string;
+  readonly bucketName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readStateData(): Promise<any>;
+  writeStateData(data: any, when: Date): Promise<void>;
+  /** Does nothing: there is nothing to let go of. */
+  dispose(): void;
+}
+
+/** A dictionary that belongs to a signal. */
+export declare class PersistDictionaryInstance implements PersistInstance {
+  constructor(signalId: string, dictionaryName: string);
+  readonly signalId: string;
+  readonly dictionaryName: string;
+  waitForInit(initial: boolean): Promise<void>;
+  readDictionaryData(): Promise<any>;
+  writeDictionaryData(data: any, when: Date): Promise<void>;
+  /** Does nothing: there is nothing to let go of. */
+  dispose(): void;
+}
+
+/** Data of a session. Kits before 18 name it by three parts; such a session is apart from those with five. */
+export declare class PersistSessionInstance implements PersistInstance {
+  constructor(strategyName: string, exchangeName: string, frameName: string, symbol?: string, backtest?: boolean);
+  readonly strategyName: string;
+  readonly exchangeName: string;
+  readonly frameName: string;
+  readonly symbol?: string;
+  readonly backtest?: boolean;
+  waitForInit(initial: boolean): Promise<void>;
+  readSessionData(): Promise<any>;
+  writeSessionData(data: any, when: Date): Promise<void>;
+  /** Does nothing: there is nothing to let go of. */
+  dispose(): void;
+}
 
 /** Sets the logger; the same as `ioc.loggerService.setLogger`. */
 export declare function setLogger(logger: ILogger): void;
@@ -1684,6 +1985,8 @@ export interface Health {
   readonly nearCache: NearCacheHealth | null;
   /** Null before the first call of a db service. */
   readonly mongo: MongoHealth | null;
+  /** The copies of backtest-kit that the last setup() or install() found; empty before. */
+  readonly kit: readonly KitHealth[];
 }
 
 /** State of the connection to MongoDB. */
@@ -1757,6 +2060,12 @@ export type ErrorCode =
   | "MONGO_REPLY"
   /** There is no row of that id. */
   | "NOT_FOUND"
+  /** setup() or install() found no backtest-kit. */
+  | "KIT_NOT_FOUND"
+  /** A backtest-kit that cannot be loaded, or what was given to install() is none. */
+  | "KIT_UNUSABLE"
+  /** getRedis() or getMongo() needs a package that the project does not have. */
+  | "PEER_NOT_FOUND"
   /** More calls wait than CC_REDIS_QUEUE_MAX or CC_REDIS_QUEUE_MAX_BYTES allow. */
   | "QUEUE_FULL"
   /** close() ended the connection before the call could finish. */

@@ -89,7 +89,7 @@ function loaded() {
 function requireThem() {
   return NAMES.flatMap((name) => {
     try {
-      return required(name).map(({ exports: exported, file }) => copyOf(exported, "require", file));
+      return [...required(name)].map(({ exports: exported, file }) => copyOf(exported, "require", file));
     } catch (error) {
       throw broken(name, error);
     }

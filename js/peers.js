@@ -14,25 +14,30 @@ const { setTimeout, clearTimeout } = globalThis;
 /** How long a client that is closed may take to finish what it has in flight, in milliseconds. */
 const CLOSING_MS = 2_000;
 
+/** States of mongoose's connection. */
+const [CONNECTED, CONNECTING] = [1, 2];
+
 /** How to close what was opened here. */
 const opened = new Set();
 
-/** A package of the project; the copy that is loaded already, where there are several. */
+/** A package of the project, as the code has it that is nearest to where the process was started. */
 function peer(name, caller) {
-  const found = required(name);
-  if (found.length === 0) {
+  const { value } = required(name).next();
+  if (value === undefined) {
     throw makeError("PEER_NOT_FOUND", "Error", `${caller}() needs the package ${name}: npm install ${name}`);
   }
-  const { exports: exported } = found[0];
-  return exported.default ?? exported;
+  return value.exports.default ?? value.exports;
 }
 
 const options = () => JSON.parse(native.engine.clientOptions(values()));
 
 /** What Node's TLS takes. */
 function tlsOf(files) {
-  const read = ([name, { file, text }]) => [name, text ?? readFileSync(file)];
-  return Object.fromEntries(Object.entries(files).map(read));
+  try {
+    return Object.fromEntries(Object.entries(files).map(([name, { file, text }]) => [name, text ?? readFileSync(file)]));
+  } catch (error) {
+    throw makeError("INVALID_CONFIG", "Error", `getRedis: a file of TLS cannot be read: ${error.message}`, error);
+  }
 }
 
 /** Settles when the promise does, or after a while. */
@@ -43,11 +48,17 @@ function within(promise, ms) {
   });
 }
 
-/** Makes the result of `make` once, until clear(). */
+/** Makes the result of `make` once, until clear(). A promise that is rejected is forgotten. */
 function once(make) {
   let made = null;
   const call = () => {
-    made ??= { value: make(() => (made = null)) };
+    if (made === null) {
+      const one = { value: make() };
+      made = one;
+      one.value.catch?.(() => {
+        made = made === one ? null : made;
+      });
+    }
     return made.value;
   };
   call.clear = () => {
@@ -72,26 +83,28 @@ const getRedis = once(() => {
   return client;
 });
 
-const getMongo = once((forget) => {
-  const connecting = connectMongoose();
-  // A later call tries again.
-  connecting.catch(forget);
-  return connecting;
-});
-
-async function connectMongoose() {
+const getMongo = once(async () => {
   const mongoose = peer("mongoose", "getMongo");
   const { connection } = mongoose;
-  if (connection.readyState !== 0) {
-    // Somebody else has opened it, and closes it.
+  if ([CONNECTED, CONNECTING].includes(connection.readyState)) {
+    // Whoever has opened it closes it.
     await connection.asPromise();
     return mongoose;
   }
   const { uri, timeout } = options().mongo;
-  opened.add(() => connection.close());
-  await mongoose.connect(uri, /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: timeout });
+  const end = () => connection.close();
+  opened.add(end);
+  // What is opened after that is somebody else's.
+  connection.once("close", () => opened.delete(end));
+  try {
+    // As long as our own calls look for a server, unless the connection string says how long.
+    await mongoose.connect(uri, /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: timeout });
+  } catch (error) {
+    opened.delete(end);
+    throw makeError("MONGO_UNAVAILABLE", "Error", `getMongo: ${error.message}`, error);
+  }
   return mongoose;
-}
+});
 
 /** Closes what was opened here, and nothing else. */
 async function close() {

@@ -19,14 +19,15 @@ function isAbsent(error, name) {
   return absent && /^Cannot find (?:module|package) '([^']*)'/.exec(String(error.message))?.[1] === name;
 }
 
-/** A package as each of these folders has it: `{ exports, file }`; nothing where it is not there. */
-function required(name) {
-  const found = new Map();
+/** A package as each of these folders has it, each copy once: `{ exports, file }`. It is loaded when it is asked for. */
+function* required(name) {
+  const seen = new Set();
   for (const from of requires()) {
     try {
       const exported = from(name);
-      if (!found.has(exported)) {
-        found.set(exported, from.resolve(name));
+      if (!seen.has(exported)) {
+        seen.add(exported);
+        yield { exports: exported, file: from.resolve(name) };
       }
     } catch (error) {
       if (!isAbsent(error, name)) {
@@ -34,7 +35,6 @@ function required(name) {
       }
     }
   }
-  return [...found].map(([exported, file]) => ({ exports: exported, file }));
 }
 
 /** The file that `exports` of a package.json names for `import`. */

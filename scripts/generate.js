@@ -113,6 +113,7 @@ function render(services, collections) {
   const parts = {
     services: services.map(serviceClass).join("\n\n"),
     ioc: services.map(iocMember).join("\n"),
+    persist: fs.readFileSync(path.join(__dirname, "templates", "persist.d.ts.txt"), "utf8").trimEnd(),
     ...dbParts(collections, services),
   };
   // A function as replacement: `$` in a text would otherwise mean something.

@@ -125,6 +125,12 @@ const EXPORTS: Record<keyof typeof lib, true> = {
   LogDbService: true, MeasureDbService: true, IntervalDbService: true, MemoryDbService: true, RecentDbService: true,
   StateDbService: true, DictionaryDbService: true, SessionDbService: true, setConfig: true, getConfig: true,
   setLogger: true, waitForInit: true, stats: true, health: true, close: true,
+  setup: true, install: true, getRedis: true, getMongo: true,
+  PersistCandleInstance: true, PersistSignalInstance: true, PersistScheduleInstance: true, PersistStrategyInstance: true,
+  PersistRiskInstance: true, PersistPartialInstance: true, PersistBreakevenInstance: true, PersistStorageInstance: true,
+  PersistNotificationInstance: true, PersistLogInstance: true, PersistMeasureInstance: true, PersistIntervalInstance: true,
+  PersistMemoryInstance: true, PersistRecentInstance: true, PersistStateInstance: true, PersistDictionaryInstance: true,
+  PersistSessionInstance: true,
 };
 const STATS: Record<keyof lib.RedisStats, true> = {
   commands: true, replies: true, errors: true, timeouts: true, retried: true, connects: true, losses: true,

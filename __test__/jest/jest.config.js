@@ -14,6 +14,7 @@ module.exports = {
   moduleNameMapper: {
     "^backtest-kit-native$": path.join(root, "index.js"),
     "^backtest-kit-native/global$": path.join(root, "global.js"),
+    "^backtest-kit$": "<rootDir>/support/backtest-kit.js",
     // di-kit ships as an ES module only, which jest cannot `require`; this loads its real source.
     "^di-kit$": "<rootDir>/support/di-kit.js",
   },

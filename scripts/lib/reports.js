@@ -4,6 +4,7 @@
 
 const fs = require("node:fs");
 const path = require("node:path");
+const { root } = require("./tools.js");
 
 /** cargo test: one line `test name ... ok` for each test. */
 function cargo(lines) {
@@ -19,7 +20,7 @@ function cargo(lines) {
 
 /**
  * TAP, as ava writes it: `ok 3 - services › a title`. Titles begin with the name of the file, without its extension,
- * where there is more than one file.
+ * where there is more than one file; `adapters › lists › a title` is of a file in a folder.
  */
 function tap(lines, folder) {
   const report = { passed: 0, failed: 0, skipped: 0, files: [] };
@@ -34,8 +35,10 @@ function tap(lines, folder) {
       continue;
     }
     report[not ? "failed" : "passed"] += 1;
-    const name = title.split(" › ")[0];
-    if (title.includes(" › ")) files.add(path.join(folder, `${name}.spec.js`));
+    const [first, second, ...rest] = title.split(" › ");
+    const nested = path.join(folder, first, `${second}.spec.js`);
+    if (rest.length > 0 && fs.existsSync(path.join(root, nested))) files.add(nested);
+    else if (second !== undefined) files.add(path.join(folder, `${first}.spec.js`));
   }
   report.files = [...files];
   return report;

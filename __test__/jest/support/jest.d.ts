@@ -16,6 +16,7 @@ interface Matchers {
   toBeGreaterThanOrEqual(expected: number): any;
   toBeLessThan(expected: number): any;
   toMatch(expected: RegExp | string): any;
+  toThrow(expected?: unknown): any;
 }
 
 declare const expect: ((value: unknown) => Matchers) & { any(type: unknown): any; arrayContaining(items: unknown[]): any };

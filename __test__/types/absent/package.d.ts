@@ -1,0 +1,1 @@
+// Stands for packages that are not installed: no module.
