@@ -39,6 +39,13 @@ const STORES = {
     return { close: nothing };
   },
 
+  /** This package. */
+  async setup() {
+    const lib = require(root);
+    lib.setup();
+    return { lib, close: () => lib.close() };
+  },
+
   /** This package behind the adapters that the original's projects have in their own source. */
   async unchanged(kit) {
     const lib = require(root);
