@@ -8,6 +8,7 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
+const { tradesOf } = require("./results.js");
 const { runKit } = require("../support/kit.js");
 const { startMongo } = require("../support/mongo.js");
 const { startRedis } = require("../support/redis.js");
@@ -76,8 +77,6 @@ class Scene {
     }
   }
 }
-
-const tradesOf = ({ symbols }) => Object.values(symbols).flatMap(({ trades }) => trades);
 
 /** BSON knows no undefined: a field that holds it comes back as null, as with the original. */
 function asStored(value) {
