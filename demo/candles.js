@@ -1,18 +1,18 @@
 "use strict";
 
-// Act two: a symbol-month of minutes in MongoDB, beside the way the original writes and reads it.
+// Act three: a symbol-month of minutes in MongoDB, beside the way the original writes and reads it.
 
 const { openOriginal } = require("../__test__/support/original-mongo/index.js");
 const { ioc } = require("../index.js");
 const { check } = require("./checks.js");
-const { bar, chapter, count, left, paint, print, right, say } = require("./screen.js");
+const { bar, chapter, count, gauge, left, paint, print, right, say } = require("./screen.js");
 
 const MINUTES = 31 * 24 * 60;
 const SINCE = Date.UTC(2026, 0, 1);
 const MINUTE_MS = 60_000;
 const EXCHANGE = "binance";
 /** How many candles the original's way is watched for; a whole month of it would take minutes. */
-const WATCHED = 400;
+const WATCHED = 200;
 /** Candles of one call, so that there is something to see. */
 const STEP = 2_500;
 const BAR = 44;
@@ -35,13 +35,6 @@ function month(symbol) {
   });
 }
 
-/** A bar that grows in place on a terminal; elsewhere only its end is printed. */
-function progress(done, all, end = false) {
-  const line = `   ${left(bar(done / all, BAR), BAR)} ${right(count(done), 6)} of ${count(all)}`;
-  if (process.stdout.isTTY) process.stdout.write(`\r${paint.green(line)}${end ? "\n" : ""}`);
-  else if (end) console.log(line);
-}
-
 async function seconds(work) {
   const started = performance.now();
   await work();
@@ -55,7 +48,8 @@ async function write(dtos) {
     const chunk = await ioc.candleDbService.createMany(dtos.slice(at, at + STEP));
     written.inserted += chunk.inserted;
     written.existing += chunk.existing;
-    progress(Math.min(at + STEP, dtos.length), dtos.length, at + STEP >= dtos.length);
+    const done = Math.min(at + STEP, dtos.length);
+    gauge(paint.green(`${left(bar(done / dtos.length, BAR), BAR)} ${right(count(done), 6)} of ${count(dtos.length)}`), done === dtos.length);
   }
   return written;
 }
@@ -112,7 +106,7 @@ function compare(what, ours, theirs) {
 
 async function candles({ server: redis, mongo, facts }) {
   chapter(
-    "Act two: a month of minutes in MongoDB",
+    "Act three: a month of minutes in MongoDB",
     `${count(MINUTES)} candles of BTCUSDT. The original writes and reads them one at a time, two round trips each. createMany and findRange do it in a few.`,
   );
   const dtos = month("BTCUSDT");

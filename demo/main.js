@@ -10,6 +10,7 @@ const { Books } = require("./books.js");
 const { candles } = require("./candles.js");
 const { chapters } = require("./chapters.js");
 const { check, done, sign } = require("./checks.js");
+const { kit } = require("./kit.js");
 const { memory } = require("./memory.js");
 const { race } = require("./race.js");
 const { count, paint, print, rule } = require("./screen.js");
@@ -21,42 +22,41 @@ const PASSWORD = "mysecurepassword";
 async function play() {
   const started = performance.now();
   const server = await startRedis({ password: PASSWORD });
+  const mongo = await mongoIfAny();
   try {
     await opening(server);
     const stage = { server, books: new Books(), facts: {} };
+    if (mongo.error) print(paint.yellow(`Acts one and three are left out, there is no MongoDB here: ${mongo.error}`));
+    else await kit({ ...stage, mongo });
     setConfig(server.env);
     for (const chapter of [...chapters, memory, race]) await chapter(stage);
     const { commands, errors } = stats().redis;
-    await actTwo(stage);
+    if (!mongo.error) await actThree({ ...stage, mongo });
     check("Redis answered nothing with an error", errors, 0);
     await close();
     check("close() leaves no connection", health().redis.state, "idle");
     summary(stage, commands, (performance.now() - started) / 1000);
   } finally {
     await close();
-    await server.stop();
+    await Promise.all([server.stop(), mongo.stop()]);
   }
   return done.failed.length === 0 ? 0 : 1;
 }
 
 /** MongoDB is not needed for the rest: where it cannot be had, the demo says so and goes on. */
-async function actTwo(stage) {
-  let mongo;
+async function mongoIfAny() {
   try {
-    mongo = await startMongo();
+    return await startMongo();
   } catch (error) {
-    print();
-    print(paint.yellow(`Act two is left out, there is no MongoDB here: ${error.message.split("\n")[0]}`));
-    return;
+    return { error: error.message.split("\n")[0], stop: async () => {} };
   }
-  try {
-    await close();
-    setConfig(mongo.env);
-    await candles({ ...stage, mongo });
-    await close();
-  } finally {
-    await mongo.stop();
-  }
+}
+
+async function actThree(stage) {
+  await close();
+  setConfig(stage.mongo.env);
+  await candles(stage);
+  await close();
 }
 
 async function opening(server) {
@@ -64,7 +64,7 @@ async function opening(server) {
   const redis = /redis_version:(\S+)/.exec(info)[1];
   print();
   rule();
-  print(paint.bold("backtest-kit-native: a short trading story on a real Redis"));
+  print(paint.bold("backtest-kit-native: a trading story on a real Redis and MongoDB"));
   print(`redis-server ${redis} on port ${server.port}, the demo's own · Node ${process.versions.node} · ${os.availableParallelism()} cores`);
   rule();
 }
@@ -72,6 +72,7 @@ async function opening(server) {
 function summary({ books, facts }, commands, seconds) {
   const total = facts.traders.reduce((sum, { profit }) => sum + profit, 0) / facts.traders.length;
   const lines = [
+    ...(facts.kit ? [`a month of backtest-kit: ${facts.kit.trades} trades, ${facts.kit.ratio} as fast as the original, ${facts.kit.beside} the time of dummies`] : []),
     `${facts.traders.length} trades by 2 strategies on 2 exchanges, ${coloured(total)} on average`,
     `${facts.services} services: ${count(books.calls.set)} rows stored, ${count(books.calls.has + books.calls.get)} questions, each answered correctly`,
     `${facts.keys} keys in Redis, each with the original's name and value`,

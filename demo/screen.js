@@ -57,7 +57,13 @@ function bar(share, width) {
   return "█".repeat(Math.floor(eighths / 8)) + ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
 }
 
+/** A line that is written over until it has come to its end; elsewhere than on a terminal only that is printed. */
+function gauge(text, end = false) {
+  if (process.stdout.isTTY) process.stdout.write(`\r${INDENT}${text}${end ? "\n" : ""}`);
+  else if (end) print(text);
+}
+
 const count = (number) => number.toLocaleString("en-US");
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-module.exports = { WIDTH, paint, bare, left, right, print, say, chapter, row, rule, bar, count, plural };
+module.exports = { WIDTH, paint, bare, left, right, print, say, chapter, row, rule, bar, gauge, count, plural };

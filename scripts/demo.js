@@ -4,12 +4,13 @@
 //
 //   node scripts/demo.js --no-build   takes the addon as it is
 
-const { ensureNodeModules, ensureRedisServer, root } = require("./lib/tools.js");
+const { ensureNodeModules, ensureRedisServer, kitFolder, root } = require("./lib/tools.js");
 const { build } = require("./build.js");
 
 const steps = [
   ["redis-server", () => ensureRedisServer()],
   ["development dependencies (ioredis, for the comparison)", () => ensureNodeModules()],
+  ["backtest-kit, for the first act", () => ensureNodeModules(kitFolder)],
   ["addon: cargo build --release (takes a while the first time)", () => build()],
 ];
 

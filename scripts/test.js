@@ -11,7 +11,7 @@
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const { root, which, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
+const { root, kitFolder, which, ensureNodeModules, ensureRedisServer } = require("./lib/tools.js");
 const { ensureMongod } = require("./lib/mongod.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
@@ -104,7 +104,7 @@ async function committed() {
  * What is not run again without the near cache: files that turn it on themselves or count on it, and those about the
  * network, the process and the package, which never see it.
  */
-const CACHE_BLIND = /^__test__\/(near|faults|mongo|tls|acl|pack|compose|documents|workers|exit)\b/;
+const CACHE_BLIND = /^__test__\/(near|faults|mongo|kit|demo|tls|acl|pack|compose|documents|workers|exit)\b/;
 const withoutNear = specFiles().filter((file) => /^__test__\/[^/]+\.spec\.js$/.test(file) && !CACHE_BLIND.test(file));
 
 /** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */
@@ -158,6 +158,7 @@ async function main(args) {
   if (unknown.length > 0) throw new Error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(SUITES).join(", ")}`);
   ensureRedisServer();
   ensureNodeModules();
+  ensureNodeModules(kitFolder);
   // Fetched once, before test files that run side by side all want it.
   ensureMongod();
 

@@ -3,7 +3,7 @@
 // One backtest in a process of its own, because the kit keeps its state in the module. It is told what to do and tells
 // what came out over the channel of its parent; what the kit prints goes to the output.
 
-const kit = require("backtest-kit");
+const kit = require("./kit.js");
 const market = require("./market.js");
 const { addBookkeeper, addCrossing, addMarket, persistAll, EXCHANGE, FRAME } = require("./strategies.js");
 const { openStore } = require("./stores.js");
@@ -26,18 +26,21 @@ function trade(symbols, context, progress) {
   });
 }
 
-async function resultOf(symbol, context) {
+async function resultOf(symbol, context, columns) {
   const data = await kit.Backtest.getData(symbol, context);
   const trades = [...data.signalList].sort((a, b) => a.closeTimestamp - b.closeTimestamp);
   const ids = trades.map(({ signal }) => signal.id);
-  return { trades: trades.map(tradeOf), statistics: statisticsOf(data), table: withoutIds(await kit.Backtest.getReport(symbol, context), ids) };
+  const shown = columns && columns.map((name) => kit.getColumns().backtest_columns.find(({ key }) => key === name));
+  const table = withoutIds(await kit.Backtest.getReport(symbol, context, shown), ids);
+  return { trades: trades.map(tradeOf), statistics: statisticsOf(data), table };
 }
 
 /**
  * `store` and `strategy` by name, `symbols`, `minutes` of the month, `warm` (candles are fetched and stored before, by the
- * kit's warmCandles), `persist` (everything goes to the adapters), `progress` (tell how far it is), `count` (count calls).
+ * kit's warmCandles), `persist` (everything goes to the adapters), `progress` (tell how far it is), `count` (count calls),
+ * `columns` (of the kit's result table, by their keys; default: all).
  */
-async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"], minutes, warm, persist, progress, count }) {
+async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"], minutes, warm, persist, progress, count, columns }) {
   const fetched = { calls: 0, candles: 0 };
   addMarket(kit, { minutes, fetched: ({ limit }) => ((fetched.calls += 1), (fetched.candles += limit)) });
   STRATEGIES[strategy](kit);
@@ -61,7 +64,7 @@ async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"],
     await watched.settled();
     result.counts = watched.counts;
   }
-  for (const symbol of symbols) result.symbols[symbol] = await resultOf(symbol, context);
+  for (const symbol of symbols) result.symbols[symbol] = await resultOf(symbol, context, columns);
   if (persist) result.written = watched.written();
   if (store.lib) result.stats = store.lib.stats();
   await store.close();

@@ -45,7 +45,7 @@ function murderer({ method, nth, when }) {
  */
 async function main({ store: name, symbols = ["ETHUSDT"], from = 0, minutes, log, kill }) {
   const clock = installClock(market.SINCE + from * market.MINUTE_MS);
-  kit = require("backtest-kit");
+  kit = require("./kit.js");
   const { addBookkeeper, addMarket, persistAll, EXCHANGE } = require("./strategies.js");
   const { openStore } = require("./stores.js");
   const { tradeOf } = require("./results.js");

@@ -3,7 +3,7 @@
 // A fresh process that asks a store for what another one has written: `reads` are `{ read, args }`; the result holds what
 // each was answered.
 
-const kit = require("backtest-kit");
+const kit = require("./kit.js");
 const { KINDS, openStore, registered } = require("./stores.js");
 const { serve } = require("./child.js");
 

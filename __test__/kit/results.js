@@ -20,4 +20,7 @@ function statisticsOf({ signalList, ...numbers }) {
   return numbers;
 }
 
-module.exports = { tradeOf, withoutIds, statisticsOf };
+/** The trades of a run, of all its symbols. */
+const tradesOf = ({ symbols }) => Object.values(symbols).flatMap(({ trades }) => trades);
+
+module.exports = { tradeOf, tradesOf, withoutIds, statisticsOf };

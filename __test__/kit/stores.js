@@ -39,6 +39,13 @@ const STORES = {
     return { close: nothing };
   },
 
+  /** This package. */
+  async setup() {
+    const lib = require(root);
+    lib.setup();
+    return { lib, close: () => lib.close() };
+  },
+
   /** This package behind the adapters that the original's projects have in their own source. */
   async unchanged(kit) {
     const lib = require(root);
@@ -49,8 +56,8 @@ const STORES = {
   /** The original on mongoose and ioredis. */
   async original(kit) {
     const { openOriginal } = require("../support/original-mongo/index.js");
-    const { CC_REDIS_HOST: host, CC_REDIS_PORT: port, CC_MONGO_CONNECTION_STRING: url } = process.env;
-    const original = await openOriginal({ redis: { host, port }, mongo: { urlOf: () => url, database: "" } });
+    const { CC_REDIS_HOST: host, CC_REDIS_PORT: port, CC_REDIS_PASSWORD: password, CC_MONGO_CONNECTION_STRING: url } = process.env;
+    const original = await openOriginal({ redis: { host, port, password }, mongo: { urlOf: () => url, database: "" } });
     register(kit, originalAdapters(original.ioc));
     return { close: () => original.close() };
   },

@@ -74,15 +74,18 @@ function sudoPrefix() {
   return spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n"] : null;
 }
 
-/** `npm ci` where node_modules is missing or older than the lock file. */
-function ensureNodeModules() {
-  const lock = path.join(root, "package-lock.json");
+/** Of the package that brings the real backtest-kit for tests, demo and bench. */
+const kitFolder = path.join(root, "__test__", "kit");
+
+/** `npm ci` of the project, or of another folder, where node_modules is missing or older than the lock file. */
+function ensureNodeModules(folder = root) {
+  const lock = path.join(folder, "package-lock.json");
   // npm writes this file last, so it stands for a finished installation.
-  const done = path.join(root, "node_modules", ".package-lock.json");
+  const done = path.join(folder, "node_modules", ".package-lock.json");
   if (fs.existsSync(done) && fs.statSync(done).mtimeMs >= fs.statSync(lock).mtimeMs) return;
-  console.log("installing the development dependencies with npm ci");
+  console.log(`installing ${folder === root ? "the development dependencies" : path.relative(root, folder)} with npm ci`);
   // No dependency needs its install script, and our own would build the addon, which the callers do afterwards.
-  const status = run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root });
+  const status = run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder });
   if (status !== 0) throw new Error(`npm ci ended with code ${status}`);
   // npm leaves the times of unchanged files alone; without this the next run would install again.
   const now = new Date();
@@ -95,4 +98,4 @@ function run(words, options) {
   return result.status;
 }
 
-module.exports = { root, which, findRedisServer, ensureRedisServer, ensureNodeModules, redisInstallCommand };
+module.exports = { root, kitFolder, which, findRedisServer, ensureRedisServer, ensureNodeModules, redisInstallCommand };
