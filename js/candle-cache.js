@@ -256,14 +256,17 @@ class CandleCache {
     }
     const block = this.blockFor(series, blockOf(slot));
     const place = placeOf(slot);
-    if (!block.has(place, false)) {
+    const fresh = Number(!block.has(place, false));
+    const whole = (rows || block.hasRows) && !block.has(place, true);
+    // Id and dates never stand beside the numbers of another answer.
+    if (whole || fresh) {
       block.put(place, open, high, low, close, volume);
-      this.candles++;
-      this.counters.fills++;
     }
-    if ((rows || block.hasRows) && !block.has(place, true)) {
+    if (whole) {
       block.putRow(place, row.ids, row.at, row.createDate, row.updatedDate);
     }
+    this.candles += fresh;
+    this.counters.fills += fresh;
     this.weigh(block);
   }
 
