@@ -11,6 +11,7 @@ const { root } = require("./support/addon.js");
 
 const { CandleCache, HELD, MISSING, ODD } = require(path.join(root, "js", "candle-cache.js"));
 const { bytesOf } = require(path.join(root, "js", "candle-block.js"));
+const { fetch } = require(path.join(root, "js", "candle-fetch.js"));
 const { BLOCK } = require(path.join(root, "js", "candle-grid.js"));
 
 const MINUTE = 60_000;
@@ -142,6 +143,7 @@ test("ids and dates are asked for only where they are wanted, and then the numbe
   answer(rows.asks[0], [0, 1]);
   t.is(look(FIRST, 2, true), HELD);
   t.is(look(FIRST, 2), HELD);
+  t.deepEqual(asked(ask(FIRST, 3, { rows: true })), [{ block: 0, asked: [2, 3], whole: false }]);
 });
 
 test("an answer that was asked for before the cache was emptied fills nothing", (t) => {
@@ -152,8 +154,14 @@ test("an answer that was asked for before the cache was emptied fills nothing", 
     answer(asks[0], [0]);
     t.is(look(FIRST, 1), MISSING);
     t.is(cache.stats().dropped, 1);
-    t.is(ask(FIRST, 1).joins.length, 0, "nor is it waited for");
   }
+});
+
+test("a question that was asked before the cache was emptied is not waited for", (t) => {
+  const { cache, ask } = made();
+  ask(FIRST, 1);
+  cache.empty();
+  t.is(ask(FIRST, 1).joins.length, 0);
 });
 
 test("a write that began before the cache was emptied fills nothing, and is not what a later write leaves out", (t) => {
@@ -202,6 +210,15 @@ test("questions under way are waited for where they may bring what is missing", 
   t.is(ask(FIRST + 4, 2).joins.length, 0, "it does not bring all");
 });
 
+test("a question under way is not waited for where it left out what was held then, and is not any more", (t) => {
+  const { cache, ask, answer, store } = made({ maxBytes: 2 * bytesOf(false) });
+  answer(ask(FIRST, 1).asks[0], [6]);
+  t.deepEqual(asked(ask(FIRST + 5, 3)), [{ block: 0, asked: [5, 7], whole: false }]);
+  for (const slot of [FIRST + BLOCK, FIRST + 2 * BLOCK]) store(slot);
+  t.is(cache.stats().evictions, 1);
+  t.is(ask(FIRST + 6, 1).joins.length, 0);
+});
+
 test("absence is remembered for the adapter alone, for so long from when the question was sent", (t) => {
   const { clock, ask, answer, absent } = made();
   answer(ask(FIRST, 1).asks[0], [5]);
@@ -229,9 +246,10 @@ test("absence is not remembered of candles that were not over for a minute", (t)
   const { clock, ask, answer, absent } = made();
   // Slot 2 ends a minute before this, and slot 3 a millisecond after that.
   clock.wall = (FIRST + 4) * MINUTE;
-  answer(ask(FIRST, 1, { remember: true }).asks[0], []);
+  answer(ask(FIRST, 1, { remember: true }).asks[0], [1]);
   t.true(absent(FIRST + 2, 1));
   t.false(absent(FIRST + 3, 1));
+  t.false(absent(FIRST + 1, 1), "it is there");
 });
 
 test("absence is void for what is being written, was written since the question, or is written later", (t) => {
@@ -308,7 +326,10 @@ test("a range that takes more than a quarter of the bound is not remembered, nor
   t.false(cache.keeps(BLOCK + 1, false));
   t.true(cache.keeps(BLOCK / 2, true));
   t.false(cache.keeps(BLOCK, true));
-  t.false(made({ maxBytes: bytesOf(false) - 1 }).cache.keeps(1, false));
+  const small = made({ maxBytes: bytesOf(false) - 1 });
+  t.false(small.cache.keeps(1, false));
+  small.store(FIRST);
+  t.like(small.cache.stats(), { candles: 0, evictions: 0 });
 });
 
 test("the block that was used least recently goes first, reads and writes count", (t) => {
@@ -354,13 +375,17 @@ test("forget empties what fits all that is named", (t) => {
 });
 
 test("the next block is fetched once reads go forward in the second half of a block, and once only", (t) => {
-  const { cache, clock, series } = made();
+  const { cache, clock, series, store } = made();
   const ahead = (first, limit = 5) => cache.ahead(series(), first, limit, { rows: false, remember: false }, clock);
   t.is(ahead(FIRST + 600), null, "one read is no direction");
   t.is(ahead(FIRST + 590), null, "backwards");
   t.is(ahead(FIRST + 100), null);
   t.is(ahead(FIRST + 101), null, "the first half");
   t.is(ahead(FIRST + 506), null, "up to the last slot of it");
+  // Something is known, so that the series is kept.
+  store(FIRST);
+  t.is(ahead(FIRST + 508 + BLOCK), null, "a leap");
+  t.is(ahead(FIRST + 507), null, "back");
   const question = ahead(FIRST + 508);
   t.like(question, { index: FIRST / BLOCK + 1, from: 0, to: BLOCK, rows: false });
   t.is(ahead(FIRST + 509), null);
@@ -369,8 +394,12 @@ test("the next block is fetched once reads go forward in the second half of a bl
   t.is(cache.stats().readAheads, 1);
 });
 
-test("what was asked for already, or is being asked for, is not fetched beforehand", (t) => {
-  for (const prepare of [({ ask, answer }) => answer(ask(FIRST + BLOCK, 1).asks[0], []), ({ ask }) => ask(FIRST + BLOCK, 1)]) {
+test("what was asked for already, is being asked for, or is held is not fetched beforehand", (t) => {
+  for (const prepare of [
+    ({ ask, answer }) => answer(ask(FIRST + BLOCK, 1).asks[0], []),
+    ({ ask }) => ask(FIRST + BLOCK, 1),
+    ({ store }) => range(0, BLOCK).forEach((place) => store(FIRST + BLOCK + place)),
+  ]) {
     const it = made();
     prepare(it);
     it.cache.ahead(it.series(), FIRST + 600, 5, { rows: false, remember: false }, it.clock);
@@ -412,4 +441,105 @@ test("a month of minutes takes at most 2.5 MB without ids and dates, and 3.5 MB 
     t.is(look(FIRST + 7, 44_640, rows), HELD);
     t.true(cache.stats().bytes <= most, `${cache.stats().bytes} bytes`);
   }
+});
+
+// How a window comes together.
+
+/** Fetches windows with questions that the test answers: `{ ...made(), sent, fetching(first, limit, options) }`. */
+function fetcher(options) {
+  const it = made(options);
+  const sent = [];
+  const put = (_, question) => {
+    const answered = new Promise((resolve, reject) => {
+      sent.push({
+        question,
+        bring(places) {
+          const found = answerOf(places.map((place) => [place - question.from, rowOf(place)]), question.rows);
+          it.cache.fill(question, found);
+          resolve(found);
+        },
+        fail() {
+          it.cache.finish(question);
+          reject(new Error("no answer"));
+        },
+      });
+    });
+    question.done = answered;
+    answered.catch(() => {});
+    question.hold = () => (question.held = true);
+  };
+  const fetching = (first, limit, wanted = {}) =>
+    fetch(it.cache, { symbol: "A", interval: "1m", exchangeName: "x" }, first, limit, { rows: false, remember: false, ...wanted }, { put, clock: it.clock });
+  return { ...it, sent, fetching };
+}
+
+const opens = (columns) => range(0, columns.size).map((slot) => (columns.has(slot, false) ? columns.open[slot] : null));
+
+test("calls that miss one block share its question", async (t) => {
+  const { sent, fetching } = fetcher();
+  const both = [fetching(FIRST, 2), fetching(FIRST + 5, 1)];
+  t.is(sent.length, 1);
+  t.true(sent[0].question.held);
+  sent[0].bring([0, 1, 5]);
+  t.deepEqual((await Promise.all(both)).map(opens), [[0, 1], [5]]);
+});
+
+test("what a shared question does not bring is asked for anew: it may have come since", async (t) => {
+  const { sent, fetching } = fetcher();
+  const both = [fetching(FIRST, 2), fetching(FIRST + 5, 1)];
+  sent[0].bring([0]);
+  await turn();
+  t.is(sent.length, 2);
+  t.deepEqual([sent[1].question.from, sent[1].question.to], [5, 6]);
+  sent[1].bring([5]);
+  t.deepEqual((await Promise.all(both)).map(opens), [[0, null], [5]]);
+});
+
+test("an adapter takes the absence that a shared question brings, because it may be remembered", async (t) => {
+  const { sent, fetching } = fetcher();
+  const both = [fetching(FIRST, 2, { remember: true }), fetching(FIRST + 5, 1, { remember: true })];
+  sent[0].bring([0]);
+  t.deepEqual((await Promise.all(both)).map(opens), [[0, null], [null]]);
+  t.is(sent.length, 1);
+});
+
+test("an answer is shared, a failure is not", async (t) => {
+  const { sent, fetching } = fetcher();
+  const [one, two] = [fetching(FIRST, 2), fetching(FIRST + 5, 1)];
+  sent[0].fail();
+  await t.throwsAsync(one, { message: "no answer" });
+  t.is(sent.length, 2);
+  sent[1].bring([5]);
+  t.deepEqual(opens(await two), [5]);
+});
+
+test("a window has what was held when it was asked for, although it is forgotten meanwhile", async (t) => {
+  const { cache, sent, fetching, ask, answer } = fetcher();
+  answer(ask(FIRST, 1).asks[0], [0]);
+  const columns = fetching(FIRST, 2);
+  cache.empty();
+  sent[0].bring([1]);
+  t.deepEqual(opens(await columns), [0, 1]);
+});
+
+test("a window has what its questions bring, although nothing of it has room", async (t) => {
+  const { cache, sent, fetching } = fetcher({ maxBytes: bytesOf(false) });
+  const columns = fetching(FIRST + BLOCK - 1, 2);
+  sent[0].bring([BLOCK - 1]);
+  sent[1].bring([0]);
+  t.deepEqual(opens(await columns), [BLOCK - 1, 0]);
+  t.is(cache.stats().blocks, 1);
+});
+
+test("id and dates never stand beside the numbers of another answer", (t) => {
+  const { cache, ask, answer, store, series } = made();
+  const held = () => {
+    const block = series().blocks.get(FIRST / BLOCK);
+    return [0, 1].map((place) => [block.open[place], block.updatedDates[place]]);
+  };
+  answer(ask(FIRST, 1).asks[0], [0, 1]);
+  // Somebody else has deleted and written them meanwhile, which nobody told the cache.
+  cache.fill(ask(FIRST, 1, { rows: true }).asks[0], answerOf([[0, rowOf(20)]], true));
+  store(FIRST + 1, true);
+  t.deepEqual(held(), [[20, 20], [NUMBERS.open, ROW.updatedDate]]);
 });
