@@ -481,7 +481,21 @@ test("calls that miss one block share its question", async (t) => {
   t.is(sent.length, 1);
   t.true(sent[0].question.held);
   sent[0].bring([0, 1, 5]);
-  t.deepEqual((await Promise.all(both)).map(opens), [[0, 1], [5]]);
+  const columns = await Promise.all(both);
+  t.deepEqual(columns.map(opens), [[0, 1], [5]]);
+  t.deepEqual(columns.map(({ count }) => count), [2, 1]);
+});
+
+test("what is known not to fit is known of the whole window, although another block of it was missing", async (t) => {
+  for (const spoil of [(found) => (found.fits[0] = 0), (found) => (found.offsets[1] = 0xffffffff)]) {
+    const { cache, sent, fetching, ask } = fetcher();
+    const found = answerOf([[BLOCK - 1, rowOf(1)], [BLOCK - 2, rowOf(2)]], false);
+    spoil(found);
+    cache.fill(ask(FIRST + BLOCK - 1, 1).asks[0], found);
+    const columns = fetching(FIRST + BLOCK - 1, 2);
+    sent[0]?.bring([0]);
+    t.true((await columns).isOdd(0, 2, false));
+  }
 });
 
 test("what a shared question does not bring is asked for anew: it may have come since", async (t) => {

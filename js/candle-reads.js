@@ -149,7 +149,9 @@ function shaped(columns, shape, since, series) {
     return shape.partial(columns, since, series);
   }
   const made = shape.begin(limit);
-  shape.add(made, 0, columns, 0, limit, since, series);
+  if (limit > 0) {
+    shape.add(made, 0, columns, 0, limit, since, series);
+  }
   return made;
 }
 

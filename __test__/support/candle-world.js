@@ -136,7 +136,8 @@ class World {
   /** A call that reads; `remember`: an adapter's. */
   async read(names, first, limit, rows, remember) {
     const called = this.step;
-    const calledAt = this.elapsed;
+    // What an update under way has changed already, this call may still see as it was.
+    const oldest = this.oldest(called);
     const { cache } = this;
     const series = cache.find(names.symbol, names.interval, names.exchangeName);
     const options = { rows, remember };
@@ -146,13 +147,13 @@ class World {
       if (what === HELD) {
         for (let i = 0; i < limit; i++) {
           const block = series.blocks.get(blockOf(first + i));
-          this.judge(names, first + i, block.open[placeOf(first + i)], this.oldest(called), rows && block.updatedDates[placeOf(first + i)]);
+          this.judge(names, first + i, block.open[placeOf(first + i)], oldest, rows && block.updatedDates[placeOf(first + i)]);
         }
         this.ahead(series, first, limit, options);
         return;
       }
       if (remember && cache.absent(series, first, limit, this.elapsed)) {
-        this.judgeAbsence(names, first, limit, calledAt);
+        this.judgeAbsence(names, first, limit);
         return;
       }
     }
@@ -163,7 +164,7 @@ class World {
     if (columns === null || columns.isOdd(0, limit, rows)) return;
     this.reads++;
     for (let i = 0; i < limit; i++) {
-      if (columns.has(i, rows)) this.judge(names, first + i, columns.open[i], this.oldest(called), rows && columns.updatedDates[i]);
+      if (columns.has(i, rows)) this.judge(names, first + i, columns.open[i], oldest, rows && columns.updatedDates[i]);
       else if (!remember) this.expect(this.since(names, first + i, called).some((row) => !fitsIn(row, rows)), `slot ${first + i} is missing, although it was there all the time`);
     }
   }
