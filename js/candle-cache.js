@@ -118,10 +118,10 @@ class CandleCache {
     return { asks, joins };
   }
 
-  /** Whether a question under way may bring those slots, and may fill. */
+  /** Whether a question under way may bring those slots. */
   covers(ask, places, rows) {
     const within = places[0] >= ask.from && places.at(-1) < ask.to && (ask.rows || !rows);
-    return within && ask.generation === this.generation && (ask.places === null || places.every((place) => ask.places.includes(place)));
+    return within && (ask.places === null || places.every((place) => ask.places.includes(place)));
   }
 
   /**
@@ -146,7 +146,7 @@ class CandleCache {
     series.ahead = index;
     const block = series.blocks.get(index);
     const known = rows ? block?.askedRows : block?.asked;
-    if (known || [...series.asks].some((ask) => ask.index === index && ask.generation === this.generation)) {
+    if (known || block?.holds(0, to, rows) || [...series.asks].some((ask) => ask.index === index)) {
       return null;
     }
     this.counters.readAheads++;
@@ -220,7 +220,7 @@ class CandleCache {
   known(series, slot) {
     const block = series.blocks.get(blockOf(slot));
     const place = placeOf(slot);
-    if (block !== undefined && block.has(place, false) && !block.isOdd(place, place + 1, false)) {
+    if (block?.has(place, false)) {
       this.recency.use(block);
       return true;
     }
@@ -256,14 +256,17 @@ class CandleCache {
     }
     const block = this.blockFor(series, blockOf(slot));
     const place = placeOf(slot);
-    if (!block.has(place, false)) {
+    const fresh = Number(!block.has(place, false));
+    const whole = (rows || block.hasRows) && !block.has(place, true);
+    // Id and dates never stand beside the numbers of another answer.
+    if (whole || fresh) {
       block.put(place, open, high, low, close, volume);
-      this.candles++;
-      this.counters.fills++;
     }
-    if ((rows || block.hasRows) && !block.has(place, true)) {
+    if (whole) {
       block.putRow(place, row.ids, row.at, row.createDate, row.updatedDate);
     }
+    this.candles += fresh;
+    this.counters.fills += fresh;
     this.weigh(block);
   }
 

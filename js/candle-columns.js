@@ -128,8 +128,8 @@ class Columns {
   }
 
   /**
-   * Takes what an answer brings, whose first slot is `shift` here. What is held already stays as it is. `rows`: the answer has
-   * ids and dates. How many candles are new.
+   * Takes what an answer brings, whose first slot is `shift` here. What is held already stays as it is, but gets its id and
+   * dates. `rows`: the answer has those. How many candles are new.
    */
   take({ numbers, offsets, ids, fits }, shift, rows) {
     const stride = rows ? NUMBERS.length + 2 : NUMBERS.length;
@@ -146,17 +146,16 @@ class Columns {
         this.mark(slot, false);
         continue;
       }
-      if (!isSet(this.known, slot)) {
+      const whole = rows && (fits[i] & ROW_FITS) !== 0 && !isSet(this.whole, slot);
+      fresh += Number(!isSet(this.known, slot));
+      // Id and dates never stand beside the numbers of another answer.
+      if (whole || !isSet(this.known, slot)) {
         this.put(slot, numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3], numbers[at + 4]);
-        fresh++;
       }
-      if (!rows || isSet(this.whole, slot)) {
-        continue;
-      }
-      if ((fits[i] & ROW_FITS) === 0) {
-        this.mark(slot, true);
-      } else {
+      if (whole) {
         this.putRow(slot, ids, i * ID, numbers[at + 5], numbers[at + 6]);
+      } else if (rows && !isSet(this.whole, slot)) {
+        this.mark(slot, true);
       }
     }
     return fresh;

@@ -3,6 +3,7 @@
 
 const { HELD, ODD } = require("./candle-cache.js");
 const { Columns, ID, NUMBERS } = require("./candle-columns.js");
+const { fetch } = require("./candle-fetch.js");
 const { BLOCK, LONGEST_RANGE, STEPS, blockOf, onGrid, placeOf } = require("./candle-grid.js");
 const { memory } = require("./candle-memory.js");
 const { fair } = require("./fairness.js");
@@ -92,8 +93,8 @@ function requestOf({ symbol, interval, exchangeName }, timestamp, limit, rows, p
   return places === null ? request : { ...request, slots: Buffer.from(Uint32Array.from(places).buffer) };
 }
 
-/** Sends a question of the cache's. `done` is the answer, when it has filled what it may. */
-function put(cache, question, quietly) {
+/** Sends a question of the cache's. `done` is the answer, when it has filled what it may; `hold()`: somebody waits for it. */
+function put(cache, question, quietly = false) {
   const { series, index, from, to, places, rows } = question;
   const request = requestOf(series, (index * BLOCK + from) * series.step, to - from, rows, places?.map((place) => place - from));
   let answer;
@@ -129,39 +130,6 @@ function lookAhead(cache, series, first, limit, options) {
   }
 }
 
-/**
- * The candles of a window in columns of its own, without those that are not there; BYPASS where one does not fit. What is held
- * is taken first, because it may be forgotten while the server is asked.
- */
-async function fetch(cache, names, first, limit, options) {
-  const { rows, remember } = options;
-  const columns = new Columns(limit);
-  const done = () => columns.isOdd(0, limit, rows) || columns.holds(0, limit, rows);
-  // Questions of others are waited for once. What they do not bring may have come since they asked.
-  for (const join of [true, false]) {
-    const series = cache.open(names.symbol, names.interval, names.exchangeName);
-    cache.some(series, first, limit, (block, from, to, index) => {
-      if (block !== undefined) {
-        columns.copy(index * BLOCK + from - first, block, from, to, rows);
-      }
-    });
-    if (done() || (!join && remember && cache.absent(series, first, limit, memory.clock.elapsed()))) {
-      break;
-    }
-    const { asks, joins } = cache.questions(series, first, limit, { ...options, join }, memory.clock);
-    asks.forEach((question) => put(cache, question, false));
-    joins.forEach((question) => question.hold());
-    const take = (question) => (found) => columns.take(found, question.index * BLOCK + question.from - first, question.rows);
-    // An answer is shared, a failure is not: who asked later may have better luck.
-    const shared = joins.map((question) => question.done.then(take(question), () => {}));
-    await Promise.all([...shared, ...asks.map((question) => question.done.then(take(question)))]);
-    if (joins.length === 0 || done()) {
-      break;
-    }
-  }
-  return columns;
-}
-
 /** A window of which nothing is to be remembered, in columns. */
 async function fetchOnce(names, since, limit, rows) {
   // The server's side looks at the limit before any memory is taken for it.
@@ -181,7 +149,9 @@ function shaped(columns, shape, since, series) {
     return shape.partial(columns, since, series);
   }
   const made = shape.begin(limit);
-  shape.add(made, 0, columns, 0, limit, since, series);
+  if (limit > 0) {
+    shape.add(made, 0, columns, 0, limit, since, series);
+  }
   return made;
 }
 
@@ -239,7 +209,7 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
     cache.counters.queries++;
     return fetchOnce(names, since, limit, rows).then(make);
   }
-  const fetched = fetch(cache, names, first, limit, options);
+  const fetched = fetch(cache, names, first, limit, options, { put, clock: memory.clock });
   lookAhead(cache, cache.open(symbol, interval, exchangeName), first, limit, options);
   return fetched.then(make);
 }
