@@ -3,6 +3,7 @@
 // A server that speaks just enough of the protocol to be connected to, and then says what a test wants: duplicates in
 // a scan, replies in pieces, nonsense, silence.
 
+const { randomBytes } = require("node:crypto");
 const net = require("node:net");
 const { decode } = require("./resp.js");
 
@@ -17,12 +18,21 @@ const hello = (id) =>
   `%7\r\n${bulk("server")}${bulk("redis")}${bulk("version")}${bulk("7.0.15")}${bulk("proto")}:3\r\n` +
   `${bulk("id")}:${id}\r\n${bulk("mode")}${bulk("standalone")}${bulk("role")}${bulk("master")}${bulk("modules")}*0\r\n`;
 
+/** The answer to INFO server. `runId`: forty hexadecimal digits. */
+const info = (runId) =>
+  bulk(
+    ["# Server", "redis_version:7.0.15", "redis_git_sha1:00000000", "redis_git_dirty:0", "redis_mode:standalone", "os:Linux 6.1.0 x86_64"]
+      .concat(["arch_bits:64", "monotonic_clock:POSIX clock_gettime", "process_id:1", `run_id:${runId}`, "tcp_port:6379", "hz:10", ""])
+      .join("\r\n"),
+  );
+
 /**
  * Starts one. `answer(args, socket)` gets each command after the handshake as strings and returns the bytes of its
  * reply (undefined: none). `greet(args, socket)` may replace the handshake's answers in the same way.
  */
 async function startFake(answer, greet) {
   const sockets = new Set();
+  const runId = randomBytes(20).toString("hex");
   const fake = { port: 0, config: null, connections: 0, commands: [], answer, greet };
   const listener = net.createServer((socket) => {
     sockets.add(socket);
@@ -48,8 +58,9 @@ async function startFake(answer, greet) {
 
   function respond(args, socket, id) {
     const name = args[0].toUpperCase();
-    if (["HELLO", "AUTH", "CLIENT", "SELECT", "PING"].includes(name)) {
+    if (["HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO"].includes(name)) {
       if (fake.greet) return fake.greet(args, socket, id);
+      if (name === "INFO") return info(runId);
       return name === "HELLO" ? hello(id) : name === "PING" ? "+PONG\r\n" : "+OK\r\n";
     }
     fake.commands.push(args);

@@ -8,8 +8,8 @@ use backtest_kit_native::redis::handshake::{Handshake, Progress};
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
 
-/// Hello, auth with a user, auth without one, kill, info, select, track: more steps there are not.
-const STEPS: usize = 7;
+/// Hello, auth with a user, auth without one, kill, info, run, select, track: more steps there are not.
+const STEPS: usize = 8;
 
 /// What is to be sent is one whole command, which is then sent in two pieces.
 fn send(handshake: &mut Handshake) {
@@ -36,6 +36,9 @@ fuzz_target!(|data: &[u8]| {
     let prefixes = if how & 16 != 0 { vec!["a:".to_owned(), "b:".to_owned()] } else { Vec::new() };
 
     let mut handshake = Handshake::new(credentials, database, previous, prefixes, address);
+    if how & 64 != 0 {
+        handshake.ask_run();
+    }
     let (mut decoder, mut tokens) = (Decoder::default(), Vec::new());
     for step in 0.. {
         assert!(step < STEPS, "a handshake without an end");

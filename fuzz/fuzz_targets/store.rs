@@ -46,8 +46,8 @@ impl World {
         let config = resolve(&Values::new()).unwrap();
         self.unparsed.clear();
         let prefixes = if tracking { vec!["signal_cache:".to_owned()] } else { Vec::new() };
-        self.store.lane.connected(&config, prefixes, Some("127.0.0.1:1".to_owned()));
-        for _ in 0..6 {
+        self.store.connected(&config, prefixes, Some("127.0.0.1:1".to_owned()));
+        for _ in 0..7 {
             if self.store.lane.is_up() {
                 return;
             }
@@ -107,7 +107,7 @@ impl World {
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
         let news = self.store.lane.decode(&mut batch, self.now);
         if let News::Ready(tracking) = &news {
-            self.store.ids.ready(tracking.clone());
+            self.store.ready(tracking.clone());
         }
         self.store.absorb(&mut batch, &mut outcomes);
         self.settle(outcomes, &batch);

@@ -3,6 +3,10 @@
 //! A page costs one round trip: the values of a page (`MGET`) or its deletion (`DEL`) travel with the next `SCAN`. At
 //! most one `SCAN` runs ahead of what was asked for, and never an `MGET`: who breaks out of a loop has read no values in
 //! vain. Keys are bytes here.
+//!
+//! A cursor means something to the run of the server that gave it, and to no other: it follows the order of a table whose
+//! hashes are seeded anew at each start. Another run goes on from it all the same and passes over keys without a word. So
+//! after a change of the server a scan starts anew, and what it has shown already it does not show again.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
@@ -124,6 +128,20 @@ pub enum Answer {
     Count(u64),
 }
 
+/// Which SCAN is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// The first one, which is right for any server.
+    First,
+    /// One that goes on from a cursor.
+    Next,
+    /// One that goes on from a cursor of another run; whatever its answer is, it means nothing.
+    Stale,
+}
+
+/// Where a scan begins.
+const BEGINNING: &[u8] = b"0";
+
 /// One scan.
 pub struct Scan {
     kind: Kind,
@@ -133,7 +151,7 @@ pub struct Scan {
     found: u64,
     /// Where the next SCAN goes on; `None` once Redis has said that it was the last.
     cursor: Option<Vec<u8>>,
-    scanning: bool,
+    scanning: Option<Asked>,
     /// DELs that are not answered.
     deleting: usize,
     /// A page that nobody has asked for yet.
@@ -155,8 +173,8 @@ impl Scan {
             count_max,
             seen: Seen::default(),
             found: 0,
-            cursor: Some(b"0".to_vec()),
-            scanning: false,
+            cursor: Some(BEGINNING.to_vec()),
+            scanning: None,
             deleting: 0,
             ahead: None,
             current: None,
@@ -184,8 +202,8 @@ impl Scan {
 
     /// A SCAN was answered. `cursor` is where the next one goes on.
     pub fn scanned<'a>(&mut self, cursor: &[u8], keys: impl Iterator<Item = &'a [u8]>) -> Step {
-        self.scanning = false;
-        self.cursor = (cursor != b"0").then(|| cursor.to_vec());
+        self.scanning = None;
+        self.cursor = (cursor != BEGINNING).then(|| cursor.to_vec());
         let mut page = Page::default();
         for key in keys {
             // A second DEL of a key does no harm; for the others each key counts once.
@@ -196,6 +214,42 @@ impl Scan {
         self.found += page.len() as u64;
         self.ahead = (!page.is_empty()).then_some(page);
         self.go_on()
+    }
+
+    /// Whether it depends on the run of the server that has answered it so far.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        let has_cursor = self.cursor.as_deref().is_some_and(|cursor| cursor != BEGINNING);
+        // A clear is not over while deletions are under way, which the next server may get in place of the last one.
+        has_cursor || matches!(self.scanning, Some(Asked::Next | Asked::Stale)) || self.deleting > 0
+    }
+
+    /// Another run of the server answers from now on: it starts anew. Unanswered commands are sent again.
+    pub fn restart(&mut self) {
+        if !self.is_bound() {
+            return;
+        }
+        match self.scanning {
+            Some(Asked::First) => {}
+            Some(Asked::Next | Asked::Stale) => self.scanning = Some(Asked::Stale),
+            None => self.cursor = Some(BEGINNING.to_vec()),
+        }
+        if self.kind == Kind::Count {
+            // Nobody was shown anything: only what is there now counts.
+            self.seen = Seen::default();
+            self.found = 0;
+        }
+    }
+
+    /// A SCAN was answered, be it with an error, that a cursor of another run was sent with: the next one is the first.
+    /// `None`: it was another one.
+    pub fn discard(&mut self) -> Option<Step> {
+        if self.scanning != Some(Asked::Stale) {
+            return None;
+        }
+        self.scanning = None;
+        self.cursor = Some(BEGINNING.to_vec());
+        Some(self.go_on())
     }
 
     /// The MGET of the current page was answered.
@@ -232,7 +286,7 @@ impl Scan {
             (Kind::Count, _) | (_, None) => {}
         }
         step.commands.extend(self.next_scan());
-        let over = self.cursor.is_none() && !self.scanning;
+        let over = self.cursor.is_none() && self.scanning.is_none();
         if over && self.demanded && self.current.is_none() && self.deleting == 0 {
             self.demanded = false;
             step.answer = Some(if self.kind == Kind::Count { Answer::Count(self.found) } else { Answer::End });
@@ -241,11 +295,11 @@ impl Scan {
     }
 
     fn next_scan(&mut self) -> Option<Command> {
-        if self.scanning {
+        if self.scanning.is_some() {
             return None;
         }
         let cursor = self.cursor.take()?;
-        self.scanning = true;
+        self.scanning = Some(if cursor == BEGINNING { Asked::First } else { Asked::Next });
         let count = self.count;
         self.count = (self.count * 2).min(self.count_max);
         Some(Command::Scan { cursor, count })
@@ -253,141 +307,5 @@ impl Scan {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Answers a scan's commands from prepared SCAN pages; returns the pages that were answered and the largest number
-    /// of round trips that any demand took.
-    struct Redis {
-        pages: Vec<Vec<&'static str>>,
-        deleted: Vec<Vec<u8>>,
-        round_trips: usize,
-    }
-
-    impl Redis {
-        fn answer(&mut self, scan: &mut Scan, mut step: Step) -> (Answer, Vec<Command>) {
-            let mut sent = Vec::new();
-            while step.answer.is_none() {
-                assert!(!step.commands.is_empty(), "a scan that waits for nothing");
-                self.round_trips += 1;
-                let mut next = Step::default();
-                for command in std::mem::take(&mut step.commands) {
-                    sent.push(command.clone());
-                    let then = self.reply(scan, command);
-                    next.commands.extend(then.commands);
-                    next.answer = next.answer.or(then.answer);
-                }
-                step = next;
-            }
-            // What went out with the answer (a SCAN ahead) is answered before the next demand.
-            for command in step.commands {
-                sent.push(command.clone());
-                let then = self.reply(scan, command);
-                assert!(then.answer.is_none() && then.commands.is_empty(), "nothing runs further ahead");
-            }
-            (step.answer.unwrap(), sent)
-        }
-
-        fn reply(&mut self, scan: &mut Scan, command: Command) -> Step {
-            match command {
-                Command::Scan { cursor, .. } => {
-                    let at: usize = String::from_utf8(cursor).unwrap().parse().unwrap();
-                    let next = if at + 1 < self.pages.len() { at + 1 } else { 0 };
-                    scan.scanned(next.to_string().as_bytes(), self.pages[at].iter().map(|key| key.as_bytes()))
-                }
-                Command::Values => scan.values_arrived(),
-                Command::Delete(page) => {
-                    self.deleted.extend(page.iter().map(<[u8]>::to_vec));
-                    scan.deleted()
-                }
-            }
-        }
-    }
-
-    fn collect(kind: Kind, pages: Vec<Vec<&'static str>>) -> (Vec<String>, Redis) {
-        let mut redis = Redis { pages, deleted: Vec::new(), round_trips: 0 };
-        let mut scan = Scan::new(kind, 100, 1_000);
-        let mut keys = Vec::new();
-        loop {
-            let step = scan.demand();
-            match redis.answer(&mut scan, step).0 {
-                Answer::Keys(page) | Answer::Values(page) => {
-                    keys.extend(page.iter().map(|key| String::from_utf8(key.to_vec()).unwrap()));
-                }
-                Answer::End => return (keys, redis),
-                Answer::Count(count) => return (vec![count.to_string()], redis),
-            }
-        }
-    }
-
-    #[test]
-    fn a_key_that_redis_names_twice_counts_once() {
-        let pages = vec![vec!["a", "b"], vec!["a"], vec![], vec!["b", "c"]];
-        assert_eq!(collect(Kind::Keys, pages.clone()).0, ["a", "b", "c"]);
-        assert_eq!(collect(Kind::Pairs, pages.clone()).0, ["a", "b", "c"]);
-        assert_eq!(collect(Kind::Count, pages).0, ["3"]);
-    }
-
-    #[test]
-    fn the_values_of_a_page_travel_with_the_next_scan() {
-        let pages = vec![vec!["a"], vec!["b"], vec!["c"], vec!["d"]];
-        // One SCAN to begin with, then one round trip a page.
-        assert_eq!(collect(Kind::Pairs, pages.clone()).1.round_trips, 5);
-        assert_eq!(collect(Kind::Clear, pages).1.round_trips, 5);
-    }
-
-    #[test]
-    fn a_clear_deletes_everything_and_ends_after_the_last_deletion() {
-        let (_, redis) = collect(Kind::Clear, vec![vec!["a", "b"], vec![], vec!["c"]]);
-        assert_eq!(redis.deleted, [b"a", b"b", b"c"]);
-    }
-
-    #[test]
-    fn the_count_doubles_to_its_bound() {
-        let mut scan = Scan::new(Kind::Count, 100, 1_000);
-        let mut step = scan.demand();
-        let mut counts = Vec::new();
-        for _ in 0..6 {
-            let Some(Command::Scan { count, .. }) = step.commands.pop() else { panic!("{step:?}") };
-            counts.push(count);
-            step = scan.scanned(b"1", std::iter::empty());
-        }
-        assert_eq!(counts, [100, 200, 400, 800, 1_000, 1_000]);
-    }
-
-    #[test]
-    fn nothing_is_asked_before_the_first_demand_and_one_scan_runs_ahead() {
-        let mut scan = Scan::new(Kind::Keys, 100, 100);
-        let step = scan.demand();
-        assert_eq!(step.commands.len(), 1);
-        let step = scan.scanned(b"7", [b"a".as_slice()].into_iter());
-        assert!(matches!(step.answer, Some(Answer::Keys(_))));
-        assert_eq!(step.commands.len(), 1, "the next SCAN goes out with the answer");
-        let step = scan.scanned(b"8", [b"b".as_slice()].into_iter());
-        assert_eq!(step, Step::default(), "and then it waits");
-    }
-
-    proptest! {
-        #[test]
-        fn every_kind_of_scan_finds_every_key_once(
-            pages in prop::collection::vec(
-                prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d", "e", "f"]), 0..5), 1..8)
-        ) {
-            let mut expected: Vec<_> = pages.concat();
-            expected.sort_unstable();
-            expected.dedup();
-            for kind in [Kind::Keys, Kind::Pairs, Kind::Values] {
-                let mut keys = collect(kind, pages.clone()).0;
-                keys.sort_unstable();
-                prop_assert_eq!(&keys, &expected);
-            }
-            prop_assert_eq!(collect(Kind::Count, pages.clone()).0, [expected.len().to_string()]);
-            let mut deleted = collect(Kind::Clear, pages).1.deleted;
-            deleted.sort_unstable();
-            deleted.dedup();
-            prop_assert_eq!(deleted.len(), expected.len());
-        }
-    }
-}
+#[path = "scan_tests.rs"]
+mod tests;

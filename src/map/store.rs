@@ -12,8 +12,10 @@ use crate::map::ids::{Ids, Read};
 use crate::map::pattern::all_under;
 use crate::map::scan::{Answer, Command, Kind, Page, Scan, Step};
 use crate::near::{Ticket, Trace};
+use crate::redis::Nanos;
 use crate::redis::decode::Token;
 use crate::redis::encode::{push_command, push_head, push_number, push_word};
+use crate::redis::handshake::{ASK_RUN, run_id};
 use crate::redis::lane::{Batch, Item, Lane};
 
 /// The number of a waiting call.
@@ -38,6 +40,8 @@ pub enum Op {
     Expiry,
     /// A PING that proves that the server still tells us everything.
     Proof,
+    /// An INFO that tells which run of the server answers.
+    Run,
     /// SET of an id: the id, as stored.
     Stored(Call, Box<[u8]>, Option<Ticket>),
     /// MGET: the first value that is there.
@@ -87,6 +91,19 @@ struct Running {
     failed: Option<Error>,
 }
 
+/// Which run of the server the scans' cursors are of.
+#[derive(Debug, PartialEq, Eq)]
+enum Run {
+    /// It was not asked for on this connection.
+    Unasked,
+    /// The question is queued, or under way.
+    Asked,
+    /// The server does not tell, or not us: an ACL may forbid it.
+    Untold,
+    /// This one.
+    Known(String),
+}
+
 /// What a demand for a page leads to.
 pub enum Demand {
     /// The call waits.
@@ -104,6 +121,7 @@ pub struct Store {
     server: String,
     next_call: Call,
     scans: HashMap<ScanId, Running>,
+    run: Run,
     next_scan: ScanId,
     scan_count: u32,
     scan_count_max: u32,
@@ -126,10 +144,34 @@ impl Store {
             server: config.address.to_string(),
             next_call,
             scans: HashMap::new(),
+            run: Run::Unasked,
             next_scan,
             scan_count: config.scan_count,
             scan_count_max: config.scan_count_max,
         }
+    }
+
+    /// The socket is connected: see [`Lane::connected`].
+    pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>) {
+        self.lane.ask_run(self.scans.values().any(|running| running.scan.is_bound()));
+        self.lane.connected(config, prefixes, local);
+    }
+
+    /// The handshake is through; `tracking` as in [`crate::redis::lane::News::Ready`]. Nothing of the queue is on the wire
+    /// yet. True: the server has just refused to announce changes.
+    pub fn ready(&mut self, tracking: std::result::Result<Nanos, String>) -> bool {
+        let now = self.lane.run();
+        // Where nothing is known, it may be another server.
+        let is_same = matches!((&self.run, now), (Run::Known(before), Some(now)) if before == now);
+        if !is_same {
+            self.scans.values_mut().for_each(|running| running.scan.restart());
+        }
+        self.run = match (now, &self.run) {
+            (Some(now), _) => Run::Known(now.to_owned()),
+            (None, Run::Asked) => Run::Asked,
+            (None, _) => Run::Unasked,
+        };
+        self.ids.ready(tracking)
     }
 
     /// The number of the call that was queued last.
@@ -286,15 +328,24 @@ impl Store {
         let Some(running) = self.scans.get_mut(&id) else { return };
         for command in step.commands {
             let pushed = match command {
-                Command::Scan { cursor, count } => self.lane.push(Op::Scan(id), |out| {
-                    push_head(out, 6);
-                    for word in [b"SCAN", cursor.as_slice(), b"MATCH", &running.pattern, b"COUNT"] {
-                        push_word(out, word);
+                Command::Scan { cursor, count } => {
+                    // First, so that a scan which has come further than its first page knows whose cursors it has. Without
+                    // an answer it would only start anew more often; so it is with a full queue.
+                    if self.run == Run::Unasked
+                        && self.lane.push_quiet(Op::Run, |out| push_command(out, ASK_RUN)).is_ok()
+                    {
+                        self.run = Run::Asked;
                     }
-                    let mut digits = Vec::with_capacity(8);
-                    push_number(&mut digits, count.into());
-                    push_word(out, &digits);
-                }),
+                    self.lane.push(Op::Scan(id), |out| {
+                        push_head(out, 6);
+                        for word in [b"SCAN", cursor.as_slice(), b"MATCH", &running.pattern, b"COUNT"] {
+                            push_word(out, word);
+                        }
+                        let mut digits = Vec::with_capacity(8);
+                        push_number(&mut digits, count.into());
+                        push_word(out, &digits);
+                    })
+                }
                 Command::Values => self.lane.push(Op::Values(id), |out| {
                     push_keys(out, b"MGET", running.scan.current().expect("values are of the current page"));
                 }),
@@ -349,6 +400,7 @@ impl Store {
                 outcomes.push((*call, Outcome::Failed(error)));
             }
             Op::Expiry | Op::Proof => self.ids.failed(op),
+            Op::Run => self.run = Run::Untold,
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }
     }
@@ -372,6 +424,11 @@ impl Store {
             self.ids.without_expiry();
         }
         let tokens = &batch.tokens[range.clone()];
+        if let Op::Scan(id) = tag
+            && let Some(step) = self.scans.get_mut(&id).and_then(|running| running.scan.discard())
+        {
+            return self.carry_out(id, step, &(0..0), outcomes);
+        }
         if let Token::Error(range) = &tokens[0] {
             let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
             let error = self.reply_error(&words, context.as_deref().unwrap_or_default());
@@ -397,6 +454,10 @@ impl Store {
             }
             (Op::Expiry, [Token::Number(millis)]) => return self.ids.expiry(*millis),
             (Op::Proof, [_]) => return self.ids.proven(),
+            (Op::Run, [token]) => {
+                self.run = run_id(&batch.buffer, token).map_or(Run::Untold, Run::Known);
+                return;
+            }
             (Op::Stored(call, id, ticket), [_]) => {
                 self.ids.written(ticket, &id);
                 (call, Outcome::Owned(id))
@@ -475,3 +536,7 @@ fn push_keys(out: &mut Vec<u8>, command: &[u8], page: &Page) {
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "scan_simulation.rs"]
+mod scan_simulation;

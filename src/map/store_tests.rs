@@ -4,7 +4,6 @@ use super::*;
 use crate::config::{Values, resolve};
 use crate::map::ids::Known;
 use crate::near::LEASE;
-use crate::redis::Nanos;
 use crate::redis::lane::News;
 
 /// A store whose server announces changes.
@@ -44,7 +43,7 @@ fn answer(store: &mut Store, bytes: &str) -> Vec<(Call, String)> {
     let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
     match store.lane.decode(&mut batch, 0) {
         News::Ready(tracking) => {
-            store.ids.ready(tracking);
+            store.ready(tracking);
         }
         News::None => {}
         news => panic!("{news:?}"),
@@ -87,12 +86,19 @@ fn an_error_begins_with_the_servers_words_and_names_key_and_server() {
     assert_eq!(outcomes[0].1, "REDIS_REPLY: WRONGTYPE Operation against a key (GET m:k on 127.0.0.1:6379)");
 }
 
+/// What INFO says of a run.
+fn info(run: &str) -> String {
+    let text = format!("# Server\r\nrun_id:{run}\r\n");
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
 #[test]
 fn a_scan_answers_its_pages_without_the_prefix_and_then_null() {
     let mut store = store();
     let scan = store.open_scan(Kind::Keys, b"m:", false);
     assert!(matches!(store.demand(scan).unwrap(), Demand::Queued));
-    assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 100");
+    assert_eq!(sent(&mut store), "INFO server SCAN 0 MATCH m:* COUNT 100");
+    assert!(answer(&mut store, &info("1")).is_empty());
     let page = answer(&mut store, "*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n");
     assert_eq!(page, [(0, "a,b".to_owned())]);
     assert!(matches!(store.demand(scan).unwrap(), Demand::Now(Outcome::Null)));
@@ -105,6 +111,7 @@ fn an_error_ahead_of_demand_is_kept_for_the_next_one() {
     let scan = store.open_scan(Kind::Keys, b"m:", false);
     store.demand(scan).unwrap();
     sent(&mut store);
+    answer(&mut store, &info("1"));
     answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n");
     assert_eq!(sent(&mut store), "SCAN 9 MATCH m:* COUNT 200");
     assert!(answer(&mut store, "-ERR no\r\n").is_empty());
@@ -117,6 +124,7 @@ fn keys_of_others_are_passed_over_even_if_the_server_names_them() {
     let scan = store.open_scan(Kind::Keys, b"map:", false);
     store.demand(scan).unwrap();
     sent(&mut store);
+    answer(&mut store, &info("1"));
     let page = answer(&mut store, "*2\r\n$1\r\n0\r\n*3\r\n$1\r\nm\r\n$5\r\nother\r\n$5\r\nmap:a\r\n");
     assert_eq!(page, [(0, "a".to_owned())]);
 }
@@ -128,8 +136,116 @@ fn replies_to_a_closed_scan_are_dropped() {
     store.demand(scan).unwrap();
     sent(&mut store);
     store.close_scan(scan);
+    answer(&mut store, &info("1"));
     assert!(answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n").is_empty());
     assert_eq!(sent(&mut store), "");
+}
+
+/// Loses the connection and makes another, whose handshake is answered with these replies; what it asked.
+fn reconnect(store: &mut Store, replies: &[&str]) -> String {
+    let config = resolve(&Values::new()).unwrap();
+    store.lane.lost();
+    store.ids.lost();
+    store.connected(&config, Vec::new(), None);
+    let mut asked = Vec::new();
+    for reply in replies {
+        asked.push(sent(store));
+        assert!(answer(store, reply).is_empty());
+    }
+    assert!(store.lane.is_up());
+    asked.join(", ").split("HELLO").last().unwrap().to_owned()
+}
+
+/// A scan that has seen a first page with `m:a` of a server that says this of its run, and whose second SCAN is under way.
+fn second_page(kind: Kind, run: &str) -> (Store, ScanId) {
+    let mut store = store();
+    let scan = store.open_scan(kind, b"m:", false);
+    store.demand(scan).unwrap();
+    sent(&mut store);
+    answer(&mut store, run);
+    let first = answer(&mut store, "*2\r\n$1\r\n9\r\n*1\r\n$3\r\nm:a\r\n");
+    assert_eq!(first.len(), usize::from(kind == Kind::Keys));
+    assert!(sent(&mut store).starts_with("SCAN 9 MATCH m:* COUNT 200"));
+    (store, scan)
+}
+
+#[test]
+fn a_scan_goes_on_where_it_was_on_the_same_run_of_the_server_and_starts_anew_on_any_other() {
+    let (one, two, nothing) = (info("1"), info("2"), "-NOPERM no\r\n");
+    for (before, now, goes_on) in [
+        (one.as_str(), one.as_str(), true),
+        (&one, &two, false),
+        (&one, nothing, false),
+        (nothing, &one, false),
+        (nothing, nothing, false),
+    ] {
+        let (mut store, scan) = second_page(Kind::Keys, before);
+        assert!(reconnect(&mut store, &["%0\r\n", now]).ends_with(", INFO server"));
+        assert!(matches!(store.demand(scan).unwrap(), Demand::Queued));
+        assert_eq!(sent(&mut store), "SCAN 9 MATCH m:* COUNT 200", "it is sent again");
+        // The other server takes the cursor for one of its own, and says that this was all.
+        let answered = answer(&mut store, "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nm:b\r\n");
+        if goes_on {
+            assert_eq!(answered, [(1, "b".to_owned())]);
+            continue;
+        }
+        assert!(answered.is_empty(), "{answered:?}");
+        if now == nothing {
+            assert_eq!(sent(&mut store), "INFO server SCAN 0 MATCH m:* COUNT 400");
+            answer(&mut store, nothing);
+        } else {
+            assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 400");
+        }
+        let answered = answer(&mut store, "*2\r\n$1\r\n0\r\n*3\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n$3\r\nm:c\r\n");
+        assert_eq!(answered, [(1, "b,c".to_owned())], "each key once");
+        assert!(matches!(store.demand(scan).unwrap(), Demand::Now(Outcome::Null)));
+    }
+}
+
+#[test]
+fn a_cursor_that_another_server_refuses_costs_the_scan_nothing() {
+    let (mut store, _) = second_page(Kind::Count, &info("1"));
+    reconnect(&mut store, &["%0\r\n", &info("2")]);
+    sent(&mut store);
+    assert!(answer(&mut store, "-ERR invalid cursor\r\n").is_empty());
+    assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 400");
+    let counted = answer(&mut store, "*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:b\r\n$3\r\nm:c\r\n");
+    assert_eq!(counted, [(0, "Number(2)".to_owned())], "the first server's key is nobody's any more");
+}
+
+#[test]
+fn a_clear_is_not_over_when_its_last_deletion_goes_to_another_server() {
+    let mut store = store();
+    let scan = store.open_scan(Kind::Clear, b"m:", false);
+    store.demand(scan).unwrap();
+    sent(&mut store);
+    answer(&mut store, &info("1"));
+    answer(&mut store, "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nm:a\r\n");
+    assert_eq!(sent(&mut store), "DEL m:a");
+    reconnect(&mut store, &["%0\r\n", &info("2")]);
+    assert_eq!(sent(&mut store), "DEL m:a");
+    assert!(answer(&mut store, ":0\r\n").is_empty());
+    assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 200");
+    answer(&mut store, "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nm:b\r\n");
+    assert_eq!(sent(&mut store), "DEL m:b");
+    assert_eq!(answer(&mut store, ":1\r\n"), [(0, "Undefined".to_owned())]);
+}
+
+#[test]
+fn a_connection_that_no_scan_depends_on_is_not_asked_for_its_run() {
+    let mut store = store();
+    let scan = store.open_scan(Kind::Keys, b"m:", false);
+    store.demand(scan).unwrap();
+    sent(&mut store);
+    // The first SCAN is right for any server, and the question travels in front of it again.
+    assert!(!reconnect(&mut store, &["%0\r\n"]).contains("INFO"));
+    assert_eq!(sent(&mut store), "INFO server SCAN 0 MATCH m:* COUNT 100");
+    answer(&mut store, &info("2"));
+    assert_eq!(answer(&mut store, "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nm:a\r\n"), [(0, "a".to_owned())]);
+    // One question serves all scans of a connection.
+    let scan = store.open_scan(Kind::Count, b"m:", false);
+    store.demand(scan).unwrap();
+    assert_eq!(sent(&mut store), "SCAN 0 MATCH m:* COUNT 100");
 }
 
 const KEY: &[u8] = b"signal_cache:x:s:B";
@@ -216,6 +332,7 @@ fn a_clear_counts_for_every_key_when_its_deletion_is_queued() {
     store.demand(scan).unwrap();
     read(&mut store).unwrap();
     sent(&mut store);
+    answer(&mut store, &info("1"));
     answer(&mut store, "*2\r\n$1\r\n0\r\n*1\r\n$18\r\nsignal_cache:x:s:B\r\n$2\r\nid\r\n");
     assert_eq!(known(&mut store), None, "the GET was answered before the DEL");
 }

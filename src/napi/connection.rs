@@ -449,7 +449,7 @@ impl Engine {
         }
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
-            && core.store.ids.ready(tracking.clone())
+            && core.store.ready(tracking.clone())
         {
             core.notice = core.store.ids.refusal().map(str::to_owned);
         }
@@ -530,7 +530,7 @@ impl Engine {
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                         let local = link.stream.local_address();
-                        core.store.lane.connected(&core.config, prefixes, local);
+                        core.store.connected(&core.config, prefixes, local);
                         self.progressed(core);
                     }
                     result => {

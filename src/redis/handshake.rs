@@ -3,9 +3,10 @@
 //! `HELLO 3` with credentials and a name; on a server that does not know it (older than 6.0, or an ACL that forbids it)
 //! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID … ADDR …` of the old one: commands that the server still
 //! holds for it (it may have been paused) must not run after the same commands have been sent again. For the next time,
-//! `CLIENT INFO` tells by which address the server knows us: behind a proxy or a container's port mapping it is not ours. `SELECT` where the URL names a
-//! database. Last, for the near cache, `CLIENT TRACKING`; a server that refuses it is used without. One request at a time;
-//! each answer decides about the next.
+//! `CLIENT INFO` tells by which address the server knows us: behind a proxy or a container's port mapping it is not ours.
+//! Where scans wait to go on, `INFO server` tells whether this is the run of the server that their cursors are of. `SELECT`
+//! where the URL names a database. Last, for the near cache, `CLIENT TRACKING`; a server that refuses it is used without.
+//! One request at a time; each answer decides about the next.
 
 use std::ops::Range;
 
@@ -16,6 +17,9 @@ use crate::redis::encode::push_command;
 /// The name by which `CLIENT LIST` shows our connections.
 pub const CLIENT_NAME: &[u8] = b"backtest-kit-native";
 
+/// Asks which run of the server this is; see [`run_id`].
+pub const ASK_RUN: &[&[u8]] = &[b"INFO", b"server"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Hello,
@@ -23,6 +27,7 @@ enum Step {
     AuthPassword,
     Kill,
     Info,
+    Run,
     Select,
     Track,
     Ready,
@@ -54,6 +59,9 @@ pub struct Handshake {
     id: Option<i64>,
     /// Our address: as we know it, and then as the server does. Clients of Unix sockets have none.
     address: Option<String>,
+    /// Whether to ask which run of the server this is, and what it said.
+    asks_run: bool,
+    run: Option<String>,
     /// Prefixes of the keys whose changes the server is to announce; emptied where it cannot (RESP2).
     prefixes: Vec<String>,
     /// Whether it does, or why not.
@@ -78,6 +86,8 @@ impl Handshake {
             previous,
             id: None,
             address,
+            asks_run: false,
+            run: None,
             prefixes,
             tracking: Err("off".to_owned()),
             out: Vec::with_capacity(128),
@@ -92,6 +102,17 @@ impl Handshake {
         push_command(&mut out, &words);
         handshake.out = out;
         handshake
+    }
+
+    /// Asks which run of the server this is, too.
+    pub const fn ask_run(&mut self) {
+        self.asks_run = true;
+    }
+
+    /// Which run of the server this is, where that was asked for and told.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
     }
 
     /// Whether nothing was answered yet.
@@ -159,6 +180,10 @@ impl Handshake {
             (Step::Kill, _) => self.ask_address(),
             (Step::Info, _) => {
                 self.address = tokens.first().and_then(|token| address(buffer, token)).or(self.address.take());
+                self.ask_for_run()
+            }
+            (Step::Run, _) => {
+                self.run = tokens.first().and_then(|token| run_id(buffer, token));
                 self.select()
             }
             (Step::Select, None) => self.track(),
@@ -214,10 +239,19 @@ impl Handshake {
 
     fn ask_address(&mut self) -> Progress {
         if self.client().is_none() {
-            return self.select();
+            return self.ask_for_run();
         }
         self.step = Step::Info;
         push_command(&mut self.out, &[b"CLIENT", b"INFO"]);
+        Progress::Next
+    }
+
+    fn ask_for_run(&mut self) -> Progress {
+        if !self.asks_run {
+            return self.select();
+        }
+        self.step = Step::Run;
+        push_command(&mut self.out, ASK_RUN);
         Progress::Next
     }
 
@@ -271,6 +305,16 @@ fn text(buffer: &[u8], range: &Range<usize>) -> String {
 fn address(buffer: &[u8], token: &Token) -> Option<String> {
     let Token::Text(range) = token else { return None };
     text(buffer, range).split_ascii_whitespace().find_map(|pair| pair.strip_prefix("addr=").map(str::to_owned))
+}
+
+/// Which run of the server it is that has answered [`ASK_RUN`], as it calls itself: another at each start, and another for
+/// each server. `None`: it does not say.
+#[must_use]
+pub fn run_id(buffer: &[u8], token: &Token) -> Option<String> {
+    let Token::Text(range) = token else { return None };
+    let text = text(buffer, range);
+    let id = text.lines().find_map(|line| line.strip_prefix("run_id:"))?.trim_end();
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// The number under a name in the map (RESP3) or flat list (RESP2) that HELLO answers with.
@@ -332,6 +376,27 @@ mod tests {
         assert_eq!((sent.as_str(), progress), ("CLIENT KILL ID 7 ADDR 127.0.0.1:5000", Progress::Next));
         let (sent, progress) = step(&mut handshake, "+OK\r\n");
         assert_eq!((sent.as_str(), progress), ("SELECT 2", Progress::Ready));
+    }
+
+    #[test]
+    fn the_run_of_the_server_is_asked_for_where_it_matters() {
+        let info = "# Server\r\nredis_version:7.0.15\r\nprocess_id:1\r\nrun_id:0f3c\r\ntcp_port:6379\r\n";
+        let nameless = "# Server\r\nredis_version:7.0.15\r\nrun_id:\r\n";
+        for (reply, run) in [
+            (format!("${}\r\n{info}\r\n", info.len()), Some("0f3c")),
+            (format!("={}\r\ntxt:{info}\r\n", info.len() + 4), Some("0f3c")),
+            (format!("${}\r\n{nameless}\r\n", nameless.len()), None),
+            ("-NOPERM User bot has no permissions to run the 'info' command\r\n".to_owned(), None),
+            ("$0\r\n\r\n".to_owned(), None),
+        ] {
+            let mut handshake = Handshake::new(None, 2, None, Vec::new(), None);
+            handshake.ask_run();
+            assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
+            let (sent, progress) = step(&mut handshake, &reply);
+            assert_eq!((sent.as_str(), progress), ("INFO server", Progress::Next));
+            assert_eq!(handshake.run(), run, "{reply}");
+            assert_eq!(step(&mut handshake, "+OK\r\n"), ("SELECT 2".to_owned(), Progress::Ready));
+        }
     }
 
     #[test]

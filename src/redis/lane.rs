@@ -117,6 +117,9 @@ pub struct Lane<T> {
     answered: u64,
     /// The server's number for the last connection that was ready, and our address then.
     client: Option<(i64, String)>,
+    /// Whether the next handshake asks which run of the server it is; which one the last handshake met.
+    asks_run: bool,
+    run: Option<String>,
     input: Vec<u8>,
     filled: usize,
     /// Where the reply that has begun and not ended starts; 0 but while decoding.
@@ -139,6 +142,8 @@ impl<T> Lane<T> {
             written: 0,
             answered: 0,
             client: None,
+            asks_run: false,
+            run: None,
             input: Vec::new(),
             filled: 0,
             start: 0,
@@ -253,12 +258,26 @@ impl<T> Lane<T> {
         matches!(self.link, Link::Up)
     }
 
+    /// Says whether handshakes are to ask which run of the server they meet.
+    pub const fn ask_run(&mut self, ask: bool) {
+        self.asks_run = ask;
+    }
+
+    /// Which run of the server the last handshake has met, where that was asked for and told.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
     /// The socket is connected: the handshake begins.
     /// `prefixes`: keys whose changes the server is to announce.
     /// `local`: our address, if we have one.
     pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>) {
-        let handshake =
+        let mut handshake =
             Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes, local);
+        if self.asks_run {
+            handshake.ask_run();
+        }
         self.link = Link::Greeting(Box::new(handshake), 0);
     }
 
@@ -343,6 +362,7 @@ impl<T> Lane<T> {
                 Progress::Next => News::None,
                 Progress::Ready => {
                     self.client = handshake.client();
+                    self.run = handshake.run().map(str::to_owned);
                     let tracking = handshake.tracking().clone().map(|()| *written);
                     self.link = Link::Up;
                     News::Ready(tracking)
