@@ -110,6 +110,54 @@ test("createMany stores timestamps that are cast, and leaves their ids to the fi
   t.is(await ids(), 4);
 });
 
+/** A candle whose fields are getters of its class. */
+class Bar {
+  #fields;
+  constructor(fields) {
+    this.#fields = fields;
+  }
+  static {
+    for (const name of ["symbol", "interval", "exchangeName", "timestamp", "open", "high", "low", "close", "volume"]) {
+      Object.defineProperty(Bar.prototype, name, { get() { return this.#fields[name]; } });
+    }
+  }
+}
+
+test("candles whose fields are getters are stored whole, in columns and one by one, and their ids are cached", async (t) => {
+  const { candleDbService } = own.ioc;
+  // Text for a number does not fit into columns.
+  for (const open of [1.5, "1.5"]) {
+    await own.wipe();
+    own.ioc.candleDbService.forget();
+    t.deepEqual(await candleDbService.createMany([0, 1].map((i) => new Bar({ ...candle(i), open }))), { inserted: 2, existing: 0 });
+    const { symbol, interval, exchangeName } = candle(2);
+    t.deepEqual(await candleDbService.createMany(symbol, interval, exchangeName, [new Bar({ ...candle(2), open, symbol: "other" })]), { inserted: 1, existing: 0 });
+    const created = await candleDbService.create(new Bar({ ...candle(3), open }));
+    t.like(created, candle(3));
+    const rows = await own.mongo.documents("candle-items", { sort: { timestamp: 1 } });
+    t.deepEqual(rows.map(({ _id, __v, createDate, updatedDate, ...fields }) => fields), [0, 1, 2, 3].map(candle));
+    t.is(await own.redis.command("DBSIZE"), 4);
+  }
+});
+
+test("a getter of a candle that throws is named, and nothing is written", async (t) => {
+  const { candleDbService } = own.ioc;
+  const broken = Object.defineProperty({ ...candle(1) }, "low", { get() { throw new Error("no low"); } });
+  for (const call of [candleDbService.create(broken), candleDbService.createMany([candle(0), broken])]) {
+    const { error } = await outcome(call);
+    t.is(error?.code, "INVALID_VALUE");
+    t.regex(error.message, /^no low .*low/);
+  }
+  for (const close of [() => 1, Symbol("close")]) {
+    for (const call of [candleDbService.create({ ...candle(1), close }), candleDbService.createMany([{ ...candle(1), close }])]) {
+      const { error } = await outcome(call);
+      t.is(error?.code, "INVALID_VALUE");
+      t.regex(error.message, /close is a (function|symbol)/);
+    }
+  }
+  t.is(await own.mongo.count("candle-items"), 0);
+});
+
 test("createMany knows candles whose timestamps others have stored as long integers, and -0 beside 0", async (t) => {
   const stored = { __v: 0, createDate: new Date(1), updatedDate: new Date(1) };
   await own.mongo.insert("candle-items", [{ ...candle(0), timestamp: Long.fromNumber(START), ...stored }, candle(0, { timestamp: 0, ...stored })]);

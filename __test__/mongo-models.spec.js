@@ -181,6 +181,17 @@ test("a default connection that cannot be opened is MONGO_UNAVAILABLE at the dea
   t.false(`${error.message}${error.cause?.message}`.includes("s3cret"));
 });
 
+test("mongoose is left as it is: a model's required text may not be empty", async (t) => {
+  const { lib, mongoose } = scene(t);
+  await mongoose.connect(mongo.urlOf("models"));
+  const crud = new (lib.BaseCRUD(mongoose.model("order", ORDERS())))();
+  const { error } = await outcome(crud.create({ symbol: "" }));
+  t.is(error?.name, "ValidationError");
+  mongoose.Schema.Types.String.checkRequired((value) => value !== null && value !== undefined);
+  t.teardown(() => mongoose.Schema.Types.String.checkRequired((value) => (value instanceof String || typeof value === "string") && value.length > 0));
+  t.is((await crud.create({ symbol: "" })).symbol, "");
+});
+
 test("what is no model and no collection is refused by name", (t) => {
   const { lib } = scene(t);
   for (const target of ["orders", "", null, undefined, {}, { modelName: "orders" }, () => {}, class Order {}]) {

@@ -39,9 +39,8 @@ class ColumnChunk {
 
 /** Candles that go as they are. Nothing is known of them, and nothing is remembered. */
 class DocumentChunk {
-  constructor(dtos) {
-    this.dtos = dtos;
-    this.rows = dtos.map(documentOf);
+  constructor(dtos, names) {
+    this.rows = dtos.map((dto) => documentOf(dto, names));
   }
 
   /** Rejects where one of them could not be stored. */
@@ -62,9 +61,18 @@ class DocumentChunk {
 
   /** What names a candle, with its id. What a key that was cast became is not known here: it is left to the first read. */
   identity({ place, id }) {
-    const { symbol, interval, exchangeName, timestamp } = this.dtos[place];
+    const { symbol, interval, exchangeName, timestamp } = this.rows[place];
     const named = { symbol, interval, exchangeName: exchangeName ?? EXCHANGE, timestamp, id };
     return hasPlainKey(named) ? named : null;
+  }
+}
+
+/** Candles as columns, or null. A getter that throws does so again where they are read as documents, which names it. */
+function fitted(candles, names) {
+  try {
+    return names === null ? columnsOf(candles, EXCHANGE) : columnsIn(names, candles);
+  } catch {
+    return null;
   }
 }
 
@@ -73,9 +81,8 @@ function chunksOf(candles, names) {
   const chunks = [];
   for (let at = 0; at < candles.length; at += CHUNK) {
     const chunk = candles.slice(at, at + CHUNK);
-    const columns = names === null ? columnsOf(chunk, EXCHANGE) : columnsIn(names, chunk);
-    const dtos = () => (names === null ? chunk : chunk.map((candle) => ({ ...candle, ...names })));
-    chunks.push(columns === null ? new DocumentChunk(dtos()) : new ColumnChunk(columns));
+    const columns = fitted(chunk, names);
+    chunks.push(columns === null ? new DocumentChunk(chunk, names) : new ColumnChunk(columns));
   }
   return chunks;
 }

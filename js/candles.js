@@ -3,7 +3,8 @@
 
 const codec = require("./codec.js");
 const { ID, NUMBERS } = require("./candle-columns.js");
-const { makeError } = require("./errors.js");
+const { withCode } = require("./errors.js");
+const { stored } = require("./given.js");
 
 /** Columns of a candle on its way to Rust, in the order of src/mongo/candles.rs. */
 const GIVEN = ["timestamp", ...NUMBERS];
@@ -69,13 +70,28 @@ function putNumbers(numbers, place, candle) {
   return true;
 }
 
-/** A dto as a document. What is undefined names nothing; what has no BSON form must not count as that. */
-function documentOf(dto) {
-  const { exchangeName } = dto;
-  if (typeof exchangeName === "function" || typeof exchangeName === "symbol") {
-    throw makeError("INVALID_VALUE", "TypeError", `candleDbService: exchangeName is a ${typeof exchangeName}`);
+/** The fields of a candle. */
+const FIELDS = ["symbol", "interval", "exchangeName", ...GIVEN];
+
+/**
+ * A dto as a document; `names`: its context where it has none of its own. What is undefined names nothing; what has no BSON
+ * form is refused, because it must not count as that. The fields are read by their names: an object of a class may have them
+ * as getters, which are anybody's code.
+ */
+function documentOf(dto, names = null) {
+  const document = {};
+  for (const name of FIELDS) {
+    let value;
+    try {
+      value = names !== null && name in names ? names[name] : dto[name];
+    } catch (error) {
+      throw withCode(error, "INVALID_VALUE", `candleDbService: reading ${name} of a candle failed`);
+    }
+    if (value !== undefined) {
+      document[name] = stored(value, `candleDbService: ${name}`);
+    }
   }
-  return Object.fromEntries(Object.entries(dto).filter(([, value]) => value !== undefined));
+  return document;
 }
 
 /** Candles of an answer in columns. */
