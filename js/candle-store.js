@@ -6,23 +6,40 @@ const { storeAll } = require("./candle-bulk.js");
 const { STEPS, onGrid } = require("./candle-grid.js");
 const { memory } = require("./candle-memory.js");
 const { BYPASS, SHAPES, read } = require("./candle-reads.js");
+const { HELD } = require("./candle-cache.js");
 const { askRange } = require("./candle-service.js");
 const { makeError } = require("./errors.js");
 const { fair } = require("./fairness.js");
 const { ready } = require("./mongo.js");
+const { isAway, whenBack } = require("./mongo-away.js");
 
 /** Candles of rows, as the kit knows them. */
 function plain(rows) {
   return rows === null ? null : rows.map(({ timestamp, open, high, low, close, volume }) => ({ timestamp, open, high, low, close, volume }));
 }
 
+/** Whether a window is in memory, so that nobody need be asked. */
+function isHeld(symbol, interval, exchangeName, since, limit) {
+  const { cache } = memory;
+  const series = cache?.find(symbol, interval, exchangeName);
+  const fits = series !== undefined && Number.isInteger(limit) && limit > 0 && onGrid(since, series.step);
+  return fits && cache.look(series, since / series.step, limit, false) === HELD;
+}
+
 /**
  * `limit` candles from `since` on as `{ timestamp, open, high, low, close, volume }`, or null as a whole where one is missing.
  * What is in memory is returned itself, anything else as a promise of it. That a candle is not there may be remembered for
- * `CC_CANDLE_ABSENCE_MS`.
+ * `CC_CANDLE_ABSENCE_MS`. While MongoDB is known to be away, what is not in memory is refused in a moment.
  */
 function readWindow(symbol, interval, exchangeName, since, limit) {
   log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
+  if (isAway() && !isHeld(symbol, interval, exchangeName, since, limit)) {
+    return whenBack().then(() => window(symbol, interval, exchangeName, since, limit));
+  }
+  return window(symbol, interval, exchangeName, since, limit);
+}
+
+function window(symbol, interval, exchangeName, since, limit) {
   const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
   const found = read(symbol, interval, exchangeName, since, limit, SHAPES.candles, true);
   if (found instanceof Promise) {
@@ -59,6 +76,9 @@ async function writeWindow(symbol, interval, exchangeName, candles) {
   ready();
   if (!memory.ids && allKnown(symbol, interval, exchangeName, over)) {
     return fair(undefined);
+  }
+  if (isAway()) {
+    await whenBack();
   }
   await storeAll(over, { symbol, interval, exchangeName }, memory.ids);
 }

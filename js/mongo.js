@@ -36,8 +36,13 @@ const CANDLES = table.findIndex((row) => row.service === "candleDbService");
 /** So many requests, so many bytes or so many milliseconds of a tick are not held back for its end: it may be far. */
 const [MANY, LARGE, LATE_MS] = [1_000, 1024 * 1024, 10];
 
+/** Errors that say that no server answers. */
+const AWAY = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT"];
+
 /** Calls that wait, by number: `{ resolve, reject }`. */
 const waiting = new Map();
+/** Why MongoDB counts as away: the last answer was that there is none. Null where it is there, or nobody has asked. */
+let absence = null;
 /** How many of them keep the process alive. */
 let loud = 0;
 let last = 0;
@@ -172,8 +177,11 @@ function settle(answers) {
     if (call === 0) {
       callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
     } else if (kind === FAILED) {
-      caller?.reject(errorOf(codec().deserialize(bytes)));
+      const error = errorOf(codec().deserialize(bytes));
+      absence = AWAY.includes(error.code) ? error : null;
+      caller?.reject(error);
     } else {
+      absence = null;
       caller?.resolve({ kind, number, bytes, call });
     }
   }
@@ -228,6 +236,7 @@ function close() {
 
 async function closeSession(before) {
   memory.empty();
+  absence = null;
   flush();
   for (const [call, caller] of waiting) {
     if (!caller.loud) {
@@ -256,4 +265,6 @@ Object.assign(native.mongo, { settle, close });
 /** The error for a row that is not there, in the original's words. */
 const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
-module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, notFound, onlyRow, ready, rowsOf, table };
+const whyAway = () => absence;
+
+module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, whyAway, notFound, onlyRow, ready, rowsOf, table };

@@ -2,6 +2,7 @@
 // The adapter for candles, over what is held of them in memory.
 
 const store = require("../candle-store.js");
+const { isAway, whenBack } = require("../mongo-away.js");
 const { contextClass, define } = require("./adapter.js");
 
 const PersistCandleInstance = contextClass("Candle", ["symbol", "interval", "exchangeName"]);
@@ -10,11 +11,12 @@ const { waitForInit } = PersistCandleInstance.prototype;
 define(PersistCandleInstance, {
   /** The kit begins anew with this context, perhaps because candles were corrected. */
   waitForInit(initial) {
-    if (initial) {
-      const { symbol, interval, exchangeName } = this;
-      store.empty({ symbol, interval, exchangeName });
+    if (!initial) {
+      return waitForInit.call(this, false);
     }
-    return waitForInit.call(this, initial);
+    const { symbol, interval, exchangeName } = this;
+    store.empty({ symbol, interval, exchangeName });
+    return isAway() ? whenBack() : waitForInit.call(this, true);
   },
 
   async readCandlesData(limit, sinceTimestamp, untilTimestamp) {
