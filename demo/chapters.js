@@ -12,7 +12,7 @@ const { trade } = require("./trading.js");
 const text = (buffer) => (buffer === null ? null : String(buffer));
 
 async function trading({ books, facts }) {
-  chapter("Four markets, forty-five minutes", "Prices are made up; every step of a strategy stores the ids of its rows. On the right: the cache services that are asked to.");
+  chapter("Act two: four markets, forty-five minutes", "Prices are made up; every step of a strategy stores the ids of its rows. On the right: the cache services that are asked to.");
   facts.traders = await trade(books);
 }
 
