@@ -15,6 +15,7 @@ const { openPeers } = require("./driver.js");
 const { verify } = require("./server.js");
 const { Results, measureCalls, measureScans } = require("./rounds.js");
 const { measureNear } = require("./near.js");
+const { benchKit, writeKit } = require("./kit.js");
 const { benchMongo, writeMongo } = require("./mongo.js");
 const { updateReadme } = require("./readme.js");
 const { heat } = require("./heat.js");
@@ -24,6 +25,9 @@ const { checkFloors } = require("./floors.js");
 const { printReport } = require("./report/table.js");
 const { markdown } = require("./report/markdown.js");
 const { chart } = require("./report/svg.js");
+
+/** What has a report of its own. */
+const REPORTED_APART = ["mongo", "kit"];
 
 async function main() {
   const options = parse(process.argv.slice(2));
@@ -35,8 +39,11 @@ async function main() {
   const started = Date.now();
   if (!options.only || options.only.includes("mongo")) {
     writeMongo(await benchMongo({ options, progress: makeProgress(started) }), toJson);
-    if (options.only && options.only.every((op) => op === "mongo")) return;
   }
+  if (!options.only || options.only.includes("kit")) {
+    writeKit(await benchKit({ options, progress: makeProgress(started) }), toJson);
+  }
+  if (options.only && options.only.every((op) => REPORTED_APART.includes(op))) return;
   const plan = { ...(options.quick ? QUICK : FULL) };
   if (options.rounds) plan.rounds = options.rounds;
   const progress = makeProgress(started);
@@ -76,8 +83,8 @@ async function measure({ options, plan, server, peers, progress }) {
   const results = new Results();
   const memory = {};
   const cores = findCores();
-  const whole = KNOWN.every((op) => op === "mongo" || wanted(op));
-  const foundation = !options.only || options.only.some((op) => op !== "near" && op !== "mongo");
+  const whole = KNOWN.every((op) => REPORTED_APART.includes(op) || wanted(op));
+  const foundation = !options.only || options.only.some((op) => op !== "near" && !REPORTED_APART.includes(op));
   for (const regime of foundation ? options.regimes : []) {
     const rules = REGIMES[regime];
     busy.push(await foreignWork());

@@ -18,13 +18,13 @@ const WATCHED = 240;
 const NAMES = { position: "position", openPrice: "open", closePrice: "close", pnl: "profit", closeReason: "closed by", duration: "minutes" };
 const WIDTHS = [8, -13, -13, -8, 12, -7];
 /** Trades of the table that are shown. */
-const SHOWN = 8;
+const SHOWN = 5;
 /** The lines of the kit's statistics that are shown. */
 const NUMBERS = ["Win rate", "Average PNL", "Total PNL", "Sharpe Ratio", "Average Duration"];
 
 /** Runs a backtest on a store, with a bar that grows. */
 async function run(title, store, { minutes = MINUTES, env = {} }) {
-  const line = (share) => `${left(title, 30)} ${left(bar(share, 26), 26)} ${right(`${Math.floor(share * 100)} %`, 5)}`;
+  const line = (share) => `${left(title, 30)} ${left(bar(share, 24), 24)} ${right(`${Math.floor(share * 100)} %`, 5)}`;
   const started = performance.now();
   const options = { store, symbols: [SYMBOL], minutes, progress: true, columns: Object.keys(NAMES) };
   const onMessage = ({ progress }) => progress && gauge(line(progress.share));
@@ -79,7 +79,7 @@ async function kit({ server: redis, mongo, facts }) {
   const first = await run("candles fetched and stored", "setup", { env });
   const second = await run("candles from the store", "setup", { env });
   const dummies = await run("on dummies, nothing is kept", "dummy", {});
-  const original = await run(`the original, ${WATCHED} minutes of it`, "original", { minutes: WATCHED, env: { ...env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("kit-original") } });
+  const original = await run(`the original, ${WATCHED} minutes`, "original", { minutes: WATCHED, env: { ...env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("kit-original") } });
   check("the month traded", first.symbols[SYMBOL].trades.length > 20);
   check("candles were fetched, and the second time none", [first.fetched.candles > MINUTES / 2, second.fetched.candles], [true, 0]);
   check("trades, numbers and table are those on dummies, to the last digit", first.symbols, dummies.symbols);

@@ -22,10 +22,11 @@ class Trader {
     this.profit = 0;
   }
 
-  /** Stores a row for each noun and prints what happened. */
-  async note(timestamp, what, rows) {
+  /** Stores a row for each noun and prints what happened, where that is worth a line. */
+  async note(timestamp, what, rows, shown = true) {
     const nouns = Object.keys(rows);
     await Promise.all(nouns.map((noun) => this.books.store(noun, { ...rows[noun], id: newId() })));
+    if (!shown) return;
     const services = nouns.map((noun) => noun.replace("Entry", "").toLowerCase()).join(" ");
     print(`${clock(timestamp)}  ${left(this.market.symbol, 8)} ${left(what, 24)} ${paint.dim(services)}`);
   }
@@ -47,7 +48,7 @@ class Trader {
       Strategy: this.context,
       Session: { ...this.context, ...this.mode },
       Schedule: { ...this.context, priceOpen: this.limit },
-    });
+    }, false);
   }
 
   async waiting(timestamp, close) {
@@ -97,7 +98,7 @@ class Trader {
       Interval: { bucket: "hourly_report", entryKey: `${this.market.symbol}-${hour}` },
       MemoryEntry: { signalId, bucketName: "lessons", memoryId: "exit" },
       Dictionary: { signalId, dictionaryName: "labels" },
-    });
+    }, false);
   }
 
   async done() {}

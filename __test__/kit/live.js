@@ -25,12 +25,18 @@ function ticks(symbols) {
   };
 }
 
-/** Where a run ends by kill -9: at the `nth` call of a method of the adapters, before it, while it is under way, or after it. */
+/** Minutes after which a run that is to be killed is killed at the latest, whether its call has come or not. */
+const KILLED_WITHIN = 130;
+
+/**
+ * Where a run ends by kill -9: at the `nth` call of a method of the adapters, before it, while it is under way, or after it.
+ * Writes of null do not count: they end a position, and the kit tells of that only afterwards.
+ */
 function murderer({ method, nth, when }) {
   let seen = 0;
   const kill = () => process.kill(process.pid, "SIGKILL");
-  return (name, _args, call) => {
-    if (name !== method || ++seen !== nth) return call();
+  return (name, args, call) => {
+    if (name !== method || args[0] === null || ++seen !== nth) return call();
     if (when === "before") kill();
     const answer = call();
     if (when === "during") setImmediate(kill);
@@ -56,8 +62,6 @@ async function main({ store: name, symbols = ["ETHUSDT"], from = 0, minutes, log
   const errors = [];
   kit.listenError((error) => errors.push(String(error?.stack ?? error)));
   const store = await openStore(name, kit);
-  persistAll(kit);
-  const watched = watch(kit, kill ? { around: murderer(kill) } : {});
   const say = (line) => fs.appendFileSync(log, `${JSON.stringify({ minute: (clock.now() - market.SINCE) / market.MINUTE_MS, ...line })}\n`);
   kit.listenSignalLive((event) => {
     const { action, symbol } = event;
@@ -65,6 +69,10 @@ async function main({ store: name, symbols = ["ETHUSDT"], from = 0, minutes, log
     if (action === "active") say({ action, symbol, id: event.signal.id });
     if (action === "closed") say({ action, symbol, id: event.signal.id, trade: tradeOf(event) });
   });
+
+  // After our listener, so that what is told first is noted first.
+  persistAll(kit);
+  const watched = watch(kit, kill ? { around: murderer(kill) } : {});
 
   const tick = ticks(symbols);
   let done = tick();
@@ -76,6 +84,7 @@ async function main({ store: name, symbols = ["ETHUSDT"], from = 0, minutes, log
     await new Promise((resolve) => setImmediate(resolve));
     say({ action: "minute" });
     if (minute === minutes) break;
+    if (kill && minute === KILLED_WITHIN) process.kill(process.pid, "SIGKILL");
     done = tick();
     clock.nextMinute();
   }

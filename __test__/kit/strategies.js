@@ -119,20 +119,27 @@ function addBookkeeper(kit) {
       return { ...bracket(kit, position, priceOpen, width), priceOpen };
     },
     callbacks: {
-      async onActivePing(symbol) {
+      // A minute in which a live run was killed is lived through again, so that each step must bear being done twice.
+      async onActivePing(symbol, { pendingAt }, _currentPrice, when) {
+        const minutes = (when.getTime() - pendingAt) / market.MINUTE_MS;
         const profit = await kit.getPositionPnlPercent(symbol);
-        const { peak, minutes } = await setPeak(symbol, (state) => ({ peak: Math.max(state.peak, profit), minutes: state.minutes + 1 }));
+        const { peak } = await setPeak(symbol, (state) => ({ peak: Math.max(state.peak, profit), minutes }));
         if (minutes % 60 === 0) {
           const value = { profit, peak };
           await kit.writeMemory({ bucketName: "hours", memoryId: `h${minutes / 60}`, value, description: `profit after ${minutes} minutes` });
         }
-        if (minutes % 180 === 0) {
-          const before = await kit.readMemory({ bucketName: "hours", memoryId: `h${minutes / 60 - 2}` });
+        if (minutes % 180 === 0 && minutes > 0) {
+          const memoryId = `h${minutes / 60 - 2}`;
+          const known = (await kit.listMemory({ bucketName: "hours" })).some((one) => one.memoryId === memoryId);
+          const before = known ? await kit.readMemory({ bucketName: "hours", memoryId }) : { profit: 0 };
           // A position that has lost what it had two hours ago is not worth waiting for.
           if (before.profit > 0 && profit < 0) return void (await kit.commitClosePending(symbol, { id: "faded", note: "faded" }));
-          await kit.removeMemory({ bucketName: "hours", memoryId: `h${minutes / 60 - 2}` });
+          await kit.removeMemory({ bucketName: "hours", memoryId });
         }
-        if (peak > 0.5 && minutes % 45 === 0) await kit.commitPartialProfit(symbol, 10);
+        if (peak > 0.5 && minutes % 45 === 0) {
+          const sold = (await kit.getPositionPartials(symbol)) ?? [];
+          if (!sold.some(({ timestamp }) => timestamp === when.getTime())) await kit.commitPartialProfit(symbol, 10);
+        }
         if (peak > 0.9 && minutes % 30 === 0) await kit.commitBreakeven(symbol);
       },
       async onClose(symbol, data, _priceClose, when) {

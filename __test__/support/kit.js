@@ -11,7 +11,7 @@ const path = require("node:path");
 const { ensureNodeModules, kitFolder } = require("../../scripts/lib/tools.js");
 
 /**
- * Starts `__test__/kit/<script>.js` with `options`; resolves with `{ result, code, signal, stdout, stderr }` when it has
+ * Starts `__test__/kit/<script>.js`, or the script of a full path, with `options`; resolves with `{ result, code, signal, stdout, stderr }` when it has
  * ended. `onMessage(message, child)` gets what it says meanwhile. `dir`: its directory, which is kept.
  */
 async function runKit(script, options, { env = {}, onMessage = () => {}, dir } = {}) {
@@ -19,7 +19,7 @@ async function runKit(script, options, { env = {}, onMessage = () => {}, dir } =
   const cwd = dir ?? fs.mkdtempSync(path.join(os.tmpdir(), "bkn-kit-"));
   const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("CC_")));
   try {
-    const child = fork(path.join(kitFolder, `${script}.js`), [], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
+    const child = fork(path.resolve(kitFolder, `${script}.js`), [], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
     const ended = { result: null, stdout: "", stderr: "" };
     child.stdout.on("data", (text) => (ended.stdout += text));
     child.stderr.on("data", (text) => (ended.stderr += text));

@@ -1,0 +1,79 @@
+"use strict";
+
+// What the adapters cost a live cycle, in a process of its own: each write beside our own upsert of the same size, in turns.
+
+const kit = require("../__test__/kit/kit.js");
+const { serve } = require("../__test__/kit/child.js");
+const { openStore } = require("../__test__/kit/stores.js");
+
+const WHEN = new Date(Date.UTC(2025, 2, 1));
+const CONTEXT = ["ETHUSDT", "bench", "made_up"];
+
+/** A signal as the kit stores it, about 900 bytes. */
+function signal(i) {
+  const moment = { price: 2388.4422779307497 + i, timestamp: WHEN.getTime() + i, pnlCost: 0.5051462384250113, pnlPercentage: 0.5051462384250113, pnlEntries: 100, priceOpen: 2366.9629083172476, priceClose: 2388.4422779307497 };
+  const prices = { priceOpen: 2366.9629083172476, priceTakeProfit: 2413.508718454007, priceStopLoss: 2343.690003248868, minuteEstimatedTime: Infinity };
+  return { id: `signal-${i}`, position: "long", ...prices, symbol: CONTEXT[0], strategyName: CONTEXT[1], exchangeName: CONTEXT[2], frameName: "", pendingAt: WHEN.getTime(), scheduledAt: WHEN.getTime(), _peak: moment, _fall: moment, peakProfit: moment, maxDrawdown: moment };
+}
+
+const entry = (i) => ({ id: `entry-${i}`, type: "info", priority: i, timestamp: WHEN.getTime() + i, createdAt: WHEN.toISOString(), topic: "closed", args: [{ symbol: CONTEXT[0], profit: 0.51 + i }] });
+const notification = (i) => ({ type: "signal.opened", createdAt: WHEN.getTime() + i, ...signal(i) });
+
+/** A list as the kit sends it with each call: `size` entries of which one is new or has changed. */
+function list(size, make) {
+  const entries = Array.from({ length: size }, (_, i) => make(i));
+  let next = size;
+  return {
+    /** The oldest one goes, a new one comes. */
+    grown: () => (entries.shift(), entries.push(make(next++)), entries),
+    /** One of them has changed. */
+    changed: () => ((entries[next % size] = { ...entries[next % size], changed: next++ }), entries),
+    entries,
+  };
+}
+
+/** By name: a call of an adapter, and what one upsert of its size would store. */
+async function calls() {
+  const log = list(1000, entry);
+  const notifications = list(500, notification);
+  const storage = list(50, signal);
+  await kit.PersistLogAdapter.writeLogData(log.entries);
+  await kit.PersistNotificationAdapter.writeNotificationData(notifications.entries, false);
+  await kit.PersistStorageAdapter.writeStorageData(storage.entries, false);
+  let i = 0;
+  return {
+    "log, one of 1,000 new": { call: () => kit.PersistLogAdapter.writeLogData(log.grown()), size: entry },
+    "notifications, one of 500 new": { call: () => kit.PersistNotificationAdapter.writeNotificationData(notifications.grown(), false), size: notification },
+    "storage, one of 50 changed": { call: () => kit.PersistStorageAdapter.writeStorageData(storage.changed(), false), size: signal },
+    signal: { call: () => kit.PersistSignalAdapter.writeSignalData(signal(i++), ...CONTEXT), size: signal },
+    recent: { call: () => kit.PersistRecentAdapter.writeRecentData(signal(i++), ...CONTEXT, "", false, WHEN), size: signal },
+    state: { call: () => kit.PersistStateAdapter.writeStateData({ id: "s", data: { peak: i++ }, when: WHEN.getTime() }, "signal-1", "peak", WHEN), size: () => ({ id: "s", data: { peak: i }, when: 1 }) },
+    session: { call: () => kit.PersistSessionAdapter.writeSessionData({ id: "s", data: { losses: i++ }, when: WHEN.getTime() }, "bench", "made_up", "", WHEN, CONTEXT[0], false), size: () => ({ id: "s", data: { losses: i }, when: 1 }) },
+    partial: { call: () => kit.PersistPartialAdapter.writePartialData({ s: { profitLevels: [10, i++], lossLevels: [] } }, CONTEXT[0], CONTEXT[1], "signal-1", CONTEXT[2], WHEN), size: () => ({ s: { profitLevels: [10, i], lossLevels: [] } }) },
+  };
+}
+
+/** `rounds` rounds of `each` calls: the medians would hide nothing here, so every round is told. */
+async function main({ rounds, each }) {
+  const store = await openStore("setup", kit);
+  const { signalDbService } = store.lib.ioc;
+  const results = {};
+  const all = Object.entries(await calls());
+  const time = async (call) => {
+    const started = performance.now();
+    for (let n = 0; n < each; n++) await call(n);
+    return ((performance.now() - started) / each) * 1000;
+  };
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, { call, size }] of all) {
+      const upsert = await time((n) => signalDbService.upsert("ROUNDTRIP", name, "made_up", size(n + (round + 1) * each)));
+      const us = await time(call);
+      // The first round warms up.
+      if (round >= 0) (results[name] ??= []).push({ us, upsert });
+    }
+  }
+  await store.close();
+  return results;
+}
+
+serve(main);

@@ -1,0 +1,165 @@
+"use strict";
+
+// The real kit over a month on each store, the lists and writes of a live cycle beside our own upsert, and the first write
+// of a fresh process. README.md says what is compared with what.
+
+const fs = require("node:fs");
+const path = require("node:path");
+const { runKit } = require("../__test__/support/kit.js");
+const { startMongo } = require("../__test__/support/mongo.js");
+const { startRedis } = require("../__test__/support/redis.js");
+const { machineFacts, foreignWork } = require("./facts.js");
+const { median } = require("./stats.js");
+
+const MONTH = 31 * 1440;
+const FULL = { minutes: MONTH, pairs: 7, files: 2 * 1440, rounds: 15, each: 100, firsts: 20 };
+const QUICK = { minutes: 3 * 1440, pairs: 3, files: 360, rounds: 5, each: 30, firsts: 7 };
+
+/** The runs of a pair, after the baseline: `fresh` ones have a database of their own each time, `warm` ones fetch before. */
+const RUNS = [
+  { name: "warm", title: "setup(), candles from the store", store: "setup", floor: { ratio: 1.1 } },
+  { name: "filled", title: "setup(), filled by warmCandles, with the filling", store: "setup", fresh: true, warm: true, floor: { ratio: 1.3 } },
+  { name: "cold", title: "setup(), minute by minute, candles fetched and stored", store: "setup", fresh: true, floor: { roundTrips: 1.3 } },
+];
+
+class Bench {
+  constructor({ mongo, redis, plan, progress }) {
+    Object.assign(this, { mongo, redis, plan, progress, databases: 0 });
+  }
+
+  env(database) {
+    return { ...this.redis.env, CC_REDIS_USER: "", CC_REDIS_PASSWORD: "", CC_MONGO_CONNECTION_STRING: this.mongo.urlOf(database) };
+  }
+
+  /** One run in a process of its own, to its end or not at all. */
+  async child(script, options, database = "bench") {
+    const { result, code, signal, stderr } = await runKit(script, options, { env: this.env(database) });
+    if (result === null || stderr !== "") throw new Error(`${path.basename(script)} ended with ${signal ?? code}: ${stderr}`);
+    return result;
+  }
+
+  /** The milliseconds of a backtest, its filling included. */
+  async backtest(store, options, database) {
+    const result = await this.child("backtest", { store, minutes: this.plan.minutes, ...options }, database);
+    if (result.errors.length > 0) throw new Error(result.errors[0]);
+    return { ms: result.running + (result.filling ?? 0), written: result.counts?.writeCandlesData ?? 0 };
+  }
+
+  async months() {
+    const { pairs, minutes } = this.plan;
+    await this.backtest("setup", { warm: true }, "bench");
+    const { written } = await this.backtest("dummy", { count: true });
+    const samples = { baseline: [], ...Object.fromEntries(RUNS.map(({ name }) => [name, []])) };
+    for (let pair = 0; pair < pairs; pair++) {
+      for (const { name, store, fresh, warm } of RUNS) {
+        this.progress(`the kit · ${name}, pair ${pair + 1} of ${pairs}`);
+        const database = fresh ? `bench-${++this.databases}` : "bench";
+        const run = async () => samples[name].push((await this.backtest(store, { warm }, database)).ms);
+        const baseline = async () => samples.baseline.push((await this.backtest("dummy", {})).ms);
+        // Who begins changes, so that what a machine does over minutes harms both alike.
+        for (const step of pair % 2 === 0 ? [baseline, run] : [run, baseline]) await step();
+        if (fresh) await this.mongo.drop(database);
+      }
+    }
+    return { minutes, written, samples };
+  }
+
+  /** The kit's own files and the original's way, on a part: a month of them takes minutes. */
+  async others() {
+    this.progress("the kit · JSON files and the original");
+    const minutes = this.plan.files;
+    const files = await this.backtest("json", { minutes });
+    const original = await this.backtest("original", { minutes: Math.min(minutes, 720) }, "bench-original");
+    const beside = await this.backtest("dummy", { minutes });
+    return { minutes, json: files.ms / minutes, original: original.ms / Math.min(minutes, 720), baseline: beside.ms / minutes };
+  }
+
+  async firsts() {
+    const found = [];
+    // The first one makes the indexes.
+    for (let i = -1; i < this.plan.firsts; i++) {
+      this.progress(`the kit · first write ${i + 1} of ${this.plan.firsts}`);
+      const { milliseconds } = await this.child(path.join(__dirname, "kit-first"), {});
+      if (i >= 0) found.push(milliseconds);
+    }
+    return found;
+  }
+
+  async run() {
+    const months = await this.months();
+    const others = await this.others();
+    this.progress("the kit · lists and writes");
+    const calls = await this.child(path.join(__dirname, "kit-calls"), { rounds: this.plan.rounds, each: this.plan.each }, "bench-calls");
+    return { months, others, calls, firsts: await this.firsts() };
+  }
+}
+
+const spread = (numbers) => ({ median: median(numbers), low: Math.min(...numbers), high: Math.max(...numbers) });
+
+/** Rows with what was measured, and whether that reaches the floor. */
+function rowsOf({ months, others, calls, firsts }) {
+  const { minutes, written, samples } = months;
+  const rows = [];
+  const add = (title, { median: middle, low, high }, unit, limit, note = "") => rows.push({ title, middle, low, high, unit, limit, met: limit === null ? null : middle <= limit, note });
+  const each = (list) => spread(list.map((ms) => ms / minutes));
+  // An upsert of the size of a candle write stands for a round trip.
+  const roundTrip = median(calls.state.map(({ upsert }) => upsert)) / 1000;
+  add("baseline: candles in a Map, dummies for the rest", each(samples.baseline), "ms a minute", null);
+  RUNS.forEach(({ name, title, floor }, at) => {
+    const beside = samples[name].map((_, pair) => samples.baseline[pair * RUNS.length + at]);
+    add(title, each(samples[name]), "ms a minute", null);
+    if (floor.ratio) add(`${title}, beside the baseline`, spread(samples[name].map((ms, i) => ms / beside[i])), "×", floor.ratio);
+    else add(`${title}: round trips beyond the baseline for each of ${written} writes`, spread(samples[name].map((ms, i) => (ms - beside[i]) / written / roundTrip)), "round trips", floor.roundTrips);
+  });
+  add("the kit's own JSON files, a part", spread([others.json]), "ms a minute", null);
+  add("the original, a part", spread([others.original]), "ms a minute", null);
+  add("baseline, the same part", spread([others.baseline]), "ms a minute", null);
+  for (const [name, rounds] of Object.entries(calls)) {
+    const upsert = median(rounds.map((one) => one.upsert));
+    const us = median(rounds.map((one) => one.us));
+    add(`write of ${name}`, spread(rounds.map((one) => one.us / one.upsert)), "round trips", 1.3, `${us.toFixed(0)} µs, an upsert of that size ${upsert.toFixed(0)} µs`);
+  }
+  add("first writeSignalData after setup(), in a fresh process", spread(firsts), "ms", 25);
+  return rows;
+}
+
+function textOf(rows) {
+  const number = (value) => value.toFixed(value < 10 ? 3 : 1);
+  return rows.map(({ title, middle, low, high, unit, limit, met, note }) => {
+    const verdict = limit === null ? "    " : met ? "met " : "MISS";
+    return `${verdict} ${title}: ${number(middle)} ${unit} (${number(low)} to ${number(high)})${limit === null ? "" : `, at most ${limit}`}${note ? `; ${note}` : ""}`;
+  });
+}
+
+async function benchKit({ options, progress }) {
+  const plan = { ...(options.quick ? QUICK : FULL), ...(options.rounds ? { pairs: options.rounds } : {}) };
+  const [mongo, redis] = await Promise.all([startMongo(), startRedis()]);
+  try {
+    const busy = [await foreignWork()];
+    const measured = await new Bench({ mongo, redis, plan, progress }).run();
+    busy.push(await foreignWork());
+    const { version } = await mongo.command({ buildInfo: 1 }, { database: "admin" });
+    const machine = { ...(await machineFacts(redis)), mongo: version, foreignWork: Math.max(...busy) };
+    const result = { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", machine, plan, rows: rowsOf(measured), samples: measured };
+    progress.end();
+    console.log(`\nThe real kit, ${plan.minutes / 1440} days, ${plan.pairs} pairs; medians, and the least and the most\n`);
+    for (const line of textOf(result.rows)) console.log(line);
+    return result;
+  } finally {
+    await Promise.all([mongo.stop(), redis.stop()]);
+  }
+}
+
+/** A file beside those of the others. */
+function writeKit(result, toJson) {
+  const name = result.kind === "full" ? "kit" : "kit-quick";
+  const dir = path.join(__dirname, "results");
+  fs.mkdirSync(dir, { recursive: true });
+  fs.writeFileSync(path.join(dir, `${name}.json`), `${toJson(result)}\n`);
+  const { cpu, cores, system, node, redis, mongo, foreignWork: others } = result.machine;
+  const facts = `${cpu}, ${cores} cores · ${system} · Node ${node} · Redis ${redis} · MongoDB ${mongo} · others used ${Math.round(others * 100)} % of the machine`;
+  fs.writeFileSync(path.join(dir, `${name}.md`), `# The real kit, ${result.date}\n\n${facts}.\n\n\`\`\`\n${textOf(result.rows).join("\n")}\n\`\`\`\n`);
+  console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
+}
+
+module.exports = { benchKit, writeKit };
