@@ -42,7 +42,7 @@ test("what one kind of call has read, all kinds are answered from memory", async
   const windows = own.windows;
   t.deepEqual(await asked(() => service().findRange(...CONTEXT, at(0), 5)), [FIND]);
   const none = await asked(async () => {
-    t.deepEqual(windows.readWindow(...CONTEXT, at(3), 4), plains(3, 7));
+    t.deepEqual(await windows.readWindow(...CONTEXT, at(3), 4), plains(3, 7));
     t.deepEqual((await service().findRange(...CONTEXT, at(3), 4)).map(({ open }) => open), plains(3, 7).map(({ open }) => open));
     t.is((await service().findBySymbolIntervalTimestamp(...CONTEXT, at(7))).close, plain(7).close);
     t.true(await service().hasCandle(...CONTEXT, at(8)));
@@ -51,6 +51,14 @@ test("what one kind of call has read, all kinds are answered from memory", async
   });
   t.deepEqual(none, []);
   t.like(stats(), { candles: 20 });
+});
+
+test("a window in memory is returned itself, and not as a promise, once the event loop has had its turn", async (t) => {
+  await storeElsewhere(own.mongo, 0, 5);
+  t.true(own.windows.readWindow(...CONTEXT, at(0), 5) instanceof Promise);
+  await until(() => stats().candles === 5, "it is read");
+  await new Promise((resolve) => setImmediate(resolve));
+  t.deepEqual(own.windows.readWindow(...CONTEXT, at(0), 5), plains(0, 5));
 });
 
 test("windows and columns read numbers alone; the first call that wants rows reads ids and dates, in one query a block", async (t) => {
@@ -84,7 +92,7 @@ test("what a call has returned may be changed by who has it", async (t) => {
   row.createDate.setTime(0);
   const columns = await service().findColumns(...CONTEXT, at(0), 2);
   columns.close.fill(0);
-  own.windows.readWindow(...CONTEXT, at(0), 2)[0].close = 0;
+  (await own.windows.readWindow(...CONTEXT, at(0), 2))[0].close = 0;
   const [again] = await service().findRange(...CONTEXT, at(0), 2);
   t.is(again.close, close);
   t.is(again._id.toHexString(), row.id);
@@ -135,12 +143,12 @@ test("that a candle is missing is remembered for an adapter for a second at the 
   t.is(await windows.readWindow(...CONTEXT, at(0), 5), null);
   const started = performance.now();
   await storeElsewhere(own.mongo, 0, 1_000);
-  const none = await asked(() => t.is(windows.readWindow(...CONTEXT, at(0), 5), null));
+  const none = await asked(async () => t.is(await windows.readWindow(...CONTEXT, at(0), 5), null));
   // The absence of a candle is a fact of the past; so is what this test saw, unless it was held up.
   if (performance.now() - started < 900) t.deepEqual(none, []);
   await until(async () => (await windows.readWindow(...CONTEXT, at(0), 5)) !== null, "the candles of the other process are seen");
   t.true(performance.now() - started < 5_000);
-  t.deepEqual(windows.readWindow(...CONTEXT, at(3), 900), plains(3, 903));
+  t.deepEqual(await windows.readWindow(...CONTEXT, at(3), 900), plains(3, 903));
 });
 
 test("CC_CANDLE_ABSENCE_MS=0 remembers no absence", async (t) => {
