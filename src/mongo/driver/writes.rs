@@ -289,27 +289,27 @@ impl Session {
     /// `BaseCRUD.create`
     pub(super) async fn insert(self: &Arc<Self>, number: usize, dto: &RawDocument) -> Outcome<Answer> {
         let collection = collection(number);
-        let row = crud::insert(collection, dto, ObjectId::new(), now())?;
+        let own = ObjectId::new();
+        let row = crud::insert(collection, dto, own, now())?;
         self.indexed(number).await?;
         let mut command = self.writing(cstr!("insert"), collection).await?;
         let mut documents = RawArrayBuf::new();
         documents.push(row.clone());
         command.append(cstr!("documents"), documents);
-        let (reply, _) = self.write_harmless(command).await?;
-        match write_errors(&reply)?.remove(&0).map(|failure| explain(collection, failure)) {
-            None => Ok(Answer::Documents(row.into_bytes())),
-            Some((_, failure)) => {
-                // The command may have been sent twice; then it is our own row that is in the way.
-                let id = row.get_object_id("_id").map(|id| rawdoc! { "_id": id });
-                match id {
-                    Ok(id) if is_id(&failure) => match self.first(collection, id, false).await? {
-                        Some(there) if document::same_row(&there, &row) => Ok(Answer::Documents(row.into_bytes())),
-                        _ => Err(failure),
-                    },
-                    _ => Err(failure),
+        let (reply, repeated) = self.write_harmless(command).await?;
+        match write_errors(&reply)?.remove(&0).map(|failure| explain(collection, failure).1) {
+            None => {}
+            // Sent twice, it may be our own row that is in the way; an id that we made is nobody else's.
+            Some(failure) if repeated && is_id(&failure) => {
+                let id = row.get_object_id("_id")?;
+                let there = if id == own { None } else { self.first(collection, rawdoc! { "_id": id }, false).await? };
+                if id != own && !there.is_some_and(|there| document::same_row(&there, &row)) {
+                    return Err(failure.unknown());
                 }
             }
+            Some(failure) => return Err(failure),
         }
+        Ok(Answer::Documents(row.into_bytes()))
     }
 
     /// `BaseCRUD.update`
