@@ -1543,6 +1543,10 @@ export interface Config {
    * that finds no server, or none that answers. Default: 10000.
    */
   CC_MONGO_TIMEOUT_MS: number;
+  /** Most calls that wait for MongoDB at a time, 1 to 100000000; beyond it calls reject with `QUEUE_FULL`. Default: 1000000. */
+  CC_MONGO_QUEUE_MAX: number;
+  /** Most bytes of what they ask, as BSON, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
+  CC_MONGO_QUEUE_MAX_BYTES: number;
 }
 
 /** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null where Config has it, mean the default. */
@@ -2052,10 +2056,12 @@ export type ErrorCode =
   | "REDIS_REPLY"
   /** No connection to MongoDB before the deadline. */
   | "MONGO_UNAVAILABLE"
-  /** Connected to MongoDB, but no answer before the deadline. */
+  /** Connected to MongoDB, but no answer before the deadline. Of a write, the message says whether its outcome is unknown. */
   | "MONGO_TIMEOUT"
   /** MongoDB refused a write; the cause has its `code`, `keyPattern` and `keyValue`. */
   | "MONGO_WRITE"
+  /** A write was sent and the connection lost, and what became of it cannot be told: it may be written, now or later. */
+  | "MONGO_UNKNOWN"
   /** MongoDB refused a read; the cause has its `code`. */
   | "MONGO_REPLY"
   /** There is no row of that id. */
@@ -2066,7 +2072,7 @@ export type ErrorCode =
   | "KIT_UNUSABLE"
   /** getRedis() or getMongo() needs a package that the project does not have. */
   | "PEER_NOT_FOUND"
-  /** More calls wait than CC_REDIS_QUEUE_MAX or CC_REDIS_QUEUE_MAX_BYTES allow. */
+  /** More calls wait than CC_REDIS_QUEUE_MAX and CC_REDIS_QUEUE_MAX_BYTES, or CC_MONGO_QUEUE_MAX and CC_MONGO_QUEUE_MAX_BYTES, allow. */
   | "QUEUE_FULL"
   /** close() ended the connection before the call could finish. */
   | "CLOSED";

@@ -100,7 +100,7 @@ test("functions of an object that are no fields of the collection are its own bu
   t.is(after.when, 8);
 });
 
-ours("an update whose reply is lost is sent again, unless it would count twice", async (t) => {
+ours("an update whose reply is lost is done once, whatever it does", async (t) => {
   const { mongo } = own;
   const proxy = await startProxy(mongo);
   t.teardown(() => proxy.stop());
@@ -117,14 +117,9 @@ ours("an update whose reply is lost is sent again, unless it would count twice",
       return Buffer.alloc(0);
     });
   };
-  loseReply();
-  t.is((await crud.update(id, { "payload.s": "again" })).payload.s, "again");
-  for (const dto of [{ $inc: { "payload.n": 1 } }, { $push: { "payload.list": 4 } }]) {
+  for (const dto of [{ "payload.s": "again" }, { $inc: { "payload.n": 1 } }, { $push: { "payload.list": 4 } }]) {
     loseReply();
-    const { error } = await outcome(crud.update(id, dto));
-    t.is(error?.code, "MONGO_UNAVAILABLE");
-    t.regex(error.message, /it may have been done, and is not sent again/);
+    t.is((await crud.update(id, dto)).id, id);
   }
-  proxy.corrupt((bytes) => bytes);
   t.deepEqual((await crud.findById(id)).payload, { n: 2, list: [1, 2, 3, 4], s: "again" });
 });

@@ -1,5 +1,7 @@
 //! The one error type of the crate: a code that programs can test, a text that people can read.
 
+use std::any::Any;
+
 use thiserror::Error as ThisError;
 
 /// What went wrong, as the `code` that JavaScript sees.
@@ -31,6 +33,8 @@ pub enum Code {
     MongoTimeout,
     /// MongoDB refused a write.
     MongoWrite,
+    /// A write was sent and the connection lost, and what became of it cannot be told.
+    MongoUnknown,
     /// MongoDB refused a read.
     MongoReply,
     /// There is no row of that id.
@@ -70,6 +74,7 @@ impl Code {
             Self::MongoUnavailable => "MONGO_UNAVAILABLE",
             Self::MongoTimeout => "MONGO_TIMEOUT",
             Self::MongoWrite => "MONGO_WRITE",
+            Self::MongoUnknown => "MONGO_UNKNOWN",
             Self::MongoReply => "MONGO_REPLY",
             Self::NotFound => "NOT_FOUND",
             Self::QueueFull => "QUEUE_FULL",
@@ -92,6 +97,7 @@ impl Code {
             | Self::MongoUnavailable
             | Self::MongoTimeout
             | Self::MongoWrite
+            | Self::MongoUnknown
             | Self::MongoReply
             | Self::NotFound
             | Self::QueueFull
@@ -116,6 +122,14 @@ impl Error {
     /// An error without a cause.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), cause: None }
+    }
+
+    /// What a panic of ours becomes.
+    #[must_use]
+    pub fn bug(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Self::new(Code::Closed, format!("backtest-kit-native has a bug: {text}"))
     }
 
     /// The same error with the failure that led to it.

@@ -147,6 +147,7 @@ const CONFIG: Record<keyof lib.Config, true> = {
   CC_REDIS_QUEUE_MAX: true, CC_REDIS_QUEUE_MAX_BYTES: true,
   CC_NEAR_CACHE: true, CC_NEAR_CACHE_MAX_BYTES: true,
   CC_MONGO_CONNECTION_STRING: true, CC_MONGO_TIMEOUT_MS: true,
+  CC_MONGO_QUEUE_MAX: true, CC_MONGO_QUEUE_MAX_BYTES: true,
 };
 const names = (object: object): string[] => Object.keys(object).sort();
 

@@ -56,7 +56,7 @@ class MongoServer extends ServerProcess {
       client = await connectWire(this);
       const { parsed } = await client.command("admin", { getCmdLineOpts: 1 });
       if (parsed.storage.dbPath !== this.dir) return false;
-      if (!this.options.replSet) return true;
+      if (!this.options.replSet || this.options.initiate === false) return true;
       const hello = await client.command("admin", { hello: 1 });
       if (!hello.setName) await this.initiate(client);
       return hello.isWritablePrimary;
@@ -138,7 +138,7 @@ class MongoServer extends ServerProcess {
 
 /**
  * Starts a mongod and waits until it accepts writes.
- * Options: `replSet` (true: a replica set of one), `args` (further words of its command line), `database` (the one in
+ * Options: `replSet` (true: a replica set of one; with `initiate: false` a member that somebody else initiates), `args` (further words of its command line), `database` (the one in
  * `url`), `port` (default: a free one), `dir` (kept at the end).
  */
 function startMongo(options = {}) {

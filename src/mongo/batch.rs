@@ -161,8 +161,9 @@ mod tests {
 
     #[test]
     fn the_work_grows_with_the_statements_and_no_faster() {
+        type Of = fn(usize) -> usize;
         const MANY: usize = 20_000;
-        let fill = |key: fn(usize) -> usize, size: fn(usize) -> usize| {
+        let fill = |key: Of, size: Of| {
             let asked = Cell::new(0);
             let statements = (0..MANY).map(|at| Counted(Fake(key(at).to_le_bytes().to_vec(), size(at), at), &asked));
             let mut filled = Rounds::default();
@@ -170,8 +171,8 @@ mod tests {
             assert_eq!(rounds.iter().map(Vec::len).sum::<usize>(), MANY);
             (asked.get(), filled.looks)
         };
-        let one_size: fn(usize) -> usize = |_| 1;
-        let cases: [(fn(usize) -> usize, fn(usize) -> usize); 5] = [
+        let one_size: Of = |_| 1;
+        let cases: [(Of, Of); 5] = [
             // One key, all keys different, a few keys in turn, one key before each of many, and each command full of bytes.
             (|_| 7, one_size),
             (|at| at, one_size),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mongodb::options::{ConnectionString, HostInfo};
 
-use crate::config::{CANDLE_VARIABLES, Values, invalid, number, text};
+use crate::config::{CANDLE_VARIABLES, Values, invalid, number, size, text};
 use crate::error::{Error, Result};
 
 const URI: &str = "CC_MONGO_CONNECTION_STRING";
@@ -18,6 +18,10 @@ pub struct MongoConfig {
     pub timeout: Duration,
     /// The hosts, as messages name them.
     pub servers: String,
+    /// Bound of waiting calls.
+    pub queue_max: usize,
+    /// Bound of their bytes.
+    pub queue_max_bytes: usize,
 }
 
 /// Turns variables into configuration, or says which one cannot be used.
@@ -30,6 +34,8 @@ pub fn resolve(values: &Values) -> Result<MongoConfig> {
         servers: servers(&parse(URI, uri)?.host_info),
         uri: uri.to_owned(),
         timeout: Duration::from_millis(number(values, "CC_MONGO_TIMEOUT_MS")?),
+        queue_max: size(values, "CC_MONGO_QUEUE_MAX")?,
+        queue_max_bytes: size(values, "CC_MONGO_QUEUE_MAX_BYTES")?,
     })
 }
 
@@ -84,6 +90,7 @@ mod tests {
         let config = resolve(&Values::new()).unwrap();
         assert_eq!(config.servers, "localhost:27017");
         assert_eq!(config.timeout, Duration::from_secs(10));
+        assert_eq!((config.queue_max, config.queue_max_bytes), (1_000_000, 268_435_456));
     }
 
     #[test]

@@ -28,11 +28,13 @@ pub struct Failure {
     pub server: Option<Box<Server>>,
     /// The connection failed, or another server is primary now: it may be tried again.
     pub transient: bool,
+    /// The server may have got it.
+    pub sent: bool,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, server: None, transient: false }
+        Self { error, server: None, transient: false, sent: false }
     }
 }
 
@@ -65,7 +67,23 @@ impl Failure {
             key_value: inner(reply, "keyValue"),
         };
         let error = Error::new(Code::MongoWrite, text(reply, "errmsg"));
-        Self { error, server: Some(Box::new(server)), transient: false }
+        Self { error, server: Some(Box::new(server)), transient: false, sent: true }
+    }
+
+    /// The same failure of a write of which nobody can tell whether it was carried out, or will be.
+    #[must_use]
+    pub fn unknown(mut self) -> Self {
+        let why = std::mem::take(&mut self.error.message);
+        let cause = self.error.cause.take().unwrap_or_else(|| why.clone());
+        self.error = Error::new(Code::MongoUnknown, format!("outcome unknown: it may be written, now or later: {why}"));
+        self.error.cause = Some(cause);
+        self
+    }
+
+    /// Whether the server may have carried out a write that failed so.
+    #[must_use]
+    pub fn doubtful(&self) -> bool {
+        self.sent && !REFUSING.contains(&self.server_code())
     }
 
     /// The same failure with another error.
@@ -77,8 +95,10 @@ impl Failure {
     /// Adds what was attempted to the text.
     #[must_use]
     pub fn attempted(mut self, what: &str) -> Self {
-        if matches!(self.error.code, Code::MongoUnavailable | Code::MongoTimeout | Code::MongoWrite | Code::MongoReply)
-        {
+        if matches!(
+            self.error.code,
+            Code::MongoUnavailable | Code::MongoTimeout | Code::MongoWrite | Code::MongoUnknown | Code::MongoReply
+        ) {
             self.error.message = format!("{} ({what})", self.error.message);
         }
         self
@@ -159,12 +179,14 @@ impl From<DriverError> for Failure {
         };
         let mut error = Error::new(code, message);
         error.cause = cause;
-        Self { error, server: None, transient }
+        Self { error, server: None, transient, sent: false }
     }
 }
 
 /// Codes of servers that are not, or no longer, primary, or that are going down.
 const NOT_PRIMARY: [i32; 8] = [10_107, 13_435, 11_600, 11_602, 10_058, 189, 91, 13_436];
+/// Those of them that say so before they do anything.
+const REFUSING: [i32; 3] = [10_107, 13_435, 10_058];
 /// Codes of refused credentials and missing rights to connect.
 const AUTHENTICATION: [i32; 2] = [18, 8_000];
 

@@ -10,6 +10,7 @@
 //! * [`candle_window`]: what is there of a window of candles, for the cache of them.
 //! * [`batch`]: what travels together.
 //! * [`conflict`]: what a duplicate key means.
+//! * [`delivery`], [`unanswered`], [`server`]: what follows when a write is not answered.
 //! * [`wire`]: requests and answers as they cross the boundary.
 //! * [`failure`]: errors of the driver as ours.
 //! * [`driver`]: connection, indexes and execution, on a thread of their own. The only part with I/O.
@@ -21,10 +22,13 @@ pub mod cast;
 pub mod config;
 pub mod conflict;
 pub mod crud;
+pub mod delivery;
 pub mod document;
 pub mod driver;
 pub mod failure;
 pub mod filter;
+pub mod server;
 pub mod table;
+pub mod unanswered;
 pub mod update;
 pub mod wire;

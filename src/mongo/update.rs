@@ -51,16 +51,6 @@ const OPERATORS: &[(&str, Kind)] = &[
     ("$currentDate", Kind::Now),
 ];
 
-/// Operators after which doing it again changes nothing.
-const REPEATABLE: [&str; 9] =
-    ["$set", "$setOnInsert", "$unset", "$min", "$max", "$currentDate", "$addToSet", "$pull", "$pullAll"];
-
-/// Whether an update may be done twice.
-#[must_use]
-pub fn repeatable(update: &RawDocument) -> bool {
-    entries(update).all(|entry| entry.is_ok_and(|(name, _)| REPEATABLE.contains(&name)))
-}
-
 fn refuse(collection: &Collection, what: &str) -> Error {
     Error::new(Code::InvalidValue, format!("{}: {what}", collection.name))
 }

@@ -151,19 +151,3 @@ fn what_is_no_operator_is_refused_by_name() {
     }
     fails(&rawdoc! { "$set": 5 }, "$set");
 }
-
-#[test]
-fn what_adds_up_may_not_be_done_twice() {
-    let twice = |dto: &RawDocument| repeatable(&change(collection("interval-items"), dto, 7).unwrap());
-    assert!(twice(&rawdoc! { "when": 5, "$addToSet": { "payload.l": 1 }, "$unset": { "payload.a": 1 } }));
-    for dto in [
-        rawdoc! { "$inc": { "when": 1 } },
-        rawdoc! { "$mul": { "when": 2 } },
-        rawdoc! { "$push": { "payload.l": 1 } },
-        rawdoc! { "$pop": { "payload.l": 1 } },
-        rawdoc! { "$bit": { "when": { "xor": 1 } } },
-        rawdoc! { "when": 5, "$rename": { "payload.a": "payload.b" } },
-    ] {
-        assert!(!twice(&dto), "{dto:?}");
-    }
-}

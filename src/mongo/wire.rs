@@ -34,7 +34,7 @@ pub enum Op {
     Next,
     /// `{ cursor }`: no more of them.
     Close,
-    /// `{ filter }`: deletes rows.
+    /// `{ k, by, fields }`: deletes the rows that are there; the answer is what they were.
     Delete,
     /// Is the server there?
     Ping,

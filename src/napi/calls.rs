@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use napi::sys;
 
-use super::engine::{Engine, Map, panic_text};
+use super::engine::{Engine, Map};
 use super::files::trust_of;
 use super::hits::Hit;
 use super::js::{Call, Env, Js, Pending, Value};
@@ -63,10 +63,8 @@ pub(super) fn enter<const N: usize>(
     let Ok(call) = env.call::<N>(info) else { return ptr::null_mut() };
     // SAFETY: functions are made with a count of their engine, which their finalizer drops.
     let engine = unsafe { super::engine::engine(call.data) };
-    let answer = catch_unwind(AssertUnwindSafe(|| body(&engine, &call))).unwrap_or_else(|panic| {
-        let text = panic_text(panic.as_ref());
-        Err(Error::new(Code::Closed, format!("backtest-kit-native has a bug: {text}")).into())
-    });
+    let answer = catch_unwind(AssertUnwindSafe(|| body(&engine, &call)))
+        .unwrap_or_else(|panic| Err(Error::bug(panic.as_ref()).into()));
     match answer {
         Ok(Some(value)) => value,
         Ok(None) => {

@@ -8,7 +8,6 @@
 //! closed yet. The engine refers to JavaScript's hooks weakly while it is idle, so that a module that nobody can reach
 //! any more (jest evaluates modules anew for each test file) is collected, and its connection closed with it.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -443,7 +442,7 @@ impl Engine {
             return;
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(self))) {
-            let why = format!("backtest-kit-native has a bug: {}", panic_text(panic.as_ref()));
+            let why = Error::bug(panic.as_ref()).message;
             if let Ok(mut slot) = self.core.try_borrow_mut()
                 && let Some(core) = slot.as_mut()
             {
@@ -495,12 +494,6 @@ impl Engine {
             drop(Rc::from_raw(owner));
         }
     }
-}
-
-/// What a panic says.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 /// The engine of a callback.

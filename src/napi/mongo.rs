@@ -133,12 +133,13 @@ impl Engine {
         Ok(Wake(function))
     }
 
-    /// Notes a request of this tick.
+    /// Notes a request of this tick, unless too many wait.
     pub(super) fn mongo_push(&self, request: Request) -> Result<()> {
         let mut mongo = self.mongo.borrow_mut();
-        if mongo.session.is_none() {
+        let Some(session) = &mongo.session else {
             return Err(Error::new(Code::Closed, "the connection to MongoDB is not configured"));
-        }
+        };
+        session.admit(&request)?;
         mongo.tick.push(request);
         Ok(())
     }

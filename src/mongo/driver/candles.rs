@@ -96,7 +96,7 @@ impl Session {
         }
         command.append(cstr!("ordered"), false);
         command.append(cstr!("documents"), list);
-        let (reply, repeated) = self.command_told(command).await?;
+        let (reply, repeated) = self.write_harmless(command).await?;
         let mut there = Vec::new();
         for (place, failure) in write_errors(&reply)? {
             match explain(collection(), failure) {

@@ -2,10 +2,9 @@
 
 use std::sync::PoisonError;
 
-use mongodb::Cursor;
-use mongodb::bson::{RawDocument, RawDocumentBuf};
+use mongodb::bson::RawDocument;
 
-use super::reads::Query;
+use super::reads::{Query, Rows};
 use super::session::{Outcome, Session};
 use crate::error::{Code, Error};
 use crate::mongo::table::Collection;
@@ -37,7 +36,7 @@ impl Session {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cursor);
     }
 
-    async fn page(&self, cursor: Call, mut rows: Cursor<RawDocumentBuf>) -> Outcome<Answer> {
+    async fn page(&self, cursor: Call, mut rows: Rows) -> Outcome<Answer> {
         let mut bytes = Vec::new();
         for _ in 0..ROWS {
             if !self.advance(&mut rows).await? {
@@ -48,7 +47,7 @@ impl Session {
                 break;
             }
         }
-        if rows.has_next() {
+        if rows.has_more() {
             self.cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(cursor, rows);
             return Ok(Answer::Page(bytes));
         }

@@ -1,33 +1,90 @@
 //! Reads: rows by id and key, many in one query; lists and counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_core::Stream as _;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
+use super::caller::Caller;
 use super::session::{Outcome, Session, collection};
 use crate::error::Code;
 use crate::mongo::document::{self, get, matches, part};
 use crate::mongo::failure::Failure;
 use crate::mongo::filter;
 use crate::mongo::table::Collection;
-use crate::mongo::wire::{Answer, Call, Request};
+use crate::mongo::wire::{Answer, Request};
 
 /// A row that is looked for by its key, and perhaps the id that the cache has of it.
 pub(super) struct Lookup {
-    call: Call,
+    caller: Caller,
     key: RawDocumentBuf,
     id: Option<ObjectId>,
 }
 
 impl Lookup {
-    pub(super) fn new(request: &Request) -> Outcome<Self> {
-        let key = document::key(collection(request.collection), part(&request.body, "k")?)?;
-        let id = get(&request.body, "id")?.and_then(crate::mongo::cast::object_id);
-        Ok(Self { call: request.call, key, id })
+    /// Reads a request; who asked is told where it cannot be carried out.
+    pub(super) fn read(caller: Caller, request: &Request) -> Option<Self> {
+        let read = || {
+            let key = document::key(collection(request.collection), part(&request.body, "k")?)?;
+            Ok((key, get(&request.body, "id")?.and_then(crate::mongo::cast::object_id)))
+        };
+        match read() {
+            Ok((key, id)) => Some(Self { caller, key, id }),
+            Err(failure) => {
+                caller.answer(Err(failure));
+                None
+            }
+        }
     }
+}
+
+/// What a query finds. The server's cursor goes with it.
+pub(super) struct Rows {
+    /// Until the server has no more.
+    cursor: Option<RawBatchCursor>,
+    batch: VecDeque<RawDocumentBuf>,
+    current: RawDocumentBuf,
+}
+
+impl Rows {
+    fn new(cursor: RawBatchCursor, batch: Option<RawBatch>) -> Outcome<Self> {
+        let mut rows = Self { cursor: None, batch: VecDeque::new(), current: RawDocumentBuf::new() };
+        rows.take(cursor, batch)?;
+        Ok(rows)
+    }
+
+    fn take(&mut self, cursor: RawBatchCursor, batch: Option<RawBatch>) -> Outcome<()> {
+        let Some(batch) = batch else { return Ok(()) };
+        for row in batch.doc_slices()? {
+            if let RawBsonRef::Document(row) = row? {
+                self.batch.push_back(row.to_owned());
+            }
+        }
+        let ended = matches!(part(batch.as_raw_document(), "cursor")?.get("id"), Ok(Some(RawBsonRef::Int64(0))));
+        self.cursor = (!ended).then_some(cursor);
+        Ok(())
+    }
+
+    /// The row at which [`Session::advance`] has arrived.
+    pub(super) fn current(&self) -> &RawDocument {
+        &self.current
+    }
+
+    /// Whether there may be more.
+    pub(super) fn has_more(&self) -> bool {
+        !self.batch.is_empty() || self.cursor.is_some()
+    }
+}
+
+/// The next batch of a cursor.
+async fn next_batch(cursor: &mut RawBatchCursor) -> mongodb::error::Result<Option<RawBatch>> {
+    poll_fn(|context| Pin::new(&mut *cursor).poll_next(context)).await.transpose()
 }
 
 /// What the server says of a read is no failed write.
@@ -70,35 +127,51 @@ impl Query {
 }
 
 impl Session {
-    /// A cursor over what a query finds.
-    pub(super) async fn query(
-        &self,
-        collection: &Collection,
-        query: Query,
-    ) -> Outcome<mongodb::Cursor<RawDocumentBuf>> {
+    /// What a query finds, from before the first row.
+    pub(super) async fn query(&self, collection: &Collection, query: Query) -> Outcome<Rows> {
         let rows = self.rows(collection).await?;
-        let mut find = rows.find(Document::try_from(query.filter)?);
-        if !query.sort.is_empty() {
-            find = find.sort(Document::try_from(query.sort)?);
-        }
-        if query.limit != 0 {
-            find = find.limit(query.limit);
-        }
-        if query.skip != 0 {
-            find = find.skip(query.skip);
-        }
-        if !query.fields.is_empty() {
-            find = find.projection(Document::try_from(query.fields)?);
-        }
-        if let Some(batch) = query.batch {
-            find = find.batch_size(batch);
-        }
-        self.within(async { find.await }).await.map_err(of_read)
+        let (filter, sort) = (Document::try_from(query.filter)?, Document::try_from(query.sort)?);
+        let fields = Document::try_from(query.fields)?;
+        let trip = async move {
+            let mut find = rows.find(filter);
+            if !sort.is_empty() {
+                find = find.sort(sort);
+            }
+            if query.limit != 0 {
+                find = find.limit(query.limit);
+            }
+            if query.skip != 0 {
+                find = find.skip(query.skip);
+            }
+            if !fields.is_empty() {
+                find = find.projection(fields);
+            }
+            if let Some(batch) = query.batch {
+                find = find.batch_size(batch);
+            }
+            let mut cursor = find.batch().await?;
+            let batch = next_batch(&mut cursor).await?;
+            Ok((cursor, batch))
+        };
+        let (cursor, batch) = self.within(trip).await.map_err(of_read)?;
+        Rows::new(cursor, batch)
     }
 
-    /// The next document of a cursor, where it stands then.
-    pub(super) async fn advance(&self, cursor: &mut mongodb::Cursor<RawDocumentBuf>) -> Outcome<bool> {
-        self.bounded(cursor.advance()).await.map_err(of_read)
+    /// Goes on to the next row; `false` where there is none. It is a round trip where the batch is through.
+    pub(super) async fn advance(&self, rows: &mut Rows) -> Outcome<bool> {
+        loop {
+            if let Some(row) = rows.batch.pop_front() {
+                rows.current = row;
+                return Ok(true);
+            }
+            let Some(mut cursor) = rows.cursor.take() else { return Ok(false) };
+            let trip = async move {
+                let batch = next_batch(&mut cursor).await?;
+                Ok((cursor, batch))
+            };
+            let (cursor, batch) = self.within(trip).await.map_err(of_read)?;
+            rows.take(cursor, batch)?;
+        }
     }
 
     /// One document, or none.
@@ -109,25 +182,25 @@ impl Session {
         only_id: bool,
     ) -> Outcome<Option<RawDocumentBuf>> {
         let rows = self.rows(collection).await?;
-        let mut find = rows.find_one(Document::try_from(filter)?);
-        if only_id {
-            find = find.projection(doc! { "_id": 1 });
-        }
-        self.within(async { find.await }).await.map_err(of_read)
+        let filter = Document::try_from(filter)?;
+        let trip = async move {
+            let find = rows.find_one(filter);
+            if only_id { find.projection(doc! { "_id": 1 }).await } else { find.await }
+        };
+        self.within(trip).await.map_err(of_read)
     }
 
     /// Rows by the ids that the cache has of them, in one query; those that are not there, or are of another key, by their
     /// keys.
     pub(super) async fn look_up(self: Arc<Self>, number: usize, lookups: Vec<Lookup>) {
         let collection = collection(number);
-        let what = format!("Find {}", collection.name);
         let ids: Vec<_> = lookups.iter().filter_map(|lookup| lookup.id).collect();
         let found = match self.by_ids(collection, &ids).await {
             Ok(found) => found,
             Err(failure) => {
                 // Those without an id have a chance of their own, but not with a server that does not answer.
                 for lookup in lookups {
-                    self.answer(lookup.call, &what, Err(failure.clone()));
+                    lookup.caller.answer(Err(failure.clone()));
                 }
                 return;
             }
@@ -135,14 +208,14 @@ impl Session {
         for lookup in lookups {
             let row = lookup.id.and_then(|id| found.get(&id)).filter(|row| matches(row, &lookup.key));
             if let Some(row) = row {
-                self.answer(lookup.call, &what, Ok(Answer::document(row)));
+                lookup.caller.answer(Ok(Answer::document(row)));
                 continue;
             }
-            let (session, what) = (Arc::clone(&self), what.clone());
+            let session = Arc::clone(&self);
             self.spawn(async move {
                 let row = session.first(collection, lookup.key, false).await;
                 let answer = row.map(|row| row.map_or(Answer::None, |row| Answer::ByKey(row.into_bytes())));
-                session.answer(lookup.call, &what, answer);
+                lookup.caller.answer(answer);
             });
         }
     }
@@ -194,8 +267,8 @@ impl Session {
     pub(super) async fn count(&self, collection: &Collection, body: &RawDocument) -> Outcome<Answer> {
         let query = Query::new(collection, body)?;
         let rows = self.rows(collection).await?;
-        let count = rows.count_documents(Document::try_from(query.filter)?);
-        let count = self.within(async { count.await }).await.map_err(of_read)?;
+        let filter = Document::try_from(query.filter)?;
+        let count = self.within(async move { rows.count_documents(filter).await }).await.map_err(of_read)?;
         let mut answer = RawDocumentBuf::new();
         #[allow(clippy::cast_precision_loss, reason = "JavaScript counts so too")]
         answer.append(cstr!("n"), count as f64);

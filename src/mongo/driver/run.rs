@@ -1,51 +1,59 @@
 //! A tick's requests, sorted into jobs: what can share a round trip is one.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mongodb::bson::{RawBsonRef, RawDocument, doc};
+use mongodb::bson::{RawBsonRef, RawDocument, rawdoc};
 
+use super::caller::Caller;
 use super::reads::Lookup;
 use super::session::{Outcome, Session, collection};
 use super::writes::Upsert;
 use crate::mongo::document::{self, get, part};
 use crate::mongo::wire::{Answer, Op, Request};
 
+/// A tick's requests that travel together, by collection.
+#[derive(Default)]
+struct Together {
+    lookups: BTreeMap<usize, Vec<Lookup>>,
+    upserts: BTreeMap<usize, Vec<Upsert>>,
+}
+
 impl Session {
     /// Carries out the requests of a tick; each call gets its answer when it is there.
-    pub(super) fn run(self: Arc<Self>, requests: Vec<Request>) {
-        let mut lookups: BTreeMap<usize, Vec<Lookup>> = BTreeMap::new();
-        let mut upserts: BTreeMap<usize, Vec<Upsert>> = BTreeMap::new();
-        for request in requests {
-            if let Err(error) = document::check_depth(&request.body) {
-                self.answer(request.call, &what(&request), Err(error.into()));
-                continue;
-            }
-            match request.op {
-                Op::Find => match Lookup::new(&request) {
-                    Ok(lookup) => lookups.entry(request.collection).or_default().push(lookup),
-                    Err(failure) => self.answer(request.call, &what(&request), Err(failure)),
-                },
-                Op::Upsert => match Upsert::new(&request) {
-                    Ok(upsert) => upserts.entry(request.collection).or_default().push(upsert),
-                    Err(failure) => self.answer(request.call, &what(&request), Err(failure)),
-                },
-                _ => {
-                    let session = Arc::clone(&self);
-                    self.spawn(async move {
-                        let outcome = session.one(&request).await;
-                        session.answer(request.call, &what(&request), outcome);
-                    });
-                }
-            }
+    pub(super) fn run(self: Arc<Self>, calls: Vec<(Caller, Request)>) {
+        let mut together = Together::default();
+        for (caller, request) in calls {
+            // What goes wrong with one must not take the others along; its caller is told when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.sort(&mut together, caller, request)));
         }
-        for (number, lookups) in lookups {
+        for (number, lookups) in together.lookups {
             let session = Arc::clone(&self);
             self.spawn(async move { session.look_up(number, lookups).await });
         }
-        for (number, upserts) in upserts {
+        for (number, upserts) in together.upserts {
             let session = Arc::clone(&self);
             self.spawn(async move { session.upsert_all(number, upserts).await });
+        }
+    }
+
+    fn sort(self: &Arc<Self>, together: &mut Together, caller: Caller, request: Request) {
+        if let Err(error) = document::check_depth(&request.body) {
+            caller.answer(Err(error.into()));
+            return;
+        }
+        match request.op {
+            Op::Find => {
+                together.lookups.entry(request.collection).or_default().extend(Lookup::read(caller, &request));
+            }
+            Op::Upsert => {
+                together.upserts.entry(request.collection).or_default().extend(Upsert::read(caller, &request));
+            }
+            _ => {
+                let session = Arc::clone(self);
+                self.spawn(async move { caller.answer(session.one(&request).await) });
+            }
         }
     }
 
@@ -54,7 +62,7 @@ impl Session {
         let (number, body) = (request.collection, &*request.body);
         let collection = collection(number);
         match request.op {
-            Op::SoftRemove => self.soft_remove(number, &document::key(collection, part(body, "k")?)?).await,
+            Op::SoftRemove => self.soft_remove(number, document::key(collection, part(body, "k")?)?).await,
             Op::Candle => self.candle(number, part(body, "dto")?).await,
             Op::Candles => self.candles(body).await,
             Op::Range => self.range(body).await,
@@ -70,7 +78,7 @@ impl Session {
                 Ok(Answer::None)
             }
             Op::Delete => self.delete(collection, body).await,
-            Op::Ping => self.command((&doc! { "ping": 1 }).try_into()?).await.map(|_| Answer::None),
+            Op::Ping => self.command(rawdoc! { "ping": 1 }).await.map(|_| Answer::None),
             Op::Find | Op::Upsert => Ok(Answer::None),
         }
     }
@@ -80,14 +88,5 @@ fn cursor_of(body: &RawDocument) -> Outcome<u32> {
     match get(body, "cursor")? {
         Some(RawBsonRef::Int32(number)) => Ok(number.cast_unsigned()),
         _ => Ok(0),
-    }
-}
-
-/// What was attempted, for messages.
-fn what(request: &Request) -> String {
-    if request.op == Op::Ping {
-        "ping".to_owned()
-    } else {
-        format!("{:?} {}", request.op, collection(request.collection).name)
     }
 }

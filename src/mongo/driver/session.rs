@@ -1,31 +1,32 @@
-//! A connection with its configuration: how a round trip is bounded, retried and counted.
+//! A connection with its configuration: who waits, and how a round trip is bounded, retried and counted.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use mongodb::Collection;
 use mongodb::bson::raw::{CStr, cstr};
-use mongodb::bson::{Document, RawDocumentBuf, serialize_to_raw_document_buf};
-use mongodb::error::ErrorKind;
-use mongodb::options::{ClientOptions, DriverInfo};
-use mongodb::{Client, Collection, Cursor, Database};
+use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::error::RETRYABLE_WRITE_ERROR;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
-use super::gate::Gate;
+use super::caller::Caller;
+use super::connection::Connected;
 use super::indexes::Indexes;
+use super::reads::Rows;
 use super::runtime::Runtime;
 use super::shared::Shared;
-use crate::error::{Code, Error};
-use crate::mongo::config::{MongoConfig, unusable};
+use super::trip;
+use crate::error::{Code, Error, Result};
+use crate::mongo::config::MongoConfig;
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{self, COLLECTIONS};
-use crate::mongo::wire::{Answer, Call, Request, notice};
+use crate::mongo::wire::{Answer, Call, Op, Request, notice};
 
 /// The result of a job.
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 /// Where answers go.
 pub trait Outbox: Send + Sync {
@@ -65,27 +66,18 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Connections that the driver keeps to a server where the connection string does not say how many.
-const POOL: u32 = 10;
-
-struct Connected {
-    client: Client,
-    database: Database,
-    write_concern: Option<RawDocumentBuf>,
-    gate: Gate,
-}
-
 /// See the module.
 pub struct Session {
     runtime: Arc<Runtime>,
     config: MongoConfig,
     connected: Shared<Arc<Connected>>,
     pub(super) indexes: Indexes,
-    pub(super) cursors: Mutex<HashMap<Call, Cursor<RawDocumentBuf>>>,
+    pub(super) cursors: Mutex<HashMap<Call, Rows>>,
     outbox: Arc<dyn Outbox>,
     state: Mutex<State>,
     counters: Counters,
     waiting: AtomicU32,
+    waiting_bytes: AtomicUsize,
     /// Nobody waits any more.
     idle: Notify,
 }
@@ -104,20 +96,41 @@ impl Session {
             state: Mutex::default(),
             counters: Counters::default(),
             waiting: AtomicU32::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             idle: Notify::new(),
         })
     }
 
-    /// Takes the requests of a tick.
-    pub fn submit(self: &Arc<Self>, requests: Vec<Request>) {
-        let arrived = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-        self.waiting.fetch_add(arrived, Ordering::Relaxed);
-        self.counters.requests.fetch_add(arrived.into(), Ordering::Relaxed);
-        let session = Arc::clone(self);
-        self.runtime.handle().spawn(async move { session.run(requests) });
+    /// Lets a request in, or refuses it where too many wait. What is let in must be submitted: it counts until it is
+    /// answered.
+    pub fn admit(&self, request: &Request) -> Result<()> {
+        let bytes = request.body.as_bytes().len();
+        // To forget a cursor is no call of anybody's.
+        if request.op != Op::Close {
+            let full = |what: String| Err(Error::new(Code::QueueFull, format!("The queue to MongoDB is full: {what}")));
+            let (waiting, would_wait) = (self.waiting(), self.waiting_bytes.load(Ordering::Relaxed) + bytes);
+            if waiting as usize >= self.config.queue_max {
+                return full(format!("{waiting} calls wait (CC_MONGO_QUEUE_MAX)"));
+            }
+            if would_wait > self.config.queue_max_bytes {
+                return full(format!("{would_wait} bytes would wait (CC_MONGO_QUEUE_MAX_BYTES)"));
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        count(&self.counters.requests);
+        Ok(())
     }
 
-    /// Closes the connections when nobody waits any more, in the background. Nothing may be submitted any more.
+    /// Takes the requests of a tick, which were let in.
+    pub fn submit(self: &Arc<Self>, requests: Vec<Request>) {
+        let session = Arc::clone(self);
+        let calls: Vec<_> = requests.into_iter().map(|request| (Caller::new(self, &request), request)).collect();
+        self.spawn(async move { session.run(calls) });
+    }
+
+    /// Closes the connections when nobody waits any more, in the background: what is overdue is waited for, and keeps the
+    /// thread until then. Nothing may be submitted any more.
     pub fn close(self: Arc<Self>) {
         let runtime = Arc::clone(&self.runtime);
         runtime.handle().clone().spawn(async move {
@@ -126,8 +139,8 @@ impl Session {
             }
             self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
             if let Some(connected) = self.connected.get() {
-                // A server that does not answer must not hold the thread.
-                let _ = timeout(Duration::from_secs(2), connected.client.clone().shutdown().immediate(true)).await;
+                connected.numbers.close();
+                connected.client.clone().shutdown().await;
             }
             drop(runtime);
         });
@@ -139,18 +152,18 @@ impl Session {
     }
 
     /// Tells a call what became of it.
-    pub(super) fn answer(&self, call: Call, what: &str, outcome: Outcome<Answer>) {
+    pub(super) fn answer(&self, call: Call, bytes: usize, outcome: Outcome<Answer>) {
         count(&self.counters.answers);
         let mut answer = Some(outcome.unwrap_or_else(|failure| {
             count(&self.counters.errors);
-            let attempted = format!("{what} on {}", self.config.servers);
-            Answer::Failed(Box::new(failure.attempted(&attempted)))
+            Answer::Failed(Box::new(failure))
         }));
         self.outbox.put(&mut |out| {
             if let Some(answer) = answer.take() {
                 answer.push(call, out);
             }
         });
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.idle.notify_one();
         }
@@ -161,13 +174,14 @@ impl Session {
         self.outbox.put(&mut |out| out.extend_from_slice(&notice(text)));
     }
 
-    async fn connect(&self) -> Outcome<Arc<Connected>> {
+    pub(super) async fn connect(&self) -> Outcome<Arc<Connected>> {
         if let Some(connected) = self.connected.get() {
             return Ok(connected);
         }
         let attempt = async {
-            // The names of `mongodb+srv://` are asked for here.
-            let outcome = self.bounded(async { Ok(self.open_client().await) }).await.and_then(|opened| opened);
+            let config = self.config.clone();
+            let opened = self.bounded(async { Ok(Connected::new(config).await) }).await;
+            let outcome = opened.and_then(|opened| opened);
             if outcome.is_err() {
                 self.note(&outcome);
             }
@@ -176,33 +190,16 @@ impl Session {
         self.connected.get_or_make(attempt).await
     }
 
-    async fn open_client(&self) -> Outcome<Arc<Connected>> {
-        let refused = |error: mongodb::error::Error| match *error.kind {
-            ErrorKind::DnsResolve { .. } => Failure::from(error),
-            _ => Failure::from(unusable(&self.config.uri, &error.kind.to_string())),
-        };
-        let mut options = ClientOptions::parse(&self.config.uri).await.map_err(refused)?;
-        // An unreachable server must be told from one that does not answer before the deadline is over.
-        let selection = self.config.timeout.mul_f64(0.9);
-        options.server_selection_timeout =
-            Some(options.server_selection_timeout.map_or(selection, |given| given.min(selection)));
-        options.driver_info = Some(DriverInfo::builder().name("backtest-kit-native").build());
-        let name = options.default_database.clone().unwrap_or_else(|| "test".to_owned());
-        let concern = options.write_concern.as_ref().map(serialize_to_raw_document_buf);
-        let write_concern = concern.transpose()?.filter(|concern| !concern.is_empty());
-        let gate = Gate::new(options.max_pool_size.unwrap_or(POOL));
-        let client = Client::with_options(options).map_err(refused)?;
-        let database = client.database(&name);
-        Ok(Arc::new(Connected { client, database, write_concern, gate }))
-    }
-
     /// A collection, for reads.
     pub(super) async fn rows(&self, collection: &table::Collection) -> Outcome<Collection<RawDocumentBuf>> {
         Ok(self.connect().await?.database.collection(collection.name))
     }
 
     /// One round trip, which ends with the deadline. That counts from when there is a connection for it.
-    pub(super) async fn within<T>(&self, trip: impl Future<Output = mongodb::error::Result<T>>) -> Outcome<T> {
+    pub(super) async fn within<T: Send + 'static>(
+        &self,
+        trip: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    ) -> Outcome<T> {
         let connected = self.connect().await?;
         let place = connected.gate.enter().await?;
         count(&self.counters.commands);
@@ -212,14 +209,16 @@ impl Session {
         outcome
     }
 
-    /// What may be a round trip, or may be there already.
-    pub(super) async fn bounded<T>(&self, trip: impl Future<Output = mongodb::error::Result<T>>) -> Outcome<T> {
-        if let Ok(outcome) = timeout(self.config.timeout, trip).await {
-            return outcome.map_err(Failure::from);
+    /// What need not be a round trip.
+    pub(super) async fn bounded<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    ) -> Outcome<T> {
+        let outcome = trip::bounded(&self.runtime, self.config.timeout, work).await;
+        if outcome.as_ref().is_err_and(|failure| failure.error.code == Code::MongoTimeout) {
+            count(&self.counters.timeouts);
         }
-        count(&self.counters.timeouts);
-        let message = format!("no answer within {} ms", self.config.timeout.as_millis());
-        Err(Error::new(Code::MongoTimeout, message).into())
+        outcome
     }
 
     fn note<T>(&self, outcome: &Outcome<T>) {
@@ -241,30 +240,20 @@ impl Session {
         state.last_error = problem;
     }
 
-    /// A command that may be repeated, sent once more where the connection failed or another server has become primary.
+    /// A command that changes no rows, sent once more where the connection failed or another server has become primary.
     pub(super) async fn command(&self, command: RawDocumentBuf) -> Outcome<Document> {
-        self.command_told(command).await.map(|(reply, _)| reply)
-    }
-
-    /// The same, and whether it was sent twice: the reply then says nothing of what the first one did.
-    pub(super) async fn command_told(&self, command: RawDocumentBuf) -> Outcome<(Document, bool)> {
         match self.command_once(command.clone()).await {
             Err(failure) if failure.transient => {
-                count(&self.counters.retried);
-                self.command_once(command).await.map(|reply| (reply, true))
+                self.count_retry();
+                self.command_once(command).await
             }
-            outcome => outcome.map(|reply| (reply, false)),
+            outcome => outcome,
         }
     }
 
-    /// A command that is sent at most once.
-    pub(super) async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
+    async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
         let database = self.connect().await?.database.clone();
-        let reply = self.within(async { database.run_raw_command(command).await }).await?;
-        match reply.get_document("writeConcernError") {
-            Ok(problem) => Err(Failure::from_server(&RawDocumentBuf::try_from(problem)?)),
-            Err(_) => Ok(reply),
-        }
+        checked(self.within(async move { database.run_raw_command(command).await }).await?)
     }
 
     /// A command that writes to a collection, with the write concern of the connection string.
@@ -277,12 +266,12 @@ impl Session {
         Ok(command)
     }
 
-    /// Two first writers met, and one tries again.
+    /// Something is sent again.
     pub(super) fn count_retry(&self) {
         count(&self.counters.retried);
     }
 
-    /// Whether anybody waits for an answer.
+    /// How many wait for an answer.
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed)
@@ -310,6 +299,18 @@ impl Session {
     #[must_use]
     pub fn index_problems(&self) -> Vec<String> {
         self.indexes.problems()
+    }
+}
+
+/// A reply, unless it says that a write is not as safe as it was to be.
+pub(super) fn checked(reply: Document) -> Outcome<Document> {
+    match reply.get_document("writeConcernError") {
+        Ok(problem) => {
+            let labels = reply.get_array("errorLabels").map(Vec::as_slice).unwrap_or_default();
+            let transient = labels.iter().any(|label| label.as_str() == Some(RETRYABLE_WRITE_ERROR));
+            Err(Failure { transient, ..Failure::from_server(&RawDocumentBuf::try_from(problem)?) })
+        }
+        Err(_) => Ok(reply),
     }
 }
 

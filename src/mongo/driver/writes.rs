@@ -6,10 +6,13 @@ use std::time::SystemTime;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use tokio::task::JoinSet;
 
+use super::caller::Caller;
+use super::modify::Modify;
+use super::numbers::Written;
 use super::reads::Query;
 use super::session::{Outcome, Session, collection};
 use crate::error::{Code, Error};
@@ -20,13 +23,16 @@ use crate::mongo::crud;
 use crate::mongo::document::{self, Millis, get, identity, part};
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{COMMON, Collection};
+use crate::mongo::unanswered::Kind;
 use crate::mongo::update;
-use crate::mongo::wire::{Answer, Call, Request};
+use crate::mongo::wire::{Answer, Request};
 
 /// The server cannot put a field into a value that is no document.
 const PATH_NOT_VIABLE: i32 = 28;
 /// How many keys one query asks the ids of.
 const KEYS: usize = 100;
+/// How many rows one command deletes.
+const DELETED: usize = 1_000;
 
 /// The time that is written into documents.
 pub(super) fn now() -> Millis {
@@ -36,7 +42,7 @@ pub(super) fn now() -> Millis {
 
 /// An upsert of a tick.
 pub(super) struct Upsert {
-    call: Call,
+    caller: Caller,
     key: RawDocumentBuf,
     update: RawDocumentBuf,
     /// What the near cache knows of its id.
@@ -53,11 +59,26 @@ impl Statement for Upsert {
 }
 
 impl Upsert {
-    pub(super) fn new(request: &Request) -> Outcome<Self> {
+    /// Reads a request; who asked is told where it cannot be carried out.
+    pub(super) fn read(caller: Caller, request: &Request) -> Option<Self> {
         let collection = collection(request.collection);
-        let key = document::key(collection, part(&request.body, "k")?)?;
-        let update = document::upsert(collection, part(&request.body, "v")?, now())?;
-        Ok(Self { call: request.call, key, update, id: get(&request.body, "id")?.and_then(cast::object_id) })
+        let read = || {
+            let key = document::key(collection, part(&request.body, "k")?)?;
+            let update = document::upsert(collection, part(&request.body, "v")?, now())?;
+            Ok((key, update, get(&request.body, "id")?.and_then(cast::object_id)))
+        };
+        match read() {
+            Ok((key, update, id)) => Some(Self { caller, key, update, id }),
+            Err(failure) => {
+                caller.answer(Err(failure));
+                None
+            }
+        }
+    }
+
+    /// The same as a write of its own, and who waits for it.
+    fn alone(self) -> (Caller, Modify) {
+        (self.caller, Modify { kind: Kind::Upsert, filter: self.key, update: self.update, whole: false })
     }
 }
 
@@ -91,55 +112,13 @@ pub(super) fn explain(collection: &Collection, failure: Failure) -> (Conflict, F
     }
 }
 
-/// What `findAndModify` is to do.
-struct Modify<'a> {
-    filter: &'a RawDocument,
-    update: RawDocumentBuf,
-    upsert: bool,
-    /// Whether the whole row is wanted, not only its id.
-    whole: bool,
-    /// Whether it may be done twice. What may not is not sent again when its reply is lost.
-    repeatable: bool,
-}
-
 impl Session {
-    /// The row afterwards.
-    async fn modify(&self, collection: &Collection, modify: Modify<'_>) -> Outcome<Option<RawDocumentBuf>> {
-        let mut command = self.writing(cstr!("findAndModify"), collection).await?;
-        command.append(cstr!("query"), modify.filter.to_owned());
-        command.append(cstr!("update"), modify.update);
-        command.append(cstr!("new"), true);
-        command.append(cstr!("upsert"), modify.upsert);
-        if !modify.whole {
-            command.append(cstr!("fields"), rawdoc! { "_id": 1 });
-        }
-        let reply = if modify.repeatable {
-            self.command(command).await?
-        } else {
-            self.command_once(command).await.map_err(|mut failure| {
-                if failure.transient {
-                    failure.error.message += "; it may have been done, and is not sent again";
-                }
-                failure
-            })?
-        };
-        Ok(reply.get_document("value").ok().map(RawDocumentBuf::try_from).transpose()?)
-    }
-
-    /// The same as an upsert of a key; when another first writer wins, the row is there, and it is tried once more.
-    async fn upsert_one(
-        &self,
-        collection: &Collection,
-        key: &RawDocument,
-        update: RawDocumentBuf,
-        whole: bool,
-    ) -> Outcome<RawDocumentBuf> {
-        let modify =
-            |update| self.modify(collection, Modify { filter: key, update, upsert: true, whole, repeatable: true });
-        let mut outcome = modify(update.clone()).await.map_err(|failure| explain(collection, failure));
+    /// An upsert of a key; when another first writer wins, the row is there, and it is tried once more.
+    async fn upsert_one(&self, collection: &Collection, upsert: &Modify) -> Outcome<RawDocumentBuf> {
+        let mut outcome = self.modify(collection, upsert).await.map_err(|failure| explain(collection, failure));
         if let Err((Conflict::Race, _)) = outcome {
             self.count_retry();
-            outcome = modify(update).await.map_err(|failure| explain(collection, failure));
+            outcome = self.modify(collection, upsert).await.map_err(|failure| explain(collection, failure));
         }
         let row = outcome.map_err(|(_, failure)| failure)?;
         row.ok_or_else(|| Error::new(Code::MongoReply, "the server did not return the row").into())
@@ -147,64 +126,96 @@ impl Session {
 
     /// The upserts of a tick in one collection.
     pub(super) async fn upsert_all(self: Arc<Self>, number: usize, upserts: Vec<Upsert>) {
-        let what = format!("Upsert {}", collection(number).name);
         if let Err(failure) = self.indexed(number).await {
             for upsert in upserts {
-                self.answer(upsert.call, &what, Err(failure.clone()));
+                upsert.caller.answer(Err(failure.clone()));
             }
             return;
         }
         for round in rounds(upserts) {
-            self.upsert_round(number, &what, round).await;
+            self.upsert_round(collection(number), round).await;
         }
     }
 
-    async fn upsert_round(self: &Arc<Self>, number: usize, what: &str, round: Vec<Upsert>) {
-        let collection = collection(number);
-        if let [only] = &*round {
-            let row = self.upsert_one(collection, &only.key, only.update.clone(), false).await;
-            self.answer(only.call, what, row.and_then(|row| identified(&only.key, &row)));
+    async fn upsert_round(self: &Arc<Self>, collection: &'static Collection, mut round: Vec<Upsert>) {
+        if round.len() == 1
+            && let Some(only) = round.pop()
+        {
+            let (caller, upsert) = only.alone();
+            let row = self.upsert_one(collection, &upsert).await;
+            caller.answer(row.and_then(|row| identified(&upsert.filter, &row)));
             return;
         }
-        let reply = self.update_many(collection, &round).await;
-        let (reply, mut errors) = match reply.and_then(|reply| write_errors(&reply).map(|errors| (reply, errors))) {
-            Ok(told) => told,
+        let written = self.update_many(collection, &round).await;
+        let told = written.and_then(|written| match written {
+            Written::Reply(reply, _) => write_errors(&reply).map(|errors| Ok((reply, errors))),
+            Written::Unanswered(failure) => Ok(Err(failure)),
+        });
+        // The next round may have later values of the same keys, so what goes on alone ends before it.
+        let mut alone = JoinSet::new();
+        match told {
+            Ok(Ok((reply, errors))) => self.upserts_told(collection, round, &reply, errors, &mut alone).await,
+            Ok(Err(lost)) => {
+                for upsert in round {
+                    let (session, lost) = (Arc::clone(self), lost.clone());
+                    let (caller, upsert) = upsert.alone();
+                    alone.spawn(async move {
+                        let row = session.find_out(collection, &upsert, lost).await;
+                        caller.answer(
+                            row.and_then(|row| row.map_or(Ok(Answer::None), |row| identified(&upsert.filter, &row))),
+                        );
+                    });
+                }
+            }
             Err(failure) => {
                 for upsert in round {
-                    self.answer(upsert.call, what, Err(failure.clone()));
+                    upsert.caller.answer(Err(failure.clone()));
                 }
-                return;
             }
-        };
-        let inserted: HashMap<_, _> = list(&reply, "upserted")
+        }
+        while alone.join_next().await.is_some() {}
+    }
+
+    /// The upserts of a command that was answered.
+    async fn upserts_told(
+        self: &Arc<Self>,
+        collection: &'static Collection,
+        round: Vec<Upsert>,
+        reply: &Document,
+        mut errors: HashMap<usize, Failure>,
+        alone: &mut JoinSet<()>,
+    ) {
+        let inserted: HashMap<_, _> = list(reply, "upserted")
             .filter_map(|(index, entry)| Some((index, entry.get_object_id("_id").ok()?)))
             .collect();
         let mut unknown = Vec::new();
-        // The next round may have later values of the same keys, so these end before it.
-        let mut again = JoinSet::new();
         for (index, upsert) in round.into_iter().enumerate() {
             let id = inserted.get(&index).copied().or(upsert.id);
             match (errors.remove(&index).map(|failure| explain(collection, failure)), id) {
                 (Some((Conflict::Race, _)), _) => {
-                    let (session, what) = (Arc::clone(self), what.to_owned());
+                    let session = Arc::clone(self);
+                    let (caller, upsert) = upsert.alone();
                     self.count_retry();
-                    again.spawn(async move {
-                        let row = session.upsert_one(collection, &upsert.key, upsert.update, false).await;
-                        session.answer(upsert.call, &what, row.and_then(|row| identified(&upsert.key, &row)));
+                    alone.spawn(async move {
+                        let row = session.upsert_one(collection, &upsert).await;
+                        caller.answer(row.and_then(|row| identified(&upsert.filter, &row)));
                     });
                 }
-                (Some((_, failure)), _) => self.answer(upsert.call, what, Err(failure)),
-                (None, Some(id)) => self.answer(upsert.call, what, Ok(Answer::document(&identity(&upsert.key, id)))),
+                (Some((_, failure)), _) => upsert.caller.answer(Err(failure)),
+                (None, Some(id)) => {
+                    let identity = identity(&upsert.key, id);
+                    upsert.caller.answer(Ok(Answer::document(&identity)));
+                }
                 (None, None) => unknown.push(upsert),
             }
         }
-        for chunk in unknown.chunks(KEYS) {
-            self.identify(collection, what, chunk).await;
+        while !unknown.is_empty() {
+            let rest = unknown.split_off(unknown.len().min(KEYS));
+            self.identify(collection, std::mem::replace(&mut unknown, rest)).await;
         }
-        while again.join_next().await.is_some() {}
     }
 
-    async fn update_many(&self, collection: &Collection, round: &[Upsert]) -> Outcome<Document> {
+    async fn update_many(&self, collection: &Collection, round: &[Upsert]) -> Outcome<Written> {
         let mut updates = RawArrayBuf::new();
         for upsert in round {
             let mut statement = RawDocumentBuf::new();
@@ -216,22 +227,22 @@ impl Session {
         let mut command = self.writing(cstr!("update"), collection).await?;
         command.append(cstr!("ordered"), false);
         command.append(cstr!("updates"), updates);
-        self.command(command).await
+        self.write(command, false).await
     }
 
     /// The ids of rows that were there before and that the cache does not know, in one query.
-    async fn identify(&self, collection: &Collection, what: &str, upserts: &[Upsert]) {
-        let found = self.ids_of(collection, upserts).await;
-        for upsert in upserts {
+    async fn identify(&self, collection: &Collection, upserts: Vec<Upsert>) {
+        let found = self.ids_of(collection, &upserts).await;
+        for Upsert { caller, key, .. } in upserts {
             let answer = match &found {
                 // Deleted meanwhile, by somebody else: the row was written, and there is no id to remember.
-                Ok(found) => Ok(found
+                Ok(found) => found
                     .iter()
-                    .find(|row| document::matches(row, &upsert.key))
-                    .map_or(Ok(Answer::None), |row| identified(&upsert.key, row))),
+                    .find(|row| document::matches(row, &key))
+                    .map_or(Ok(Answer::None), |row| identified(&key, row)),
                 Err(failure) => Err(failure.clone()),
             };
-            self.answer(upsert.call, what, answer.and_then(|answer| answer));
+            caller.answer(answer);
         }
     }
 
@@ -254,52 +265,51 @@ impl Session {
     }
 
     /// `softRemove`: never inserts.
-    pub(super) async fn soft_remove(self: &Arc<Self>, number: usize, key: &RawDocument) -> Outcome<Answer> {
+    pub(super) async fn soft_remove(&self, number: usize, key: RawDocumentBuf) -> Outcome<Answer> {
         let collection = collection(number);
-        let mark = |with_payload| {
-            let update = document::soft_remove(with_payload, now());
-            self.modify(collection, Modify { filter: key, update, upsert: false, whole: false, repeatable: true })
-        };
-        let row = match mark(true).await {
-            Err(failure) if failure.server_code() == PATH_NOT_VIABLE => mark(false).await,
-            outcome => outcome,
-        };
-        row?.map_or(Ok(Answer::None), |row| identified(key, &row))
+        let mark = |with_payload| document::soft_remove(with_payload, now());
+        let mut modify = Modify { kind: Kind::Mark, filter: key, update: mark(true), whole: false };
+        let mut row = self.modify(collection, &modify).await;
+        if row.as_ref().is_err_and(|failure| failure.server_code() == PATH_NOT_VIABLE) {
+            modify.update = mark(false);
+            row = self.modify(collection, &modify).await;
+        }
+        row?.map_or(Ok(Answer::None), |row| identified(&modify.filter, &row))
     }
 
     /// `candleDbService.create`
     pub(super) async fn candle(self: &Arc<Self>, number: usize, dto: &RawDocument) -> Outcome<Answer> {
         let collection = collection(number);
-        let (key, update) = (document::candle_key(collection, dto)?, document::candle(collection, dto, now())?);
+        let (filter, update) = (document::candle_key(collection, dto)?, document::candle(collection, dto, now())?);
         self.indexed(number).await?;
-        let row = self.upsert_one(collection, &key, update, true).await?;
+        let row = self.upsert_one(collection, &Modify { kind: Kind::First, filter, update, whole: true }).await?;
         Ok(Answer::Documents(row.into_bytes()))
     }
 
     /// `BaseCRUD.create`
     pub(super) async fn insert(self: &Arc<Self>, number: usize, dto: &RawDocument) -> Outcome<Answer> {
         let collection = collection(number);
-        let row = crud::insert(collection, dto, ObjectId::new(), now())?;
+        let own = ObjectId::new();
+        let row = crud::insert(collection, dto, own, now())?;
         self.indexed(number).await?;
         let mut command = self.writing(cstr!("insert"), collection).await?;
         let mut documents = RawArrayBuf::new();
         documents.push(row.clone());
         command.append(cstr!("documents"), documents);
-        let reply = self.command(command).await?;
-        match write_errors(&reply)?.remove(&0).map(|failure| explain(collection, failure)) {
-            None => Ok(Answer::Documents(row.into_bytes())),
-            Some((_, failure)) => {
-                // The command may have been sent twice; then it is our own row that is in the way.
-                let id = row.get_object_id("_id").map(|id| rawdoc! { "_id": id });
-                match id {
-                    Ok(id) if is_id(&failure) => match self.first(collection, id, false).await? {
-                        Some(there) if document::same_row(&there, &row) => Ok(Answer::Documents(row.into_bytes())),
-                        _ => Err(failure),
-                    },
-                    _ => Err(failure),
+        let (reply, repeated) = self.write_harmless(command).await?;
+        match write_errors(&reply)?.remove(&0).map(|failure| explain(collection, failure).1) {
+            None => {}
+            // Sent twice, it may be our own row that is in the way; an id that we made is nobody else's.
+            Some(failure) if repeated && is_id(&failure) => {
+                let id = row.get_object_id("_id")?;
+                let there = if id == own { None } else { self.first(collection, rawdoc! { "_id": id }, false).await? };
+                if id != own && !there.is_some_and(|there| document::same_row(&there, &row)) {
+                    return Err(failure.unknown());
                 }
             }
+            Some(failure) => return Err(failure),
         }
+        Ok(Answer::Documents(row.into_bytes()))
     }
 
     /// `BaseCRUD.update`
@@ -309,27 +319,40 @@ impl Session {
         let mut filter = RawDocumentBuf::new();
         filter.append(cstr!("_id"), id);
         let update = update::change(collection, part(body, "dto")?, now())?;
-        let repeatable = update::repeatable(&update);
-        let row =
-            self.modify(collection, Modify { filter: &filter, update, upsert: false, whole: true, repeatable }).await;
+        let modify = Modify { kind: Kind::Change, filter, update, whole: true };
+        let row = self.modify(collection, &modify).await;
         match row.map_err(|failure| explain(collection, failure).1)? {
             Some(row) => Ok(Answer::Documents(row.into_bytes())),
             None => Ok(Answer::None),
         }
     }
 
-    /// Deletes the rows of a filter.
+    /// Deletes the rows that a filter finds, each by its id: rows that come later stay, also where a command is sent again.
     pub(super) async fn delete(&self, collection: &Collection, body: &RawDocument) -> Outcome<Answer> {
-        let query = Query::new(collection, body)?;
-        let mut command = self.writing(cstr!("delete"), collection).await?;
-        let mut deletes = RawArrayBuf::new();
-        deletes.push(rawdoc! { "q": query.filter, "limit": 0 });
-        command.append(cstr!("deletes"), deletes);
-        let reply = self.command(command).await?;
-        match write_errors(&reply)?.into_values().next() {
-            Some(failure) => Err(failure),
-            None => Ok(Answer::None),
+        let mut rows = self.query(collection, Query::new(collection, body)?).await?;
+        let (mut ids, mut found) = (Vec::new(), Vec::new());
+        while self.advance(&mut rows).await? {
+            if let Some(id) = get(rows.current(), "_id")? {
+                ids.push(RawBson::from(id));
+                found.extend_from_slice(rows.current().as_bytes());
+            }
         }
+        for ids in ids.chunks(DELETED) {
+            let mut deletes = RawArrayBuf::new();
+            for id in ids {
+                let mut row = RawDocumentBuf::new();
+                row.append(cstr!("_id"), id.clone());
+                deletes.push(rawdoc! { "q": row, "limit": 1 });
+            }
+            let mut command = self.writing(cstr!("delete"), collection).await?;
+            command.append(cstr!("ordered"), false);
+            command.append(cstr!("deletes"), deletes);
+            let (reply, _) = self.write_harmless(command).await?;
+            if let Some(failure) = write_errors(&reply)?.into_values().next() {
+                return Err(failure);
+            }
+        }
+        Ok(Answer::Documents(found))
     }
 }
 

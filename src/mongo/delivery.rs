@@ -1,0 +1,177 @@
+//! What follows when a write was not answered, or not well.
+
+use crate::error::Code;
+use crate::mongo::failure::Failure;
+
+/// Why a write may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// The server knows it by its number, and does nothing twice.
+    Numbered,
+    /// What it does a second time, it has done the first time.
+    Harmless,
+    /// It may not: somebody else may have written in between.
+    Never,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Next {
+    /// Send the same once more.
+    Again,
+    /// Look whether it was carried out.
+    FindOut(Failure),
+    /// Tell the caller.
+    Failed(Failure),
+}
+
+/// How often a command is sent at the most.
+const SENDS: u32 = 2;
+/// Codes of servers that do not know what became of a numbered command: no longer, or because they know no numbers any more.
+const FORGOTTEN: [i32; 3] = [217, 225, 20];
+
+/// A write under way.
+#[derive(Debug)]
+pub struct Delivery {
+    repeat: Repeat,
+    sends: u32,
+    /// An earlier one may have been carried out.
+    in_doubt: bool,
+}
+
+impl Delivery {
+    /// Before it is sent.
+    #[must_use]
+    pub const fn new(repeat: Repeat) -> Self {
+        Self { repeat, sends: 0, in_doubt: false }
+    }
+
+    /// It was sent, or was to be, and failed.
+    pub fn failed(&mut self, failure: Failure) -> Next {
+        self.sends += 1;
+        let doubtful = failure.doubtful();
+        if failure.transient {
+            if doubtful && self.repeat == Repeat::Never {
+                return Next::FindOut(failure);
+            }
+            let unknown = self.in_doubt || doubtful;
+            if self.sends < SENDS {
+                self.in_doubt = unknown;
+                return Next::Again;
+            }
+            return Next::Failed(if unknown { failure.unknown() } else { failure });
+        }
+        let answered = failure.server.is_some() && !FORGOTTEN.contains(&failure.server_code());
+        if self.in_doubt && !answered {
+            return Next::Failed(failure.unknown());
+        }
+        Next::Failed(if doubtful && failure.error.code == Code::MongoTimeout { late(failure) } else { failure })
+    }
+}
+
+/// A write that was sent, and not answered before the deadline.
+fn late(mut failure: Failure) -> Failure {
+    failure.error.message.push_str("; outcome unknown: it may be written, now or later");
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::rawdoc;
+
+    use super::*;
+    use crate::error::Error;
+
+    fn lost() -> Failure {
+        Failure { transient: true, sent: true, ..Error::new(Code::MongoUnavailable, "reset").into() }
+    }
+
+    fn unsent() -> Failure {
+        Failure { sent: false, ..lost() }
+    }
+
+    fn absent() -> Failure {
+        Error::new(Code::MongoUnavailable, "no server").into()
+    }
+
+    fn timeout(sent: bool) -> Failure {
+        Failure { sent, ..Error::new(Code::MongoTimeout, "no answer").into() }
+    }
+
+    fn said(code: i32, transient: bool) -> Failure {
+        Failure { transient, ..Failure::from_server(&rawdoc! { "code": code, "errmsg": "words" }) }
+    }
+
+    /// The code that the caller is told, after these failures; none where it is to be found out.
+    fn told(repeat: Repeat, failures: Vec<Failure>) -> Option<Code> {
+        let mut delivery = Delivery::new(repeat);
+        let last = failures.len() - 1;
+        for (place, failure) in failures.into_iter().enumerate() {
+            match (delivery.failed(failure), place == last) {
+                (Next::Again, false) => {}
+                (Next::Failed(failure), true) => return Some(failure.error.code),
+                (Next::FindOut(_), true) => return None,
+                (next, _) => panic!("{next:?} after {place}"),
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn what_the_server_says_is_the_outcome_also_of_a_command_that_was_sent_twice() {
+        assert_eq!(told(Repeat::Numbered, vec![said(11_000, false)]), Some(Code::MongoWrite));
+        assert_eq!(told(Repeat::Numbered, vec![lost(), said(11_000, false)]), Some(Code::MongoWrite));
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out_and_is_not_answered_is_unknown() {
+        for repeat in [Repeat::Numbered, Repeat::Harmless] {
+            for last in [
+                lost(),
+                unsent(),
+                absent(),
+                timeout(true),
+                timeout(false),
+                said(217, false),
+                said(20, false),
+                said(91, true),
+            ] {
+                assert_eq!(told(repeat, vec![lost(), last]), Some(Code::MongoUnknown));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_never_sent_failed_for_want_of_a_server() {
+        for repeat in [Repeat::Numbered, Repeat::Harmless, Repeat::Never] {
+            assert_eq!(told(repeat, vec![absent()]), Some(Code::MongoUnavailable));
+            assert_eq!(told(repeat, vec![unsent(), unsent()]), Some(Code::MongoUnavailable));
+            assert_eq!(told(repeat, vec![unsent(), absent()]), Some(Code::MongoUnavailable));
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_primary_has_done_nothing_and_one_that_goes_down_may_have() {
+        assert_eq!(told(Repeat::Numbered, vec![said(10_107, true), said(10_107, true)]), Some(Code::MongoWrite));
+        assert_eq!(told(Repeat::Numbered, vec![said(10_107, true), said(91, true)]), Some(Code::MongoUnknown));
+        assert_eq!(told(Repeat::Never, vec![said(91, true)]), None);
+        assert_eq!(told(Repeat::Never, vec![said(10_107, true), said(10_107, true)]), Some(Code::MongoWrite));
+    }
+
+    #[test]
+    fn what_may_not_be_repeated_is_found_out() {
+        assert_eq!(told(Repeat::Never, vec![lost()]), None);
+        assert_eq!(told(Repeat::Never, vec![unsent(), lost()]), None);
+    }
+
+    #[test]
+    fn a_deadline_says_whether_the_outcome_is_unknown() {
+        let message = |sent| match Delivery::new(Repeat::Numbered).failed(timeout(sent)) {
+            Next::Failed(failure) => failure.error.message,
+            next => panic!("{next:?}"),
+        };
+        assert!(message(true).contains("outcome unknown"));
+        assert!(!message(false).contains("outcome unknown"));
+        assert_eq!(told(Repeat::Never, vec![timeout(true)]), Some(Code::MongoTimeout));
+    }
+}
