@@ -3,7 +3,7 @@
 
 const { BaseCRUD, FIND_ALL_LIMIT, bounded, log } = require("./base-crud.js");
 const { bulkMethods, documentOf } = require("./candles.js");
-const { instances: caches } = require("./cache-services.js");
+const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
@@ -58,7 +58,7 @@ function accessOf(row, number) {
   }
 
   /** Notes the id of a row, for the next read. Redis may be away: the row is written all the same. */
-  const store = (identity) => cache[set](identity);
+  const store = (identity) => cache[set](identity, REFRESH);
   const remember = (identity) => (identity === null ? null : guarded(() => store(identity), null));
 
   return {
