@@ -1953,7 +1953,7 @@ export interface NearCacheStats {
   readonly invalidations: number;
   /** Times that everything was forgotten: a new connection, FLUSHALL. */
   readonly flushes: number;
-  /** Writes that were not sent, because the key holds the id already. */
+  /** Ids that the db services did not write again, because the key holds them already. Writes of yours are always sent. */
   readonly skippedWrites: number;
   /** Entries now. */
   readonly entries: number;

@@ -3,6 +3,7 @@
 // What a call costs: the operations that MongoDB executed (its own profiler) and the commands that Redis got (MONITOR).
 
 const { serial: test } = require("ava");
+const { until } = require("./support/addon.js");
 const { withMongo, oursOnly, isOriginal, collections, argumentsFor, write, read, cacheKey, SAMPLE } = require("./support/mongo-peer.js");
 
 // Candles are asked for and sent like other rows; candle-cache*.spec.js has those from memory.
@@ -56,6 +57,24 @@ test("hasCandle with a cached id asks MongoDB nothing", async (t) => {
   await write(own.ioc, row);
   const { mongo } = await own.asked(() => own.ioc.candleDbService.hasCandle(...argumentsFor(row.findArgs)));
   t.deepEqual(mongo, []);
+});
+
+ours("the refresh of an id that nobody has touched is left out, and one that somebody has touched heals", async (t) => {
+  await write(own.ioc, signal);
+  const id = String(await own.redis.command("GET", cacheKey(signal)));
+  const again = await own.asked(() => write(own.ioc, signal));
+  t.deepEqual([words(again.redis), again.mongo], [[], ["findAndModify signal-items"]]);
+  await own.redis.command("SET", cacheKey(signal), "000000000000000000000000");
+  t.is((await read(own.ioc, signal)).id, id);
+  t.is(String(await own.redis.command("GET", cacheKey(signal))), id);
+  // A foreign write of the same id may expire or be taken back: ours must not depend on it.
+  const { invalidations } = own.lib.stats().nearCache;
+  await own.redis.command("SET", cacheKey(signal), id);
+  await until(() => own.lib.stats().nearCache.invalidations > invalidations, "the foreign write is announced");
+  t.deepEqual(words((await own.asked(() => write(own.ioc, signal))).redis), ["SET"]);
+  // What a user writes through the cache service is sent, whatever the db service knows.
+  const { redis } = await own.asked(() => own.ioc.signalCacheService.setSignalId({ ...SAMPLE, id }));
+  t.deepEqual(words(redis), ["SET"]);
 });
 
 ours("reads of known ids in one tick travel together", async (t) => {

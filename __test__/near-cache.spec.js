@@ -4,8 +4,9 @@
 
 const net = require("node:net");
 const { serial: test } = require("ava");
-const { killConnections, loadFor, serverFor, withRedis } = require("./support/addon.js");
+const { killConnections, loadFor, serverFor, until, withRedis } = require("./support/addon.js");
 const { LEASE_MS, becomes } = require("./support/near.js");
+const { startProxy } = require("./support/proxy.js");
 
 const own = withRedis(test, { config: { CC_NEAR_CACHE: "on" } });
 const KEY = "signal_cache:x:s:B";
@@ -83,20 +84,29 @@ for (const [what, write, expected] of [
   });
 }
 
-test("the same id again is not sent, until somebody has touched the key", async (t) => {
-  await signals().setSignalId(row("1"));
-  const again = await own.calls(async () => {
+test("every write is sent, also that of the id that the key holds already", async (t) => {
+  const sent = await own.calls(async () => {
     for (let i = 0; i < 10; i++) t.is(await signals().setSignalId(row("1")), "1");
   });
-  t.deepEqual(again, []);
+  t.deepEqual(sent, Array(10).fill(["SET", KEY, "1"]));
+  t.is(own.lib.stats().nearCache.skippedWrites, 0);
+});
+
+test("a write of the same id counts although somebody else's was done and is not announced yet", async (t) => {
+  const proxy = await startProxy(own.server);
+  t.teardown(() => proxy.stop());
+  const lib = loadFor(t, { CC_NEAR_CACHE: "on", CC_REDIS_URL: proxy.url });
+  const { signalCacheService: service } = lib.ioc;
+  await service.setSignalId(row("1"));
+  t.is(await service.getSignalId("B", "s", "x"), "1");
+  const release = proxy.hold("down");
   await own.server.command("SET", KEY, "2");
-  await becomes(t, get, "2");
-  t.is(await signals().setSignalId(row("1")), "1");
+  const written = service.setSignalId(row("1"));
+  await until(async () => String(await own.server.command("GET", KEY)) === "1", "ours is the last write");
+  release();
+  t.is(await written, "1");
   t.is(String(await own.server.command("GET", KEY)), "1");
-  // What only a read brought may expire, so it is written.
-  await own.server.command("SET", KEY, "3");
-  await becomes(t, get, "3");
-  t.deepEqual(await own.calls(() => signals().setSignalId(row("3"))), [["SET", KEY, "3"]]);
+  t.is(await service.getSignalId("B", "s", "x"), "1");
 });
 
 test("BaseMap's own set always writes", async (t) => {

@@ -57,7 +57,7 @@ for (const { service: name, nouns } of services()) {
         const written = await logged(set);
         t.is(written.sent, 1);
         t.is(written.log.length, 2);
-        t.deepEqual(await logged(set), { ...written, sent: 0 });
+        t.deepEqual(await logged(set), written, "a write is sent, whatever is known");
         for (const verb of ["get", "has"]) {
           const ask = () => service[`${verb}${noun}Id`](...args);
           await set();

@@ -10,10 +10,10 @@ const { judge } = require("../scripts/coherence/judge.js");
 test("four processes see nothing older than the lease, whatever befalls, and agree with Redis at last", async (t) => {
   t.timeout(90_000);
   const result = await coherence({ seconds: 6, onLine: (line) => t.log(line) });
-  const { problems, reads, writes, skippedWrites, hits, told, judged, oldest, done, errors } = result;
+  const { problems, reads, writes, hits, told, judged, oldest, done, errors } = result;
   t.log(`${reads} reads, ${hits} of them from memory, ${writes} writes; oldest value ${oldest.toFixed(0)} ms`, errors);
   t.deepEqual(problems, [], `seed ${result.seed}: ${result.order.join(", ")}`);
-  t.true(hits > 1000 && writes > 100 && skippedWrites > 10 && told > 10 && judged > 1000, "they worked");
+  t.true(hits > 1000 && writes > 100 && told > 10 && judged > 1000, "they worked");
   t.is(Object.keys(done).length, 11);
   for (const [name, count] of Object.entries(done)) t.true(count >= 1, name);
 });

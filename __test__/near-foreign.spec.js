@@ -184,19 +184,7 @@ test("changes of keys that are no ids, and of other databases, leave what is kno
   for (let i = 0; i < 50; i++) t.is(await get(), "ours");
 });
 
-test("a write that was left out is sent again after a foreign write of the same value", async (t) => {
-  const client = ioredisFor(t);
-  await signals().setSignalId(row("1"));
-  t.deepEqual(await own.calls(() => signals().setSignalId(row("1"))), []);
-  const { invalidations } = near();
-  await client.set(KEY, "1");
-  await until(() => near().invalidations > invalidations, "the foreign write is announced");
-  // Theirs may expire or be taken back, ours must not depend on it.
-  t.deepEqual(await own.calls(() => signals().setSignalId(row("1"))), [["SET", KEY, "1"]]);
-  t.deepEqual(await own.calls(() => signals().setSignalId(row("1"))), []);
-});
-
-test("a write that was left out is sent again after a foreign expiry or deletion, and stays for ever", async (t) => {
+test("a write of the same id after a foreign expiry or deletion stays for ever", async (t) => {
   const client = ioredisFor(t);
   for (const change of [() => client.expire(KEY, 1000), () => client.del(KEY), () => client.flushall()]) {
     await signals().setSignalId(row("1"));

@@ -114,8 +114,8 @@ for (const [how, most] of [["one after the other", 1], ["up to 20 at once", 20]]
     }
     const entries = await lib.ioc.sessionCacheService.toArray();
     t.deepEqual(new Map(entries.sort()), new Map([...model].sort()));
-    const { hits, skippedWrites } = lib.stats().nearCache;
-    t.log(`${hits - before.hits} hits, ${skippedWrites - before.skippedWrites} writes left out`);
-    t.true(hits - before.hits > 50 && skippedWrites - before.skippedWrites > 5, "memory answered");
+    const { hits } = lib.stats().nearCache;
+    t.log(`${hits - before.hits} hits`);
+    t.true(hits - before.hits > 50, "memory answered");
   });
 }

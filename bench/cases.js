@@ -5,7 +5,7 @@
 
 const CALLS = ["get", "has", "set", "setSignalId", "setTtl"];
 const AT_ONCE = [1, 10, 100, 1000];
-const NEAR = ["getSignalId", "hasCandleId", "sameId", "mixed", "cold"];
+const NEAR = ["getSignalId", "hasCandleId", "mixed", "cold"];
 const SCANS = ["keys", "toArray", "iterate", "values", "size", "clear"];
 
 /**
@@ -82,7 +82,7 @@ function mongoCases({ candles, range, month, monthRounds }) {
   ];
 }
 
-const NEAR_TITLES = { getSignalId: "getSignalId, warm", hasCandleId: "hasCandleId, warm", sameId: "setSignalId, same id", mixed: "99 % reads, 1 % writes", cold: "first read" };
+const NEAR_TITLES = { getSignalId: "getSignalId, warm", hasCandleId: "hasCandleId, warm", mixed: "99 % reads, 1 % writes", cold: "first read" };
 
 /** The words for a case in a table or a chart. */
 function caseTitle({ op, atOnce, kind, shape }) {

@@ -16,7 +16,6 @@ const RESULTS = path.join(__dirname, "results");
 const SHOWN = [
   ["near getSignalId", "`getSignalId` of a known row, from the near cache"],
   ["near hasCandleId", "`hasCandleId` of a known row, from the near cache"],
-  ["near sameId", "`setSignalId` of the same id again"],
   ["near mixed", "99 % reads and 1 % writes over 10,000 ids"],
   ["get@1", "`get`, one after the other"],
   ["get@100", "`get`, 100 at once"],

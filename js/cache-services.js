@@ -11,6 +11,12 @@ const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = Bas
 /** Verbs, in the order of `VERBS` in src/napi/calls.rs. */
 const [HAS, GET, DELETE] = [0, 1, 2];
 
+/**
+ * Marks a write as the db services' own refresh of an id, which may be left out where the key holds the id already: should
+ * somebody else's write be under way, the next read of the row finds out, and writes anew. All other writes are sent.
+ */
+const REFRESH = Symbol("refresh");
+
 /** The original leaves this field out of its log entry. */
 const UNLOGGED = { setCandleId: "exchangeName" };
 
@@ -97,7 +103,7 @@ function methodsOf(row, noun, number) {
       }
     },
 
-    [names.set](row) {
+    [names.set](row, mark = undefined) {
       try {
         if (row === null || (typeof row !== "object" && typeof row !== "function")) {
           engine.noRow(number, row == null ? String(row) : `a ${typeof row}`);
@@ -129,7 +135,7 @@ function methodsOf(row, noun, number) {
           }
         }
         ready();
-        return promise(engine.idSet(number, a, b, c, d, e, id));
+        return promise(mark === REFRESH ? engine.idRefresh(number, a, b, c, d, e, id) : engine.idSet(number, a, b, c, d, e, id));
       } catch (error) {
         return Promise.reject(withCode(error, "INVALID_ROW", `${name}.${names.set}: reading the row failed`));
       }
@@ -174,4 +180,4 @@ for (const row of table) {
 /** One instance of each service, in the order of the table. */
 const instances = Object.fromEntries(table.map((row) => [row.service, new classes[row.class]()]));
 
-module.exports = { classes, instances };
+module.exports = { REFRESH, classes, instances };

@@ -3,7 +3,7 @@
 
 const { BaseCRUD, FIND_ALL_LIMIT, log } = require("./base-crud.js");
 const { candleMethods } = require("./candle-service.js");
-const { instances: caches } = require("./cache-services.js");
+const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { limitOf, stored } = require("./given.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
@@ -53,7 +53,7 @@ function accessOf(row, number) {
   }
 
   /** Notes the id of a row, for the next read. Redis may be away: the row is written all the same. */
-  const store = (identity) => cache[set](identity);
+  const store = (identity) => cache[set](identity, REFRESH);
   const remember = (identity) => (identity === null ? null : guarded(() => store(identity), null));
 
   return {

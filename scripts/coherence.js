@@ -17,9 +17,9 @@ function option(name, otherwise) {
 
 const counted = (counts) => Object.entries(counts).map(([name, count]) => `${count} × ${name}`).join(", ");
 
-function show({ problems, reads, writes, hits, skippedWrites, told, oldest, judged, expiries, errors, done, seed }) {
+function show({ problems, reads, writes, hits, told, oldest, judged, expiries, errors, done, seed }) {
   const share = Math.round((hits / reads) * 100);
-  console.log(`\n${reads} reads (${share} % from memory), ${writes} writes and ${skippedWrites} that need not be sent`);
+  console.log(`\n${reads} reads (${share} % from memory), ${writes} writes`);
   console.log(`disturbances: ${counted(done)}`);
   console.log(`rejections: ${counted(errors) || "none"}`);
   console.log(`judged: ${judged} answers, also after ${told} words of other processes and ${expiries} expiries`);

@@ -3,7 +3,7 @@
 // The operations of anything that has BaseMap's interface: ours and the original's pattern are used alike.
 
 const data = require("./data.js");
-const { nearOps, signals, signalRows, candles, candleRows, coldSymbols } = require("./near.js");
+const { nearOps, signals, candles, candleRows, coldSymbols } = require("./near.js");
 
 function mapOps({ plain, expiring, signal }) {
   const { keys, rows, VALUE } = data;
@@ -39,7 +39,6 @@ function mapNear(signal, candle) {
   return nearOps({
     get: (i) => signal.getSignalId(signals[i].symbol, signals[i].strategyName, signals[i].exchangeName),
     set: (i, id) => signal.setSignalId({ ...signals[i], id }),
-    same: (i) => signal.setSignalId(signalRows[i]),
     has: (i) => candle.hasCandleId(candles[i].symbol, candles[i].interval, candles[i].exchangeName, candles[i].timestamp),
     setCandle: (i) => candle.setCandleId(candleRows[i]),
     cold: (i) => signal.getSignalId(coldSymbols[i], data.COLD_STRATEGY, data.EXCHANGE),

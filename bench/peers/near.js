@@ -13,7 +13,6 @@ const WRITE_EVERY = 100;
 
 const list = (count, make) => Array.from({ length: count }, (_, i) => make(i));
 const signals = list(NEAR_KEYS, (i) => ({ symbol: `SYM${i}`, strategyName: STRATEGY, exchangeName: EXCHANGE }));
-const signalRows = signals.map((row) => ({ ...row, id: VALUE }));
 const candles = list(KEYS, (i) => ({ symbol: `SYM${i}`, interval: "1m", exchangeName: EXCHANGE, timestamp: 1_767_600_000_000 + i * 60_000 }));
 const candleRows = candles.map((row) => ({ ...row, id: VALUE }));
 const coldSymbols = list(COLD_KEYS, (i) => `COLD${i}`);
@@ -26,8 +25,8 @@ const coldKeys = coldSymbols.map((symbol) => `signal_cache:${EXCHANGE}:${data.CO
 // Ids that change: a prime number of them, so that a key hardly ever gets the one that it has.
 const ids = list(997, (i) => `6745a1b2c3d4e5f6071${String(i).padStart(5, "0")}`);
 
-/** `calls`: get(i), set(i, id), same(i) (set with the id of the row), has(i), setCandle(i), cold(i). */
-function nearOps({ get, set, same, has, setCandle, cold }) {
+/** `calls`: get(i), set(i, id), has(i), setCandle(i), cold(i). */
+function nearOps({ get, set, has, setCandle, cold }) {
   // What every key must hold now.
   const last = new Array(NEAR_KEYS).fill(VALUE);
   let seed = 1;
@@ -43,10 +42,6 @@ function nearOps({ get, set, same, has, setCandle, cold }) {
     ops: {
       getSignalId: get,
       hasCandleId: has,
-      sameId(i) {
-        last[i] = VALUE;
-        return same(i);
-      },
       /** 99 reads and a write of a new id, over all keys in random order. */
       mixed() {
         seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
@@ -93,11 +88,10 @@ function bareNear(client) {
   return nearOps({
     get: (i) => client.get(signalKeys[i]),
     set: (i, id) => client.set(signalKeys[i], id),
-    same: (i) => client.set(signalKeys[i], VALUE),
     has: (i) => client.exists(candleKeys[i]),
     setCandle: (i) => client.set(candleKeys[i], VALUE),
     cold: (i) => client.get(coldKeys[i]),
   });
 }
 
-module.exports = { nearOps, bareNear, signals, signalRows, candles, candleRows, coldSymbols, coldKeys };
+module.exports = { nearOps, bareNear, signals, candles, candleRows, coldSymbols, coldKeys };

@@ -91,7 +91,7 @@ async function coherence({ seconds, seed = anySeed(), onLine = () => {} }) {
       if (!ALLOWED.includes(code)) problems.push(`${count} rejections with ${code}`);
     }
     const done = Object.fromEntries(names.map((name) => [name, order.filter((one) => one === name).length]));
-    const totals = ["reads", "hits", "writes", "skippedWrites", "told"].map((name) => [name, processes.count(name)]);
+    const totals = ["reads", "hits", "writes", "told"].map((name) => [name, processes.count(name)]);
     const { oldest, judged } = verdict;
     return {
       seed,

@@ -79,34 +79,23 @@ function wrote(one, end) {
   note(shown.presence, key);
 }
 
-async function write(key) {
-  const id = `${me}-${sequence++}`;
-  const first = begin(key, id);
+async function writeOnce(key, id) {
+  const one = begin(key, id);
   try {
     await service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
   } catch (error) {
-    wrote(first, null);
+    wrote(one, null);
     throw error;
   }
-  wrote(first, now());
+  wrote(one, now());
+}
+
+async function write(key) {
+  const id = `${me}-${sequence++}`;
+  await writeOnce(key, id);
   if (sequence % TOLD === 0) process.send({ kind: "told", key });
-  // Once more: where that is not sent, it says as a read does that the key holds the id.
-  const { skippedWrites } = stats().nearCache;
-  const again = begin(key, id);
-  const answered = service.setSignalId({ symbol: symbol(key), strategyName: "s", exchangeName: "x", id });
-  const skipped = stats().nearCache.skippedWrites > skippedWrites;
-  try {
-    await answered;
-  } catch (error) {
-    wrote(again, null);
-    throw error;
-  }
-  if (skipped) {
-    underway.delete(again);
-    saw(shown.id, key, id, again.start);
-  } else {
-    wrote(again, now());
-  }
+  // Once more: what this process knows of the key must not keep it from being a write like any other.
+  await writeOnce(key, id);
 }
 
 async function remove(key) {
@@ -137,8 +126,8 @@ const watch = setInterval(() => {
 
 /** Reports what has not been reported yet. */
 function report() {
-  const { hits, skippedWrites } = stats().nearCache ?? { hits: 0, skippedWrites: 0 };
-  const sums = { ...counts, hits, skippedWrites };
+  const { hits } = stats().nearCache ?? { hits: 0 };
+  const sums = { ...counts, hits };
   process.send({ kind: "history", at: now(), ...history, underway: [...underway], counts: sums, errors, violations });
   history = { writes: [], sightings: [] };
 }

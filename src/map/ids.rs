@@ -153,7 +153,7 @@ impl Ids {
         Some(Known::Exists(there))
     }
 
-    /// The id, if the key holds it by our own write and nothing has touched it since: it need not be written again.
+    /// The id, if the key holds it by our own write and nothing has touched it since: see [`Near::own_write`].
     #[must_use]
     pub fn unchanged(&self, key: &[u8], id: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_ref()?;

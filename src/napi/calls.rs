@@ -150,6 +150,19 @@ impl Engine {
         Ok((entry, match_args(entry, verb, count, &parts, out)?))
     }
 
+    /// Runs `body` with the key and the id that a row is stored by.
+    fn with_row(self: &Rc<Self>, call: &Call<7>, body: impl FnOnce(&[u8], &[u8]) -> Answer) -> Answer {
+        self.with_scratch(|bytes| {
+            let (entry, _, end) = self.push_row(call, bytes)?;
+            if subkey(entry, &bytes[..end]).is_empty() {
+                return Err(key_empty().into());
+            }
+            check_length(bytes.len() - end)?;
+            let (key, id) = bytes.split_at(end);
+            body(key, id)
+        })
+    }
+
     /// The key and then the id of a row, from `(noun, ...five fields, id)`; the form's index, and where the key ends.
     fn push_row(&self, call: &Call<7>, out: &mut Vec<u8>) -> Result<(&Entry, usize, usize), Thrown> {
         let env = call.env;
@@ -335,13 +348,16 @@ functions! {
 
     /// `idSet(noun, ...five fields, id)`: stores a row's id; the outcome is the id.
     id_set as "idSet" (engine, call: 7) {
-        engine.with_scratch(|bytes| {
-            let (entry, _, end) = engine.push_row(call, bytes)?;
-            if subkey(entry, &bytes[..end]).is_empty() {
-                return Err(key_empty().into());
-            }
-            check_length(bytes.len() - end)?;
-            let (key, id) = bytes.split_at(end);
+        engine.with_row(call, |key, id| {
+            engine.queue(|store| store.set_id(key, id))?;
+            Ok(None)
+        })
+    }
+
+    /// `idRefresh(noun, ...five fields, id)`: the same, but nothing is sent where the near cache knows that the key holds the
+    /// id. Only for whoever finds out and writes again where somebody else's news is still under way.
+    id_refresh as "idRefresh" (engine, call: 7) {
+        engine.with_row(call, |key, id| {
             engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store, _| store.set_id(key, id))
         })
     }

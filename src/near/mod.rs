@@ -90,7 +90,7 @@ pub struct Counters {
     pub invalidations: u64,
     /// Times that everything was taken away.
     pub flushes: u64,
-    /// Writes that were not sent, because the key holds the value already.
+    /// Refreshes that were not sent: see [`Near::own_write`].
     pub skipped_writes: u64,
 }
 
@@ -238,7 +238,7 @@ impl Near {
         self.hits.set(self.hits.get() + 1);
     }
 
-    /// Counts a write that was not sent.
+    /// Counts a refresh that was not sent.
     pub fn skipped(&self) {
         self.skipped_writes.set(self.skipped_writes.get() + 1);
     }
@@ -395,8 +395,12 @@ impl Near {
         self.void_before = self.touches;
     }
 
-    /// What we ourselves wrote to a key, if nothing has touched it since: writing the same again can be left out. The
-    /// socket must have been read in this very call. What only a read brought does not count: that key may expire.
+    /// What we ourselves wrote to a key, if nothing that we have heard of has touched it since: a refresh with the same can
+    /// be left out. The socket must have been read in this very call. What only a read brought does not count: that key may
+    /// expire.
+    ///
+    /// A refresh only, never a write that somebody relies on: another client's write may be done while its announcement is
+    /// still under way, and ours would be lost for good. Who refreshes finds out by what the key leads to, and writes again.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
         match self.entries.get(self.fingerprints.of(key))? {

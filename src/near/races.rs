@@ -174,7 +174,7 @@ fn an_entry_ends_with_its_key() {
 }
 
 #[test]
-fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_repeated() {
+fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
     near.filled(ticket, text("v"), 0, Some(Nanos::MAX));

@@ -273,15 +273,12 @@ impl World {
         prop_assert_eq!(expired.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), &due[..]);
         for tag in due {
             self.settle(tag);
-            match self.owed.iter_mut().find(|owed| owed.tag == tag) {
-                Some(owed) => {
-                    owed.given_up = true;
-                    self.owed_bytes += command(tag).len();
-                }
-                None => {
-                    self.line.retain(|&one| one != tag);
-                    self.over.insert(tag);
-                }
+            if let Some(owed) = self.owed.iter_mut().find(|owed| owed.tag == tag) {
+                owed.given_up = true;
+                self.owed_bytes += command(tag).len();
+            } else {
+                self.line.retain(|&one| one != tag);
+                self.over.insert(tag);
             }
         }
         Ok(())
@@ -308,7 +305,9 @@ impl World {
         let expected: Vec<_> = self.abandoned.drain(..most.min(self.abandoned.len())).collect();
         prop_assert_eq!(tags.iter().map(|(tag, ..)| *tag).collect::<Vec<_>>(), &expected[..]);
         prop_assert!(tags.iter().all(|(.., why)| **why == gone()));
-        expected.into_iter().for_each(|tag| self.settle(tag));
+        for tag in expected {
+            self.settle(tag);
+        }
         Ok(())
     }
 

@@ -139,7 +139,7 @@ fn bytes_that_were_taken_are_written_although_the_socket_failed() {
     socket.failure = None;
     assert!(session.flush(&mut socket).unwrap());
     // Where the session takes nothing more, the failure itself is the answer.
-    session.write(&mut socket, &[b'x'; HELD]).unwrap();
+    session.write(&mut socket, &vec![b'x'; HELD]).unwrap();
     socket.failure = failure;
     assert_eq!(session.write(&mut socket, b"x").err().map(|error| error.kind()), Some(ErrorKind::WouldBlock));
 }
