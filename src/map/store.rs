@@ -166,11 +166,8 @@ impl Store {
         if !is_same {
             self.scans.values_mut().for_each(|running| running.scan.restart());
         }
-        self.run = match (now, &self.run) {
-            (Some(now), _) => Run::Known(now.to_owned()),
-            (None, Run::Asked) => Run::Asked,
-            (None, _) => Run::Unasked,
-        };
+        // A question that is still queued only answers the same once more.
+        self.run = now.map_or(Run::Unasked, |now| Run::Known(now.to_owned()));
         self.ids.ready(tracking)
     }
 
