@@ -261,3 +261,30 @@ for (const kind of Object.keys(KINDS)) {
     await lib.close();
   });
 }
+
+test("the primary dies with the reply to an upsert: its successor knows the write, and a newer one stays", async (t) => {
+  const set = await startReplicaSet(3);
+  t.teardown(() => set.stop());
+  await redis.command("FLUSHALL");
+  const url = set.urlOf("again", { w: "majority" });
+  const { ioc } = loadFor(t, { CC_MONGO_CONNECTION_STRING: url, CC_REDIS_URL: redis.url, CC_MONGO_TIMEOUT_MS: 60_000 });
+  await ioc.measureDbService.upsert("b", "k", { value: "first" });
+  const old = await set.primary();
+  let lost = false;
+  old.proxy.corrupt((bytes) => {
+    if (lost || !bytes.includes(REPLY.findAndModify)) return bytes;
+    lost = true;
+    old.proxy.refuse();
+    return Buffer.alloc(0);
+  });
+  const writing = outcome(ioc.measureDbService.upsert("b", "k", { value: "ours" }));
+  await until(() => lost, "the reply was lost");
+  await old.server.kill();
+  const { server } = await set.primary(old);
+  const u = { $set: { payload: { value: "newer" }, updatedDate: new Date() } };
+  await server.command({ update: "measure-items", updates: [{ q: { entryKey: "k" }, u }], writeConcern: { w: "majority" } }, { database: "again" });
+  t.is((await writing).error, undefined);
+  const { transactions } = await server.command({ serverStatus: 1 }, { database: "admin" });
+  t.is(Number(transactions.retriedCommandsCount), 1);
+  t.is((await ioc.measureDbService.findByKey("b", "k")).payload.value, "newer");
+});
