@@ -3,13 +3,15 @@
 // One backtest in a process of its own, because the kit keeps its state in the module. It is told what to do and tells
 // what came out over the channel of its parent; what the kit prints goes to the output.
 
-const kit = require("./kit.js");
 const market = require("./market.js");
 const { addBookkeeper, addCrossing, addMarket, persistAll, EXCHANGE, FRAME } = require("./strategies.js");
 const { openStore } = require("./stores.js");
 const { statisticsOf, tradeOf, withoutIds } = require("./results.js");
 const { serve, timed } = require("./child.js");
 const { watch } = require("./watch.js");
+
+/** The copy of the kit that trades. */
+let kit;
 
 const STRATEGIES = { crossing: addCrossing, bookkeeper: addBookkeeper };
 
@@ -38,16 +40,17 @@ async function resultOf(symbol, context, columns) {
 /**
  * `store` and `strategy` by name, `symbols`, `minutes` of the month, `warm` (candles are fetched and stored before, by the
  * kit's warmCandles), `persist` (everything goes to the adapters), `progress` (tell how far it is), `count` (count calls),
- * `columns` (of the kit's result table, by their keys; default: all).
+ * `columns` (of the kit's result table, by their keys; default: all), `esm` (the kit's build for ES modules, and ours).
  */
-async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"], minutes, warm, persist, progress, count, columns }) {
+async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"], minutes, warm, persist, progress, count, columns, esm }) {
+  kit = esm ? await import("backtest-kit") : require("./kit.js");
   const fetched = { calls: 0, candles: 0 };
   addMarket(kit, { minutes, fetched: ({ limit }) => ((fetched.calls += 1), (fetched.candles += limit)) });
   STRATEGIES[strategy](kit);
   const errors = [];
   kit.listenError((error) => errors.push(String(error?.stack ?? error)));
   kit.Markdown.enable({ backtest: true });
-  const store = await openStore(name, kit);
+  const store = await openStore(esm ? `${name}-esm` : name, kit);
   if (persist) persistAll(kit);
   const watched = count || persist ? watch(kit) : null;
 

@@ -58,6 +58,20 @@ const cases = [
     },
   },
   {
+    title: "the kit's build for ES modules trades on ours as the other builds do, and both find each other's candles",
+    async run(scene) {
+      const minutes = scene.days(0.75, 7);
+      const dummies = await scene.backtest("dummy", { minutes });
+      const database = "esm";
+      const imported = await scene.backtest("setup", { minutes, database, esm: true });
+      same(imported, dummies);
+      assert.ok(imported.fetched.calls > 0);
+      const required = await scene.backtest("setup", { minutes, database });
+      same(required, dummies);
+      assert.equal(required.fetched.calls, 0);
+    },
+  },
+  {
     title: "a strategy that decides by what it has stored trades on setup() as on Maps, and a fresh process reads all of it",
     async run(scene) {
       const options = { strategy: "bookkeeper", persist: true, symbols: ["ETHUSDT"], minutes: scene.days(3) };

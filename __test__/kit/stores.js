@@ -39,10 +39,17 @@ const STORES = {
     return { close: nothing };
   },
 
-  /** This package. */
+  /** This package, which finds the kit by itself. */
   async setup() {
     const lib = require(root);
     lib.setup();
+    return { lib, close: () => lib.close() };
+  },
+
+  /** This package's entry for ES modules, with the kit's build for them. */
+  async "setup-esm"(kit) {
+    const lib = await import("../../index.mjs");
+    lib.install(kit);
     return { lib, close: () => lib.close() };
   },
 
