@@ -65,7 +65,7 @@ test.before(async () => {
   fs.mkdirSync(project);
   fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "project", version: "1.0.0", private: true }));
   // Offline: whatever it needs must be in the tarball. Its install script runs, as it does for users.
-  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", own.tarball], { cwd: project });
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", own.tarball], { cwd: project });
   for (const [name, text] of Object.entries(PROJECT)) fs.writeFileSync(path.join(project, name), text);
   own.project = project;
   await run(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "."], { cwd: project }).catch(
