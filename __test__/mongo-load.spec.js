@@ -135,6 +135,29 @@ test("what is nested without an end is refused, in filters and in rows", async (
   t.is((await ioc.stateDbService.findAll({ payload: nested(170) })).length, 1);
 });
 
+test("more calls than the bound reject with QUEUE_FULL, nothing of them is sent, and the others are answered", async (t) => {
+  const { mongo, ioc } = await scene(t, { CC_MONGO_QUEUE_MAX: 10 });
+  await ioc.measureDbService.upsert("b", "before", {});
+  const results = await Promise.all(Array.from({ length: 25 }, (_, i) => outcome(ioc.measureDbService.upsert("b", `k${i}`, {}))));
+  const codes = results.map(({ error }) => error?.code);
+  t.deepEqual(codes, [...Array(10).fill(undefined), ...Array(15).fill("QUEUE_FULL")]);
+  t.regex(results[10].error.message, /10 calls wait \(CC_MONGO_QUEUE_MAX\)/);
+  t.is(await mongo.count("measure-items"), 11);
+  await ioc.measureDbService.upsert("b", "after", {});
+});
+
+test("more bytes than the bound reject with QUEUE_FULL, and nothing of them is sent", async (t) => {
+  const { mongo, lib, ioc } = await scene(t, { CC_MONGO_QUEUE_MAX_BYTES: 100_000 });
+  const large = (key) => outcome(ioc.measureDbService.upsert("b", key, { text: "x".repeat(60_000) }));
+  const [first, second] = await Promise.all([large("k1"), large("k2")]);
+  t.is(first.error, undefined);
+  t.is(second.error?.code, "QUEUE_FULL");
+  t.regex(second.error.message, /CC_MONGO_QUEUE_MAX_BYTES/);
+  t.deepEqual((await mongo.documents("measure-items")).map((row) => row.entryKey), ["k1"]);
+  t.is((await large("k2")).error, undefined, "there is room again");
+  t.is(lib.stats().mongo.waiting, 0);
+});
+
 test("an index that is not made before the deadline is named, in the error and by health(), until it is there", async (t) => {
   const { mongo, lib, ioc } = await scene(t, { CC_MONGO_TIMEOUT_MS: DEADLINE });
   await ioc.mongoService.waitForInit();

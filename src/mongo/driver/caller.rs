@@ -52,3 +52,94 @@ impl Drop for Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, mpsc};
+
+    use mongodb::bson::{RawDocument, RawDocumentBuf, rawdoc};
+
+    use super::*;
+    use crate::mongo::config;
+    use crate::mongo::driver::runtime::Runtime;
+    use crate::mongo::driver::session::Outbox;
+
+    /// Takes answers, each as the number of its call and its document.
+    struct Inbox(Mutex<mpsc::Sender<(Call, RawDocumentBuf)>>);
+
+    impl Outbox for Inbox {
+        fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+            let mut bytes = Vec::new();
+            write(&mut bytes);
+            let call = u32::from_le_bytes(bytes[..4].try_into().unwrap());
+            let document = RawDocument::from_bytes(&bytes[16..]).map(ToOwned::to_owned).unwrap_or_default();
+            self.0.lock().unwrap().send((call, document)).unwrap();
+        }
+    }
+
+    /// A session that has no server and needs none.
+    fn session(queue: &str, bytes: &str) -> (Arc<Session>, mpsc::Receiver<(Call, RawDocumentBuf)>) {
+        let (send, answers) = mpsc::channel();
+        let set = [("CC_MONGO_QUEUE_MAX", queue), ("CC_MONGO_QUEUE_MAX_BYTES", bytes)];
+        let values = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = config::resolve(&BTreeMap::from(values)).unwrap();
+        (Session::new(Runtime::shared().unwrap(), config, Arc::new(Inbox(Mutex::new(send)))), answers)
+    }
+
+    fn request(call: Call, op: Op) -> Request {
+        Request { call, op, collection: 0, body: rawdoc! { "text": "0123456789" } }
+    }
+
+    fn caller(session: &Arc<Session>, call: Call) -> Caller {
+        let request = request(call, Op::Find);
+        session.admit(&request).unwrap();
+        Caller::new(session, &request)
+    }
+
+    #[test]
+    fn calls_of_a_job_that_panics_are_told_and_others_are_not_affected() {
+        let (session, answers) = session("", "");
+        let (mine, too, other) = (caller(&session, 1), caller(&session, 2), caller(&session, 3));
+        session.spawn(async move {
+            let _callers = [mine, too];
+            panic!("a bug, as the test wants it");
+        });
+        let mut told = [answers.recv().unwrap(), answers.recv().unwrap()];
+        told.sort_by_key(|(call, _)| *call);
+        assert_eq!(told.each_ref().map(|(call, _)| *call), [1, 2]);
+        for (_, failure) in &told {
+            assert_eq!(failure.get_str("code").ok(), Some("CLOSED"));
+            assert!(failure.get_str("message").unwrap().contains("has a bug: Find candle-items"), "{failure:?}");
+        }
+        assert_eq!(session.waiting(), 1);
+        session.spawn(async move { other.answer(Ok(Answer::None)) });
+        assert_eq!(answers.recv().unwrap().0, 3);
+    }
+
+    #[test]
+    fn more_calls_than_the_bound_are_refused_until_one_is_answered() {
+        let (session, _answers) = session("2", "");
+        let (first, _second) = (caller(&session, 1), caller(&session, 2));
+        let refused = session.admit(&request(3, Op::Find)).unwrap_err();
+        assert_eq!(refused.code, Code::QueueFull);
+        assert!(refused.message.contains("CC_MONGO_QUEUE_MAX"), "{refused}");
+        assert!(session.admit(&request(4, Op::Close)).is_ok(), "a cursor is forgotten all the same");
+        drop(Caller::new(&session, &request(4, Op::Close)));
+        first.answer(Ok(Answer::None));
+        assert!(session.admit(&request(5, Op::Find)).is_ok());
+    }
+
+    #[test]
+    fn more_bytes_than_the_bound_are_refused_until_some_are_answered() {
+        let (session, _answers) = session("", "1024");
+        let bytes = request(0, Op::Find).body.as_bytes().len();
+        let mut callers: Vec<_> =
+            (0..1024 / bytes).map(|call| caller(&session, u32::try_from(call).unwrap())).collect();
+        let refused = session.admit(&request(99, Op::Find)).unwrap_err();
+        assert_eq!(refused.code, Code::QueueFull);
+        assert!(refused.message.contains("CC_MONGO_QUEUE_MAX_BYTES"), "{refused}");
+        callers.pop().unwrap().answer(Ok(Answer::None));
+        assert!(session.admit(&request(100, Op::Find)).is_ok());
+    }
+}
