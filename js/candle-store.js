@@ -9,6 +9,7 @@ const { BYPASS, SHAPES, read } = require("./candle-reads.js");
 const { askRange } = require("./candle-service.js");
 const { makeError } = require("./errors.js");
 const { fair } = require("./fairness.js");
+const { loggerService } = require("./logger-service.js");
 const { ready } = require("./mongo.js");
 
 /** Candles of rows, as the kit knows them. */
@@ -22,13 +23,15 @@ function plain(rows) {
  * `CC_CANDLE_ABSENCE_MS`.
  */
 function readWindow(symbol, interval, exchangeName, since, limit) {
-  log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
-  const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
-  const found = read(symbol, interval, exchangeName, since, limit, SHAPES.candles, true);
-  if (found instanceof Promise) {
-    return found.then((candles) => (candles === BYPASS ? ask() : candles));
+  if (loggerService.active) {
+    log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
   }
-  return found === BYPASS ? ask() : found;
+  const found = read(symbol, interval, exchangeName, since, limit, SHAPES.candles, true);
+  if (found !== BYPASS && !(found instanceof Promise)) {
+    return found;
+  }
+  const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
+  return found === BYPASS ? ask() : found.then((candles) => (candles === BYPASS ? ask() : candles));
 }
 
 /** Whether all of them are known to be there, so that there is nothing to do. */
