@@ -376,7 +376,7 @@ test("forget empties what fits all that is named", (t) => {
 
 test("the next block is fetched once reads go forward in the second half of a block, and once only", (t) => {
   const { cache, clock, series, store } = made();
-  const ahead = (first, limit = 5) => cache.ahead(series(), first, limit, { rows: false, remember: false }, clock);
+  const ahead = (first, limit = 5) => cache.ahead(series(), first, limit, false, false, clock);
   t.is(ahead(FIRST + 600), null, "one read is no direction");
   t.is(ahead(FIRST + 590), null, "backwards");
   t.is(ahead(FIRST + 100), null);
@@ -402,14 +402,14 @@ test("what was asked for already, is being asked for, or is held is not fetched 
   ]) {
     const it = made();
     prepare(it);
-    it.cache.ahead(it.series(), FIRST + 600, 5, { rows: false, remember: false }, it.clock);
-    t.is(it.cache.ahead(it.series(), FIRST + 601, 5, { rows: false, remember: false }, it.clock), null);
+    it.cache.ahead(it.series(), FIRST + 600, 5, false, false, it.clock);
+    t.is(it.cache.ahead(it.series(), FIRST + 601, 5, false, false, it.clock), null);
   }
 });
 
 test("a block is fetched up to the present, and one of the future when its time has come", (t) => {
   const { cache, clock, series } = made();
-  const ahead = (first) => cache.ahead(series(), first, 5, { rows: false, remember: false }, clock);
+  const ahead = (first) => cache.ahead(series(), first, 5, false, false, clock);
   clock.wall = (FIRST + BLOCK) * MINUTE - 1;
   ahead(FIRST + 600);
   t.is(ahead(FIRST + 601), null);
@@ -419,7 +419,7 @@ test("a block is fetched up to the present, and one of the future when its time 
 
 test("where there is little room no block is fetched beforehand", (t) => {
   const { cache, clock, series } = made({ maxBytes: 4 * bytesOf(false) - 1 });
-  for (const first of [FIRST + 600, FIRST + 601]) t.is(cache.ahead(series(), first, 5, { rows: false, remember: false }, clock), null);
+  for (const first of [FIRST + 600, FIRST + 601]) t.is(cache.ahead(series(), first, 5, false, false, clock), null);
 });
 
 test("ids and dates of a write are kept where they are wanted, or have room already", (t) => {

@@ -53,20 +53,31 @@ class CandleCache {
 
   /** What there is to say of a window. What is held counts as used. */
   look(series, first, limit, rows) {
+    const from = placeOf(first);
+    // Most windows are short, and within one block.
+    if (from + limit <= BLOCK) {
+      return this.lookAt(series.blocks.get(blockOf(first)), from, from + limit, rows);
+    }
     let what = HELD;
-    this.some(series, first, limit, (block, from, to) => {
-      if (block === undefined) {
-        what = MISSING;
-      } else if (block.isOdd(from, to, rows)) {
-        what = ODD;
-      } else if (!block.holds(from, to, rows)) {
-        what = MISSING;
-      } else {
-        this.recency.use(block);
-      }
+    this.some(series, first, limit, (block, start, to) => {
+      what = this.lookAt(block, start, to, rows);
       return what !== HELD;
     });
     return what;
+  }
+
+  lookAt(block, from, to, rows) {
+    if (block === undefined) {
+      return MISSING;
+    }
+    if (block.isOdd(from, to, rows)) {
+      return ODD;
+    }
+    if (!block.holds(from, to, rows)) {
+      return MISSING;
+    }
+    this.recency.use(block);
+    return HELD;
   }
 
   /** Whether a slot of a window is remembered to be absent. */
@@ -128,7 +139,7 @@ class CandleCache {
    * The question for the block behind a window, where reads go forward and it was not asked for; or null. It never reaches
    * beyond the present.
    */
-  ahead(series, first, limit, { rows, remember }, clock) {
+  ahead(series, first, limit, rows, remember, clock) {
     const forward = first > series.before && first - series.before <= BLOCK;
     const last = first + limit - 1;
     series.before = first;

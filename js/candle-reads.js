@@ -123,8 +123,8 @@ function put(cache, question, quietly = false) {
 }
 
 /** Fetches the block behind a window where reads go forward. It neither delays nor fails the call that it comes with. */
-function lookAhead(cache, series, first, limit, options) {
-  const question = cache.ahead(series, first, limit, options, memory.clock);
+function lookAhead(cache, series, first, limit, rows, remember) {
+  const question = cache.ahead(series, first, limit, rows, remember, memory.clock);
   if (question !== null) {
     put(cache, question, true);
   }
@@ -183,7 +183,6 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
   }
   const first = since / step;
   const { rows } = shape;
-  const options = { rows, remember };
   const series = cache.find(symbol, interval, exchangeName);
   if (series !== undefined) {
     const what = cache.look(series, first, limit, rows);
@@ -192,8 +191,8 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
     }
     if (what === HELD) {
       cache.counters.hits++;
-      lookAhead(cache, series, first, limit, options);
-      return fair(recall(series, first, limit, shape));
+      lookAhead(cache, series, first, limit, rows, remember);
+      return fair(recall(series, first, limit, shape), limit);
     }
     if (remember && cache.absent(series, first, limit, memory.clock.elapsed())) {
       cache.counters.absences++;
@@ -209,8 +208,8 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
     cache.counters.queries++;
     return fetchOnce(names, since, limit, rows).then(make);
   }
-  const fetched = fetch(cache, names, first, limit, options, { put, clock: memory.clock });
-  lookAhead(cache, cache.open(symbol, interval, exchangeName), first, limit, options);
+  const fetched = fetch(cache, names, first, limit, { rows, remember }, { put, clock: memory.clock });
+  lookAhead(cache, cache.open(symbol, interval, exchangeName), first, limit, rows, remember);
   return fetched.then(make);
 }
 

@@ -10,6 +10,7 @@ const { HELD } = require("./candle-cache.js");
 const { askRange } = require("./candle-service.js");
 const { makeError } = require("./errors.js");
 const { fair } = require("./fairness.js");
+const { loggerService } = require("./logger-service.js");
 const { ready } = require("./mongo.js");
 const { isAway, whenBack } = require("./mongo-away.js");
 
@@ -32,7 +33,9 @@ function isHeld(symbol, interval, exchangeName, since, limit) {
  * `CC_CANDLE_ABSENCE_MS`. While MongoDB is known to be away, what is not in memory is refused in a moment.
  */
 function readWindow(symbol, interval, exchangeName, since, limit) {
-  log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
+  if (loggerService.active) {
+    log(null, "log", "candleDbService findRange", { symbol, interval, exchangeName, sinceTimestamp: since, limit });
+  }
   if (isAway() && !isHeld(symbol, interval, exchangeName, since, limit)) {
     return whenBack().then(() => window(symbol, interval, exchangeName, since, limit));
   }
@@ -40,12 +43,12 @@ function readWindow(symbol, interval, exchangeName, since, limit) {
 }
 
 function window(symbol, interval, exchangeName, since, limit) {
-  const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
   const found = read(symbol, interval, exchangeName, since, limit, SHAPES.candles, true);
-  if (found instanceof Promise) {
-    return found.then((candles) => (candles === BYPASS ? ask() : candles));
+  if (found !== BYPASS && !(found instanceof Promise)) {
+    return found;
   }
-  return found === BYPASS ? ask() : found;
+  const ask = async () => plain(await askRange(symbol, interval, exchangeName, since, limit));
+  return found === BYPASS ? ask() : found.then((candles) => (candles === BYPASS ? ask() : candles));
 }
 
 /** Whether all of them are known to be there, so that there is nothing to do. */

@@ -13,12 +13,21 @@ const now = performance.now.bind(performance);
 /** How long answers may be given at once without a turn of the loop, in milliseconds; as for the near cache. */
 const FAIR_MS = 1;
 
+/** The clock is looked at after so much work, counted in candles; to look costs as much as a short window. */
+const LOOK = 256;
+/** What an answer costs beside its candles. */
+const ANSWER = 16;
+
 /** When an answer was first given since the loop turned; 0: none was. */
 let since = 0;
+let work = 0;
+/** Whether the time is over. */
+let over = false;
 let owed = [];
 
 function turned() {
-  since = 0;
+  since = work = 0;
+  over = false;
   const answers = owed;
   owed = [];
   for (const answer of answers) {
@@ -26,15 +35,18 @@ function turned() {
   }
 }
 
-/** An answer from memory: the value itself, or a promise of it for the loop's next turn. */
-function fair(value) {
+/** An answer from memory, of so many candles: the value itself, or a promise of it for the loop's next turn. */
+function fair(value, candles = 1) {
   if (since === 0) {
     setImmediate(turned);
     since = now();
-  } else if (now() - since > FAIR_MS) {
-    return new Promise((resolve) => owed.push(() => resolve(value)));
   }
-  return value;
+  work += candles + ANSWER;
+  if (work >= LOOK) {
+    work = 0;
+    over ||= now() - since > FAIR_MS;
+  }
+  return over ? new Promise((resolve) => owed.push(() => resolve(value))) : value;
 }
 
 module.exports = { fair };

@@ -170,7 +170,7 @@ class World {
   }
 
   ahead(series, first, limit, options) {
-    const question = this.cache.ahead(series, first, limit, options, this.clock);
+    const question = this.cache.ahead(series, first, limit, options.rows, options.remember, this.clock);
     if (question === null) return;
     const last = (question.index * BLOCK + question.to - 1) * series.step;
     this.expect(last <= this.present, "a block is fetched from the future");
