@@ -48,7 +48,7 @@ async function main({ store: name, strategy = "crossing", symbols = ["BTCUSDT"],
   addMarket(kit, { minutes, fetched: ({ limit }) => ((fetched.calls += 1), (fetched.candles += limit)) });
   STRATEGIES[strategy](kit);
   const errors = [];
-  kit.listenError((error) => errors.push(String(error?.stack ?? error)));
+  kit.listenError((error) => errors.push(`${error?.code ?? ""} ${error?.stack ?? error}`.trim()));
   kit.Markdown.enable({ backtest: true });
   const store = await openStore(esm ? `${name}-esm` : name, kit);
   if (persist) persistAll(kit);

@@ -116,20 +116,26 @@ const cases = [
     },
   },
   {
-    title: "a backtest that loses MongoDB in the middle goes on with the exchange's candles and trades the same",
+    title: "a backtest that loses MongoDB in the middle is told so, goes on with the exchange's candles and trades the same",
     async run(scene) {
-      const minutes = scene.days(1, 7);
+      const minutes = scene.days(0.5, 2);
       const dummies = await scene.backtest("dummy", { minutes });
       const database = "away";
-      let restart = null;
+      let gone = null;
       const onMessage = ({ progress }) => {
-        if (progress?.share > 0.3 && restart === null) restart = scene.mongo.restart();
+        if (progress?.share > 0.3 && gone === null) gone = scene.mongo.kill("SIGTERM");
       };
-      const ours = await scene.backtest("setup", { minutes, database, progress: true, complains: true, onMessage });
-      assert.notEqual(restart, null);
-      await restart;
-      same(ours, dummies);
-      // What was stored before and after is what the exchange has: a run from the store is the same once more.
+      try {
+        const ours = await scene.backtest("setup", { minutes, database, progress: true, complains: true, onMessage, what: "setup(), MongoDB away from the middle on" });
+        assert.notEqual(gone, null);
+        same(ours, dummies);
+        const codes = new Set(ours.errors.map((error) => /MONGO_[A-Z]+/.exec(error)?.[0]));
+        assert.deepEqual([...codes], ["MONGO_UNAVAILABLE"], ours.errors[0]);
+      } finally {
+        await gone;
+        await scene.mongo.start();
+      }
+      // What was stored until then is what the exchange has: a run over it trades the same once more.
       same(await scene.backtest("setup", { minutes, database }), dummies);
     },
   },
