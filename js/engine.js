@@ -69,14 +69,20 @@ function settle(first, ...values) {
   }
 }
 
-function lookup(host, generation) {
-  dnsLookup(host, { all: true }, (error, addresses) => {
-    if (error) {
-      engine.resolved(generation, "", `getaddrinfo ${error.code} ${host}`);
-    } else {
-      engine.resolved(generation, addresses.map((entry) => entry.address).join(","), "");
-    }
-  });
+function lookup(host, question) {
+  const failed = (error) => engine.resolved(question, "", `getaddrinfo ${error?.code ?? error?.message ?? error} ${host}`);
+  try {
+    dnsLookup(host, { all: true }, (error, addresses) => {
+      if (error) {
+        failed(error);
+      } else {
+        engine.resolved(question, addresses.map((entry) => entry.address).join(","), "");
+      }
+    });
+  } catch (error) {
+    // Not within the engine's own call.
+    nextTick(failed, error);
+  }
 }
 
 const table = services();

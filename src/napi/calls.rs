@@ -467,12 +467,12 @@ functions! {
         if engine.close() { Ok(Some(call.env.boolean(true)?)) } else { Ok(None) }
     }
 
-    /// `resolved(generation, addresses, failure)`: the answer to the lookup hook; `addresses` is joined with commas.
+    /// `resolved(question, addresses, failure)`: the answer to the lookup hook; `addresses` is joined with commas.
     resolved as "resolved" (engine, call: 3) {
-        let generation = call.env.u32(call.args[0])?;
+        let question = call.env.u32(call.args[0])?;
         let list = text_of(call.env, call.args[1])?;
         let addresses: Vec<_> = list.split(',').map(str::to_owned).collect();
-        engine.resolved(generation, &addresses, &text_of(call.env, call.args[2])?);
+        engine.resolved(question, &addresses, &text_of(call.env, call.args[2])?);
         Ok(None)
     }
 

@@ -15,6 +15,7 @@ use crate::error::Code;
 use crate::host::literal;
 use crate::map::store::{Call, Op, Outcome};
 use crate::redis::lane::{Batch, News};
+use crate::redis::lookup::Use;
 use crate::redis::supervise::State;
 use crate::redis::trust::Trust;
 use crate::redis::{MILLI, Nanos};
@@ -42,8 +43,6 @@ pub(super) struct Connection {
     pub(super) probes: Vec<Probe>,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
-    /// Distinguishes attempts, so that a name that was resolved for an earlier one is ignored.
-    generation: u32,
     /// The socket would not take more when it was last written to.
     blocked: bool,
     /// Something was written since the loop last looked at the socket.
@@ -95,11 +94,14 @@ enum Read {
 }
 
 impl Engine {
-    /// Starts an attempt that the supervisor has decided on.
-    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
-        core.connection.generation = core.connection.generation.wrapping_add(1);
+    fn begin_attempt(&self, core: &mut Core) {
         core.stalled_before = self.stalled.get();
         core.changed();
+    }
+
+    /// Starts an attempt that the supervisor has decided on.
+    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
+        self.begin_attempt(core);
         match &core.config.address {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
             Address::Tcp(host, port) => {
@@ -117,22 +119,28 @@ impl Engine {
     }
 
     /// Asks JavaScript to resolve the host name, if an attempt waits for that.
-    pub(super) fn look_up(&self) {
-        let (host, generation) = {
+    pub(super) fn look_up(self: &Rc<Self>) {
+        let (host, question) = {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut().filter(|core| core.lookup) else { return };
             core.lookup = false;
             let Address::Tcp(host, _) = &core.config.address else { return };
-            (host.clone(), core.connection.generation)
+            let Some(question) = core.lookups.ask(host) else { return };
+            (host.clone(), question)
         };
         let env = self.env;
-        env.scoped(|| {
-            env.as_callback(self.async_context, || {
-                let args = [env.text(host.as_bytes())?, env.number(generation.into())?];
+        let put = env.scoped(|| {
+            let put = env.as_callback(self.async_context, || {
+                let args = [env.text(host.as_bytes())?, env.number(question.into())?];
                 env.invoke(env.undefined()?, self.hook(Hook::Lookup)?, &args)
             });
-            env.take_exception()
+            env.take_exception();
+            matches!(put, Some(Ok(_)))
         });
+        if put != Some(true) {
+            // JavaScript has no stack left, say: nobody will answer.
+            self.resolved(question, &[], &format!("getaddrinfo {host}: the resolver could not be asked"));
+        }
     }
 
     /// Tells the logger why there is no near cache, once.
@@ -151,21 +159,35 @@ impl Engine {
         });
     }
 
-    /// JavaScript has resolved the name of an attempt, or could not.
-    pub(super) fn resolved(self: &Rc<Self>, generation: u32, addresses: &[String], failure: &str) {
+    /// JavaScript has resolved a name, or could not.
+    pub(super) fn resolved(self: &Rc<Self>, question: u32, addresses: &[String], failure: &str) {
         {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
-            let current = generation == core.connection.generation && core.connection.link.is_none();
-            if !current || core.supervisor.state() != State::Connecting {
+            let (name, port) = match &core.config.address {
+                Address::Tcp(host, port) => (host.as_str(), *port),
+                Address::Unix(_) => ("", 0),
+            };
+            let endpoint = |text: &String| Endpoint::at(literal(text)?, port).ok();
+            let mut endpoints: VecDeque<_> = addresses.iter().filter_map(endpoint).collect();
+            if core.lookups.answered(question, !endpoints.is_empty(), name) == Use::Ignore {
                 return;
             }
-            let Address::Tcp(_, port) = core.config.address else { return };
-            let endpoint = |text: &String| Endpoint::at(literal(text)?, port).ok();
-            core.connection.endpoints = addresses.iter().filter_map(endpoint).collect();
+            // The attempt that asked may have given up. Another one need not begin with the question.
+            if !endpoints.is_empty() && core.store.lane.queue().unanswered() > 0 {
+                core.supervisor.hurry(self.uv.now());
+                if core.supervisor.due(self.uv.now()) {
+                    self.begin_attempt(core);
+                }
+            }
+            if core.supervisor.state() != State::Connecting || core.connection.link.is_some() {
+                return;
+            }
+            core.lookup = false;
             // An address that accepts connections and then keeps silent must not shut out the others for good.
-            let others = core.supervisor.attempts() as usize % core.connection.endpoints.len().max(1);
-            core.connection.endpoints.rotate_left(others);
+            let others = core.supervisor.attempts() as usize % endpoints.len().max(1);
+            endpoints.rotate_left(others);
+            core.connection.endpoints = endpoints;
             self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
         }
         self.finish_turn();

@@ -27,6 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::map::store::{Call, Op, Outcome, Store};
 use crate::redis::Nanos;
 use crate::redis::lane::Batch;
+use crate::redis::lookup::Lookups;
 use crate::redis::spin::Spin;
 use crate::redis::supervise::Supervisor;
 use crate::redis::trust::Trust;
@@ -49,7 +50,7 @@ pub(super) enum Hook {
     Error = 1,
     /// `list(...values)` makes an array of JavaScript's realm.
     List = 2,
-    /// `lookup(host, generation)` resolves a name and calls `resolved`.
+    /// `lookup(host, question)` resolves a name and calls `resolved`.
     Lookup = 3,
     /// `notice(text)` tells the logger something that an operator should know.
     Notice = 4,
@@ -90,8 +91,9 @@ pub(super) struct Core {
     pub(super) stalled_before: Nanos,
     /// When the state last changed, in milliseconds since 1970.
     pub(super) since: u64,
-    /// A name must be resolved by JavaScript before the attempt can go on.
+    /// A name must be resolved by JavaScript before the attempt can go on, and was not asked for yet.
     pub(super) lookup: bool,
+    pub(super) lookups: Lookups,
     /// Replies that were read in the middle of a call, to be settled in the next turn.
     pub(super) parked: Vec<Parked>,
     /// Why the server cannot keep the near cache informed; told the logger once.
@@ -345,7 +347,8 @@ impl Engine {
         let mut slot = self.core.borrow_mut();
         let before = slot.take();
         let (busy, connects) = before.as_ref().map_or((false, 0), |core| (core.busy, core.connects));
-        let store = Store::new(&config, before.map(|core| core.store));
+        let (store, lookups) = before.map_or_else(Default::default, |core| (Some(core.store), core.lookups));
+        let store = Store::new(&config, store);
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
             spin: Spin::new(config.spin_us),
@@ -360,6 +363,7 @@ impl Engine {
             stalled_before: 0,
             since: epoch_millis(),
             lookup: false,
+            lookups,
             parked: Vec::new(),
             notice: None,
             connects,

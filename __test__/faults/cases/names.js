@@ -6,7 +6,7 @@
 const { spawn } = require("node:child_process");
 const dns = require("node:dns");
 const net = require("node:net");
-const { assert, sleep, until } = require("../scene.js");
+const { assert, sleep, until, outcome } = require("../scene.js");
 const { killConnections } = require("../../support/addon.js");
 
 /** Listens at an address, and lets no more connections through once its queue is full: SYNs are lost. */
@@ -31,13 +31,13 @@ async function startDeaf(scene, host, port) {
 
 /**
  * Makes a name resolve to what a function says, for copies of the package that are loaded from now on: addresses, an
- * error's code, or null for no answer at all.
+ * error's code, null for no answer at all, or a promise of these.
  */
 function resolveBy(scene, name, resolver) {
   const { lookup } = dns;
-  dns.lookup = (host, options, callback) => {
-    if (host !== name) return lookup(host, options, callback);
-    const found = resolver();
+  dns.lookup = async (host, options, callback) => {
+    if (host !== name) return void lookup(host, options, callback);
+    const found = await resolver();
     if (found === null) return;
     if (Array.isArray(found)) process.nextTick(callback, null, found.map((address) => ({ address, family: 4 })));
     else process.nextTick(callback, Object.assign(new Error(`getaddrinfo ${found} ${host}`), { code: found }));
@@ -87,6 +87,39 @@ module.exports = [
       scene.see(`answered ${Math.round(second.ms)} ms after a question that was not`);
       assert.equal(scene.answered(second), null);
       assert.ok(asked > 1, "it was asked again");
+    },
+  },
+  {
+    title: "a resolver that needs ten seconds is waited for, and asked twice meanwhile at the most",
+    injected: "every answer after 10 s; calls with 20 s, and calls with 1 s",
+    quick: true,
+    async run(scene) {
+      const server = await scene.server();
+      let asked = 0;
+      const slow = () => {
+        asked++;
+        return sleep(10_000).then(() => ["127.0.0.1"]);
+      };
+      resolveBy(scene, "slow.test", slow);
+      const url = `redis://slow.test:${server.port}`;
+      const brief = scene.client({ url }, { CC_REDIS_TIMEOUT_MS: 1000 });
+      const impatient = (async () => {
+        for (let round = 0; round < 8; round++) {
+          const { error, ms } = await scene.timed(new brief.BaseMap("ns", -1).get("k"));
+          assert.equal(error?.code, "REDIS_UNAVAILABLE");
+          assert.ok(ms >= 900, "it was given its time");
+          scene.inTime(ms);
+        }
+        assert.ok(asked <= 3, `asked ${asked} times`);
+        // The first question is answered two seconds later, whoever asked it.
+        await until(async () => !(await outcome(new brief.BaseMap("ns", -1).get("k"))).error, "a call is answered", 5000);
+      })();
+      const patient = scene.client({ url }, { CC_REDIS_TIMEOUT_MS: 20_000 });
+      const [result] = await Promise.all([scene.timed(new patient.BaseMap("ns", -1).get("k")), impatient]);
+      assert.equal(scene.answered(result), null);
+      scene.see(`answered after ${Math.round(result.ms)} ms, ${asked} questions of two clients`);
+      assert.ok(result.ms < 11_500, "by the first question's answer");
+      assert.ok(asked <= 4, `asked ${asked} times`);
     },
   },
   {
