@@ -118,6 +118,46 @@ test("of upserts of one key in one tick the last one stays, though an earlier on
   t.is((await ioc.measureDbService.findByKey("b", "k")).payload.value, 2);
 });
 
+/** The answers in a buffer of them, each with its head; see `Answer::push` in src/mongo/wire.rs. */
+function* answersOf(bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 16 + bytes.readUInt32LE(at + 12);
+    yield bytes.subarray(at, end);
+    at = end;
+  }
+}
+
+test("an answer that cannot be decoded rejects its own call, and the others that come with it are settled", async (t) => {
+  const { lib, ioc } = await scene(t);
+  await ioc.measureDbService.upsert("b", "k", { text: "a row" });
+  const { native } = require("../js/engine.js");
+  const { settle } = native.mongo;
+  t.teardown(() => (native.mongo.settle = settle));
+  const answers = [];
+  native.mongo.settle = (bytes) => answers.push(...answersOf(Buffer.from(bytes)));
+  const find = (filter) => outcome(ioc.measureDbService.findAll(filter));
+  const calls = [find({}), find({ _id: "no id" }), find({ entryKey: "k" }), find({ bucket: "none" })];
+  await until(() => answers.length === calls.length, "all are answered");
+  answers.sort((a, b) => a.readUInt32LE(0) - b.readUInt32LE(0));
+  // No UTF-8: in the words of an error, in a row, and in a notice that nobody waits for.
+  const breakText = (bytes, text) => (bytes[bytes.indexOf(text)] = 0xff);
+  breakText(answers[1], "no id");
+  breakText(answers[2], "a row");
+  const notice = Buffer.from(answers[1]);
+  notice.writeUInt32LE(0, 0);
+  settle(Buffer.concat([notice, ...answers]));
+  native.mongo.settle = settle;
+  const [whole, failed, row, none] = await Promise.all(calls);
+  t.deepEqual(whole.value.map(({ entryKey }) => entryKey), ["k"]);
+  t.deepEqual(none.value, []);
+  for (const { error } of [failed, row]) {
+    t.is(error?.code, "MONGO_REPLY", String(error));
+    t.regex(error.message, /cannot be decoded/);
+    t.truthy(error.cause);
+  }
+  t.is(lib.health().mongo.waiting, 0);
+});
+
 test("what is nested without an end is refused, in filters and in rows", async (t) => {
   const { mongo, ioc } = await scene(t);
   const nested = (levels) => Array.from({ length: levels }).reduce((inner) => ({ a: inner }), 1);

@@ -173,6 +173,51 @@ test("an id that was written while Redis was away does not come back stale", asy
   for (let i = 0; i < 20; i++) t.deepEqual((await read(ioc, signal)).payload, { anew: true });
 });
 
+const bucketIds = async (redis) => (await redis.command("KEYS", "interval_cache:*")).map(String).sort();
+
+test("ids of a bucket that was cleared while Redis was silent are gone when it speaks again", async (t) => {
+  const { mongo, redis, ioc } = await both(t);
+  for (const key of ["k1", "k2"]) await ioc.intervalDbService.upsert("b", key, {}, SAMPLE.when);
+  await ioc.intervalDbService.upsert("other", "k1", {}, SAMPLE.when);
+  await redis.kill("SIGSTOP");
+  t.teardown(() => redis.kill("SIGCONT"));
+  // From now on it is known to be away, and nothing is sent to it.
+  await ioc.signalDbService.findByContext("a", "b", "c");
+  await ioc.intervalDbService.clearBucket("b");
+  t.is(await mongo.count("interval-items"), 1);
+  await redis.kill("SIGCONT");
+  await until(async () => (await bucketIds(redis)).length === 1, "the ids were removed");
+  t.deepEqual(await bucketIds(redis), ["interval_cache:other:k1"]);
+});
+
+test("where Redis stays away beyond its deadline, ids of a cleared bucket go with the first call after its return", async (t) => {
+  const { redis, ioc } = await both(t, { CC_REDIS_TIMEOUT_MS: 200 });
+  for (const key of ["k1", "k2"]) await ioc.intervalDbService.upsert("b", key, {}, SAMPLE.when);
+  await redis.kill("SIGSTOP");
+  t.teardown(() => redis.kill("SIGCONT"));
+  await ioc.signalDbService.findByContext("a", "b", "c");
+  await ioc.intervalDbService.clearBucket("b");
+  t.regex(String((await outcome(ioc.signalCacheService.getSignalId("x", "y", "z"))).error?.code), /^REDIS_/);
+  await redis.kill("SIGCONT");
+  t.is((await bucketIds(redis)).length, 2);
+  await until(async () => {
+    t.is(await ioc.signalDbService.findByContext("a", "b", "c"), null);
+    return (await bucketIds(redis)).length === 0;
+  }, "the ids were removed");
+});
+
+test("a cached id of a deleted row is a miss, and is forgotten by the read that finds nothing", async (t) => {
+  const { redis, ioc } = await both(t);
+  await ioc.intervalDbService.upsert("b", "k1", {}, SAMPLE.when);
+  const { id } = await ioc.intervalDbService.findByKey("b", "k1");
+  await ioc.intervalDbService.clearBucket("b");
+  await redis.command("SET", "interval_cache:b:k1", id);
+  t.is(await ioc.intervalDbService.findByKey("b", "k1"), null);
+  t.deepEqual(await bucketIds(redis), []);
+  await ioc.intervalDbService.upsert("b", "k1", { anew: true }, SAMPLE.when);
+  t.deepEqual((await ioc.intervalDbService.findByKey("b", "k1")).payload, { anew: true });
+});
+
 test("waitForInit of mongoService resolves undefined when MongoDB is there, asks once until clear(), and works detached", async (t) => {
   const { lib } = await both(t);
   const { waitForInit } = lib.ioc.mongoService;

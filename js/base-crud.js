@@ -1,12 +1,12 @@
 "use strict";
 // The operations that every collection has, and the class that they make.
 
-const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
 const { log, loggerService } = require("./logger-service.js");
 const { crudOf, isModel } = require("./model-crud.js");
-const { OPS, PAGE, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
+const { OPS, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
+const { RowCursor } = require("./row-cursor.js");
 
 /** The most rows of findAll, as in the original. */
 const FIND_ALL_LIMIT = 1000;
@@ -70,21 +70,13 @@ function methodsOf(number) {
 
     async *iterate(filterData = {}, sort) {
       info(this, "iterate", { filterData, sort });
-      let page = await ask(OPS.open, number, { filter: filterOf(filterData), sort: sortOf(sort) });
-      const cursor = page.call;
+      const cursor = new RowCursor(number, { filter: filterOf(filterData), sort: sortOf(sort) });
       try {
-        for (;;) {
-          yield* rowsOf(page);
-          if (page.kind !== PAGE) {
-            return;
-          }
-          page = await ask(OPS.next, number, { cursor });
+        for (let page = await cursor.page(); page !== null; page = await cursor.page()) {
+          yield* page;
         }
       } finally {
-        // close() has ended all cursors; asking would open a new connection. Nobody waits for the answer.
-        if (page.kind === PAGE && native.engine.mongoIsOpen()) {
-          ask(OPS.close, number, { cursor }).catch(() => {});
-        }
+        cursor.close();
       }
     }
 

@@ -7,7 +7,7 @@ const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { limitOf, stored } = require("./given.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
-const { guarded } = require("./redis-guard.js");
+const { guarded, owed } = require("./redis-guard.js");
 
 /** Rows of the lists that show the newest. */
 const NEWEST = 200;
@@ -41,7 +41,7 @@ function nounOf(row) {
 function accessOf(row, number) {
   const names = formOf(row);
   const cache = caches[row.cache];
-  const [has, get, set] = ["has", "get", "set"].map((verb) => `${verb}${row.noun}Id`);
+  const [has, get, set, remove] = ["has", "get", "set", "delete"].map((verb) => `${verb}${row.noun}Id`);
   const session = row.service === "sessionDbService";
   const noun = nounOf(row);
   const findByFilter = (service, filterData) =>
@@ -56,13 +56,17 @@ function accessOf(row, number) {
   const store = (identity) => cache[set](identity, REFRESH);
   const remember = (identity) => (identity === null ? null : guarded(() => store(identity), null));
 
+  /** Takes the id of a row that is gone out of the cache, where rows can go: now, or when Redis is back. */
+  const forgets = typeof cache[remove] === "function";
+  const forget = (args) => owed(JSON.stringify([remove, ...args]), () => cache[remove](...args));
+
   return {
     names,
     keyNames,
     remember,
     store,
     has: (args) => guarded(() => cache[has](...args), false),
-    forget: (method, args) => guarded(() => cache[method](...args), undefined),
+    forget,
 
     /** The row of a key: by the id that the cache has of it, or else by the key. */
     async read(service, args, cached = true) {
@@ -77,6 +81,9 @@ function accessOf(row, number) {
       const found = onlyRow(answer);
       if (answer.kind === BY_KEY) {
         await remember(found);
+      } else if (found === null && id !== null && forgets) {
+        // Its row was deleted while Redis was away. Who writes it anew in between has to cache its id once more.
+        await forget(args);
       }
       return found;
     },
@@ -169,10 +176,8 @@ function clearBucketOf(row, number) {
   return async function clearBucket(bucket) {
     log(this, "log", "intervalDbService clearBucket", { bucket });
     log(this, "info", `BaseCRUD findAll modelName=${row.collection}`, { filterData: { bucket } });
-    const rows = only(["bucket"], [bucket]);
-    const keys = rowsOf(await ask(OPS.rows, number, { ...rows, fields: { entryKey: 1 } })).map((found) => found.entryKey);
-    await ask(OPS.delete, number, rows);
-    await Promise.all(keys.map((key) => access.forget("deleteIntervalId", [bucket, key])));
+    const deleted = await ask(OPS.delete, number, { ...only(["bucket"], [bucket]), fields: { entryKey: 1 } });
+    await Promise.all(rowsOf(deleted).map((row) => access.forget([bucket, row.entryKey])));
   };
 }
 

@@ -163,7 +163,27 @@ function errorOf({ code, class: className, message, cause, server }) {
   return makeError(code, className, message, why);
 }
 
-/** What the background thread has answered since the last time; see `Answer::push` in src/mongo/wire.rs. */
+/** Tells what an answer is of. */
+function tell(caller, { call, kind, number, bytes }) {
+  if (call === 0) {
+    callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
+  } else if (kind === FAILED) {
+    const error = errorOf(codec().deserialize(bytes));
+    absence = AWAY.includes(error.code) ? error : null;
+    caller?.reject(error);
+  } else {
+    absence = null;
+    caller?.resolve({ kind, number, bytes, call });
+  }
+}
+
+/** The error of an answer that the codec does not take, as of a text that is no UTF-8. */
+const undecodable = (error) => makeError("MONGO_REPLY", "Error", `the server's answer cannot be decoded: ${error?.message}`, error);
+
+/**
+ * What the background thread has answered since the last time; see `Answer::push` in src/mongo/wire.rs. Whatever is wrong
+ * with one answer, the others are told.
+ */
 function settle(answers) {
   for (let at = 0; at < answers.length; ) {
     const [call, kind, number, length] = [0, 4, 8, 12].map((offset) => answers.readUInt32LE(at + offset));
@@ -174,15 +194,10 @@ function settle(answers) {
     if (caller !== undefined) {
       release(caller);
     }
-    if (call === 0) {
-      callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
-    } else if (kind === FAILED) {
-      const error = errorOf(codec().deserialize(bytes));
-      absence = AWAY.includes(error.code) ? error : null;
-      caller?.reject(error);
-    } else {
-      absence = null;
-      caller?.resolve({ kind, number, bytes, call });
+    try {
+      tell(caller, { call, kind, number, bytes });
+    } catch (error) {
+      caller?.reject(undecodable(error));
     }
   }
   if (loud === 0) {
@@ -190,10 +205,18 @@ function settle(answers) {
   }
 }
 
+function decoded(bytes) {
+  try {
+    return codec().deserialize(bytes);
+  } catch (error) {
+    throw undecodable(error);
+  }
+}
+
 /** A row as users see it: a document with `id`, the text of `_id`. */
 function rowOf(bytes) {
-  const { ObjectId, deserialize } = codec();
-  const row = deserialize(bytes);
+  const { ObjectId } = codec();
+  const row = decoded(bytes);
   row.id = row._id instanceof ObjectId ? row._id.toHexString() : String(row._id);
   return row;
 }

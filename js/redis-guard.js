@@ -14,9 +14,28 @@ const PATIENCE_MS = 50;
 const OURS = ["INVALID_CONTEXT", "INVALID_ROW", "INVALID_VALUE", "INVALID_CONFIG", "KEY_EMPTY"];
 /** Errors after which it is not. */
 const AWAY = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT", "REDIS_AUTH"];
+/** Stands for the value of a call that was not made, or not answered in time. */
+const MISSED = Symbol("missed");
+
+/** The most calls that are kept until Redis is back; what they would have mended, reads mend too. */
+const OWED = 100_000;
 
 let away = false;
 let probing = false;
+/** Calls that Redis has missed, by names that tell equal ones: `{ call, closes }`. */
+const missed = new Map();
+
+/** Redis answers again, and gets what it has missed, unless close() has ended the connection that it was for. */
+function back() {
+  away = false;
+  const calls = [...missed];
+  missed.clear();
+  for (const [name, { call, closes }] of calls) {
+    if (closes === native.closes) {
+      owed(name, call).catch(() => {});
+    }
+  }
+}
 
 /** Watches a call whose outcome tells whether Redis is back. */
 function watch(call) {
@@ -24,8 +43,8 @@ function watch(call) {
   probing = true;
   call.then(
     () => {
-      away = false;
       probing = false;
+      back();
     },
     (error) => {
       away = AWAY.includes(error.code);
@@ -92,4 +111,12 @@ function guarded(call, fallback, patience = PATIENCE_MS) {
   });
 }
 
-module.exports = { guarded };
+/** The same for a call that Redis must get some time; it has no value. */
+async function owed(name, call) {
+  const { closes } = native;
+  if ((await guarded(call, MISSED)) === MISSED && closes === native.closes && missed.size < OWED) {
+    missed.set(name, { call, closes });
+  }
+}
+
+module.exports = { guarded, owed };
