@@ -909,8 +909,8 @@ export interface BaseCRUD<Row = any, Model = { readonly modelName: string }> {
    * `"payload.price"`, and operators like `$set`, `$inc`, `$unset`, `$push`, `$pull`. An `id` in it is ignored, and so are
    * `createDate` and fields that the collection does not have. What is no operator is an `INVALID_VALUE`.
    *
-   * A change that would count twice (`$inc`, `$mul`, `$push`, `$pop`, `$bit`, `$rename`) is not sent again when its reply is
-   * lost: it rejects with `MONGO_UNAVAILABLE`, and may have been done.
+   * What would count twice (`$inc`, `$mul`, `$push`, `$pop`, `$bit`, `$rename`) is not sent again when its reply is lost, unless
+   * the server would know it again (a replica set): it rejects with `MONGO_UNKNOWN`, and may have been done.
    */
   update(id: string | ObjectId, dto: any): Promise<Row>;
   /** The row; rejects with `NOT_FOUND`. */

@@ -100,26 +100,60 @@ test("functions of an object that are no fields of the collection are its own bu
   t.is(after.when, 8);
 });
 
-ours("an update whose reply is lost is done once, whatever it does", async (t) => {
-  const { mongo } = own;
+/** The package behind a proxy before the server. */
+async function behindProxy(t) {
+  const { mongo, redis } = own;
   const proxy = await startProxy(mongo);
   t.teardown(() => proxy.stop());
-  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${proxy.port}/${mongo.database}`, CC_REDIS_URL: own.redis.url });
-  const crud = new (lib.BaseCRUD("interval-items"))();
+  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${proxy.port}/${mongo.database}`, CC_REDIS_URL: redis.url });
+  return { proxy, crud: new (lib.BaseCRUD("interval-items"))() };
+}
+
+const isReply = (bytes) => bytes.includes(Buffer.from("lastErrorObject"));
+const isUpdate = (bytes) => bytes.includes(Buffer.from("findAndModify"));
+
+ours("an update whose reply is lost is done once, or rejects with MONGO_UNKNOWN where doing it again could count twice", async (t) => {
+  const { proxy, crud } = await behindProxy(t);
   const { id } = await crud.create(interval());
-  /** Loses the next reply that holds the changed row. */
   const loseReply = () => {
     let lost = false;
     proxy.corrupt((bytes) => {
-      if (lost || !bytes.includes(Buffer.from("lastErrorObject"))) return bytes;
+      if (lost || !isReply(bytes)) return bytes;
       lost = true;
       proxy.cut();
       return Buffer.alloc(0);
     });
   };
-  for (const dto of [{ "payload.s": "again" }, { $inc: { "payload.n": 1 } }, { $push: { "payload.list": 4 } }]) {
+  loseReply();
+  t.is((await crud.update(id, { "payload.s": "again" })).id, id);
+  for (const dto of [{ $inc: { "payload.n": 1 } }, { $push: { "payload.list": 4 } }]) {
     loseReply();
-    t.is((await crud.update(id, dto)).id, id);
+    t.is((await outcome(crud.update(id, dto))).error?.code, "MONGO_UNKNOWN");
   }
   t.deepEqual((await crud.findById(id)).payload, { n: 2, list: [1, 2, 3, 4], s: "again" });
+});
+
+ours("of two increments of one moment, one of which never reached the server, none resolves that is not there", async (t) => {
+  const { proxy, crud } = await behindProxy(t);
+  const { id } = await crud.create(interval());
+  // Two connections, so that both travel at once.
+  await Promise.all(Array.from({ length: 10 }, () => crud.findById(id)));
+  let sent = 0;
+  proxy.corrupt((bytes) => {
+    if (isUpdate(bytes) && ++sent === 2) return Buffer.alloc(0);
+    return bytes;
+  }, "up");
+  let lost = false;
+  proxy.corrupt((bytes) => {
+    if (lost || !isReply(bytes)) return bytes;
+    lost = true;
+    proxy.cut();
+    return Buffer.alloc(0);
+  });
+  const results = await Promise.all([1, 2].map(() => outcome(crud.update(id, { $inc: { "payload.n": 1 } }))));
+  t.true(lost && sent >= 2);
+  const { n } = (await crud.findById(id)).payload;
+  const resolved = results.filter(({ error }) => error === undefined).length;
+  t.true(n - 1 >= resolved, `${resolved} resolved, ${n - 1} there`);
+  t.true(n - 1 <= 2);
 });

@@ -262,6 +262,7 @@ pub const CANDLES: usize = 0;
 
 impl Collection {
     /// Its own fields, in the order of the schema.
+    #[must_use]
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = &'static Field> {
         let is_last = |field: &&Field| Some(field.name) == self.last;
         let first = self.key.iter().filter(move |field| !is_last(field));

@@ -50,14 +50,19 @@ pub fn judge(kind: Kind, update: &RawDocument, row: Option<&RawDocument>) -> Res
         return Ok(if matches!(kind, Kind::Upsert | Kind::First) { Verdict::Open } else { Verdict::NoRow });
     };
     let (ours, theirs) = (date_of(set), date_of(row));
+    // What adds up is not sent again: the first one may still be under way. Nor does the date say that it was carried out:
+    // another write of the same millisecond has the same.
+    if kind == Kind::Change && adds_up(update) {
+        return Ok(Verdict::Unknown);
+    }
     if theirs < ours {
         return Ok(Verdict::Open);
     }
     let done = match kind {
         Kind::First | Kind::Mark => true,
         Kind::Upsert => !is_removed_since(set, row)? || holds(set, row, Some("removed"))?,
-        // What other operators have done, the row does not show: but that it was then.
-        Kind::Change if has_operators(update) => theirs == ours,
+        // What other operators have done, the row does not show.
+        Kind::Change if has_operators(update) => false,
         Kind::Change => holds(set, row, None)?,
     };
     Ok(if done { Verdict::Done } else { Verdict::Unknown })
@@ -67,6 +72,13 @@ pub fn judge(kind: Kind, update: &RawDocument, row: Option<&RawDocument>) -> Res
 fn is_removed_since(set: &RawDocument, row: &RawDocument) -> Result<bool> {
     let removed = |fields| Ok(matches!(get(fields, "removed")?, Some(RawBsonRef::Boolean(true))));
     Ok(removed(row)? && !removed(set)?)
+}
+
+/// Operators that count twice where they are carried out twice.
+const ADDING: [&str; 6] = ["$inc", "$mul", "$push", "$pop", "$bit", "$rename"];
+
+fn adds_up(update: &RawDocument) -> bool {
+    entries(update).any(|entry| entry.is_ok_and(|(name, _)| ADDING.contains(&name)))
 }
 
 fn has_operators(update: &RawDocument) -> bool {
@@ -236,14 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn of_a_change_by_other_operators_the_date_tells() {
-        let update = raw(&doc! { "$set": { "updatedDate": date(OURS) }, "$inc": { "when": 5 } });
-        assert_eq!(verdict(Kind::Change, &update, &doc! { "when": 9, "updatedDate": date(OURS) }), Verdict::Done);
-        assert_eq!(
-            verdict(Kind::Change, &update, &doc! { "when": 9, "updatedDate": date(OURS + 1) }),
-            Verdict::Unknown
-        );
-        assert_eq!(verdict(Kind::Change, &update, &doc! { "when": 9, "updatedDate": date(OURS - 1) }), Verdict::Open);
+    fn a_change_by_other_operators_is_never_taken_for_done_and_what_adds_up_is_never_sent_again() {
+        let of = |operator: &str, millis| {
+            let update = raw(&doc! { "$set": { "updatedDate": date(OURS) }, operator: { "when": 5 } });
+            verdict(Kind::Change, &update, &doc! { "when": 9, "updatedDate": date(millis) })
+        };
+        for millis in [OURS, OURS + 1] {
+            assert_eq!(of("$min", millis), Verdict::Unknown);
+            assert_eq!(of("$inc", millis), Verdict::Unknown);
+        }
+        assert_eq!(of("$min", OURS - 1), Verdict::Open);
+        for operator in ADDING {
+            assert_eq!(of(operator, OURS - 1), Verdict::Unknown, "{operator}");
+        }
     }
 
     #[test]
