@@ -11,6 +11,7 @@ const { serial: test } = require("ava");
 const ts = require("typescript");
 const { loadFresh, root } = require("./support/addon.js");
 const { startMongo } = require("./support/mongo.js");
+const { makeProject } = require("./support/project.js");
 const { startRedis } = require("./support/redis.js");
 
 const read = (file) => fs.readFileSync(path.join(root, file), "utf8");
@@ -138,11 +139,12 @@ for (const document of DOCUMENTS) {
 
 const blocks = [...read("README.md").matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, source]) => ({ language, source }));
 
-/** Runs a program in the project's folder, where Node finds the package by its own name. */
-function runExample({ language, source }, env) {
+/** Runs a program in a project that has the package, and the kit: Node finds both by their own names. */
+function runExample(t, { language, source }, env) {
+  const { folder } = makeProject(t, { kits: { "backtest-kit": {} } });
   const args = language === "mjs" ? ["--input-type=module", "--eval", source] : ["--eval", source];
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH, ...env } }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, { cwd: folder, env: { PATH: process.env.PATH, ...env } }, (error, stdout, stderr) => {
       resolve({ failure: error === null ? "" : `${error.message}\n${stderr}`, lines: stdout.split("\n").slice(0, -1) });
     });
   });
@@ -157,7 +159,7 @@ test("README's examples run and print what their comments say", async (t) => {
   t.true(examples.length >= 5);
   for (const example of examples) {
     await server.command("FLUSHALL");
-    const { failure, lines } = await runExample(example, { ...server.env, ...mongo.env });
+    const { failure, lines } = await runExample(t, example, { ...server.env, ...mongo.env });
     t.is(failure, "");
     t.deepEqual(lines, [...example.source.matchAll(/→ (.*)$/gm)].map((match) => match[1]), example.source);
   }
