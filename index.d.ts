@@ -960,6 +960,28 @@ export declare const BaseCRUD: {
   new <Model extends { readonly modelName: string }>(model: Model): BaseCRUD<any, Model>;
 };
 
+/** The numbers of a candle. */
+export interface Candle {
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly volume: number;
+}
+
+/** Candles as columns, one element a candle. */
+export interface CandleColumns {
+  /** Milliseconds since 1970. */
+  timestamp: Float64Array;
+  open: Float64Array;
+  high: Float64Array;
+  low: Float64Array;
+  close: Float64Array;
+  volume: Float64Array;
+}
+
 /** A candle to be written. */
 export interface CandleDto {
   readonly symbol: string;
@@ -994,17 +1016,35 @@ declare const CandleCrud: new () => BaseCRUD<CandleDbRow>;
 export declare class CandleDbService extends CandleCrud {
   /** The service that keeps the ids of these rows. */
   readonly candleCacheService: CandleCacheService;
-  /** The candle, which is there afterwards; the first write of it wins. `exchangeName` is `ccxt_binance` where absent. */
+  /**
+   * The candle, which is there afterwards; the first write of it wins. `exchangeName` is `ccxt_binance` where absent. Where this
+   * process knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.
+   */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
    * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
-   * none is written.
+   * none is written. What is known to be there is not sent; what another call is writing is waited for, and fails with it.
    */
   createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
+  /** The same for candles of one context. */
+  createMany(symbol: string, interval: string, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;
   /**
-   * `limit` candles at the interval's step from `sinceTimestamp` on, in order; null as a whole where any is missing.
+   * `limit` candles (0 to 1000000) at the interval's step from `sinceTimestamp` on, in order; null as a whole where any is
+   * missing.
    */
   findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;
+  /**
+   * The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN; a candle with text or a
+   * decimal in place of one is `INVALID_VALUE`.
+   */
+  findColumns(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns | null>;
+  /** The columns of those of the `limit` candles that are there, ascending; none is empty columns. */
+  findPresent(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns>;
+  /**
+   * Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For after
+   * corrections by others: changes by `update` are heard of. Each worker thread has an engine of its own.
+   */
+  forget(symbol?: string, interval?: string, exchangeName?: string): void;
   /** The row, or null. */
   findBySymbolIntervalTimestamp(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<CandleDbRow | null>;
   /** The candle of `ccxt_binance`, or null. */
@@ -1547,6 +1587,18 @@ export interface Config {
   CC_MONGO_QUEUE_MAX: number;
   /** Most bytes of what they ask, as BSON, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
   CC_MONGO_QUEUE_MAX_BYTES: number;
+  /**
+   * Bound of the memory that candles take, in bytes, for each engine: a worker thread has its own. 0 to 4294967295; 0 asks the
+   * server always. Default: 134217728, some seventy symbol-months of minutes.
+   */
+  CC_CANDLE_CACHE_MAX_BYTES: number;
+  /**
+   * How long a persist adapter may remember that a candle is not there, in milliseconds from when the server was asked, 0 to
+   * 1000; 0: not at all. Calls of ioc never do. Default: 1000.
+   */
+  CC_CANDLE_ABSENCE_MS: number;
+  /** Whether candles that a persist adapter writes have their ids in Redis: `on` or `off`. Calls of ioc always write them. Default `off`. */
+  CC_CANDLE_IDS: "on" | "off";
 }
 
 /** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null where Config has it, mean the default. */
@@ -1919,6 +1971,36 @@ export interface Stats {
   readonly nearCache: NearCacheStats | null;
   /** Null before the first call of a db service. */
   readonly mongo: MongoStats | null;
+  /** Null before the first call of a db service, and where the candle cache is off. */
+  readonly candleCache: CandleCacheStats | null;
+}
+
+/** Counters of the candles in memory, since the module was loaded; the last three are of now. */
+export interface CandleCacheStats {
+  /** Calls that were answered from memory. */
+  readonly hits: number;
+  /** Calls that had to ask. */
+  readonly misses: number;
+  /** Questions to the server. */
+  readonly queries: number;
+  /** Those of them that fetched a block before it was needed. */
+  readonly readAheads: number;
+  /** Candles that were remembered. */
+  readonly fills: number;
+  /** Answers that filled nothing, because rows were changed or forgotten since the question. */
+  readonly dropped: number;
+  /** Calls of an adapter that were answered with null from memory. */
+  readonly absences: number;
+  /** Candles that were not sent, because they are there or another call is writing them. */
+  readonly skippedWrites: number;
+  /** Blocks that made room for others. */
+  readonly evictions: number;
+  /** Candles now. */
+  readonly candles: number;
+  /** Blocks of 1,024 slots that they are in. */
+  readonly blocks: number;
+  /** Bytes that these take. */
+  readonly bytes: number;
 }
 
 /** Counters of the connection to MongoDB, since it was opened. */

@@ -3,6 +3,7 @@
 // Reads of candles through the candle cache, on a real server.
 
 const { Decimal128, Long } = require("bson");
+const mongoose = require("mongoose");
 const { serial: test } = require("ava");
 const { loadFor, outcome, recorder, until } = require("./support/addon.js");
 const { CONTEXT, MINUTE, START, document, dto, operations, plain, plains, storeElsewhere, windowsOf } = require("./support/candles.js");
@@ -292,6 +293,21 @@ test("update and forget are seen by the next read, and close() too", async (t) =
   t.is((await service().findBySymbolIntervalTimestamp(...CONTEXT, at(0))).close, 5);
 });
 
+test("a change through BaseCRUD of a mongoose model of one's own is seen by the next read", async (t) => {
+  await storeElsewhere(own.mongo, 0, 2);
+  const connection = await mongoose.createConnection(own.mongo.url).asPromise();
+  t.teardown(() => connection.close());
+  const numbers = Object.fromEntries(["timestamp", "open", "high", "low", "close", "volume"].map((name) => [name, Number]));
+  const schema = new mongoose.Schema({ symbol: String, interval: String, exchangeName: String, ...numbers });
+  const crud = new own.lib.BaseCRUD(connection.model("candle-items", schema));
+  const [row] = await service().findRange(...CONTEXT, at(0), 2);
+  await crud.update(row.id, { close: 7 });
+  t.is((await own.windows.readWindow(...CONTEXT, at(0), 2))[0].close, 7);
+  t.is(await own.windows.readWindow(...CONTEXT, at(1), 2), null);
+  await crud.create(dto(2));
+  t.is((await own.windows.readWindow(...CONTEXT, at(1), 2)).length, 2);
+});
+
 test("reads that are under way when rows are changed are not remembered, in whatever order they are answered", async (t) => {
   const random = chance(anySeed());
   await storeElsewhere(own.mongo, 0, 1);
@@ -398,6 +414,33 @@ test("a loop over answers from memory lets timers, the event loop and unawaited 
     }
     t.deepEqual(turned, { timer: true, immediate: true, tick: true, write: true }, name);
   }
+});
+
+test("what nobody waits for leaves beyond a count, a size or an age, although the tick does not end", async (t) => {
+  const { logDbService } = own.ioc;
+  await logDbService.upsert("first", { id: "first" });
+  const requests = () => own.lib.stats().mongo.requests;
+  const payload = (size) => ({ id: "x", text: "x".repeat(size) });
+  const cases = {
+    count: () => Array.from({ length: 1_000 }, (_, i) => logDbService.upsert(`count ${i}`, payload(1))),
+    size: () => Array.from({ length: 3 }, (_, i) => logDbService.upsert(`size ${i}`, payload(400_000))),
+    age: () => {
+      const early = logDbService.upsert("early", payload(1));
+      for (const end = performance.now() + 30; performance.now() < end; );
+      return [early, logDbService.upsert("late", payload(1))];
+    },
+  };
+  for (const [what, write] of Object.entries(cases)) {
+    const before = requests();
+    const writing = write();
+    // On a slow machine age comes before count.
+    t.true(requests() > before, what);
+    await Promise.all(writing);
+  }
+  const before = requests();
+  const few = [logDbService.upsert("a", payload(1)), logDbService.upsert("b", payload(1))];
+  t.is(requests() - before, 0, "few, small and new ones travel together");
+  await Promise.all(few);
 });
 
 test("log calls are those of calls that ask the server, also where memory answers", async (t) => {

@@ -1,6 +1,7 @@
 "use strict";
 // BaseCRUD for a mongoose model of the project's own: what the original calls on it, whatever its schema and connection.
 
+const { memory } = require("./candle-memory.js");
 const { native, values } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { log, loggerService } = require("./logger-service.js");
@@ -12,6 +13,17 @@ const FIND_ALL_LIMIT = 1000;
 const opened = new Map();
 /** Calls that are under way. */
 const running = new Set();
+
+/** A change of rows, which may be candles that are held in memory; see `disturbed` in js/mongo.js. */
+async function changing(model, call) {
+  const empty = model.collection?.collectionName === "candle-items" ? memory.empty : () => {};
+  empty();
+  try {
+    return await run(model, call);
+  } finally {
+    empty();
+  }
+}
 
 /** Whether it is a model, and not only named as one. */
 function isModel(value) {
@@ -110,7 +122,7 @@ function crudOf(model) {
 
     async create(dto) {
       info(this, "create", { dto });
-      return rowOf(await run(of(this), (target) => target.create(dto)));
+      return rowOf(await changing(of(this), (target) => target.create(dto)));
     }
 
     async update(id, dto) {
@@ -118,7 +130,7 @@ function crudOf(model) {
       const change = Array.isArray(dto) ? dto : { ...dto };
       delete change.id;
       const options = { new: true, runValidators: true };
-      return found(this, await run(of(this), (target) => target.findByIdAndUpdate(id, change, options)));
+      return found(this, await changing(of(this), (target) => target.findByIdAndUpdate(id, change, options)));
     }
 
     async findById(id) {

@@ -1,7 +1,7 @@
 // The db services as backtest-kit projects use them, with only the import changed: their adapters, and classes of their own.
 
-import { BaseCRUD, ioc, waitForInit } from "backtest-kit-native";
-import type { CandleDbRow, CandleDto, ErrorCode, ListOptions, SessionDbRow, SignalCacheService, ThreePartSessionDbRow } from "backtest-kit-native";
+import { BaseCRUD, ioc, stats, waitForInit } from "backtest-kit-native";
+import type { CandleColumns, CandleDbRow, CandleDto, ErrorCode, ListOptions, SessionDbRow, SignalCacheService, ThreePartSessionDbRow } from "backtest-kit-native";
 import { expectType } from "./expect.js";
 
 // The kit's own type, as its adapters are declared with.
@@ -43,6 +43,11 @@ export async function candles(interval: CandleInterval): Promise<ICandleRow[]> {
   expectType<CandleInterval>()(created.interval);
   expectType<Promise<boolean>>()(ioc.candleDbService.hasCandle("S", length, 5));
   const range: CandleDbRow[] | null = await ioc.candleDbService.findRange("S", interval, "ex", 5, 5);
+  const columns: CandleColumns | null = await ioc.candleDbService.findColumns("S", interval, "ex", 5, 5);
+  const present: Float64Array = (await ioc.candleDbService.findPresent("S", interval, "ex", 5, 5)).close;
+  const { inserted }: { inserted: number } = await ioc.candleDbService.createMany("S", interval, "ex", [{ timestamp: 5, open: 1, high: 1, low: 1, close: 1, volume: columns?.volume[0] ?? present.length }]);
+  expectType<void>()(ioc.candleDbService.forget("S"));
+  expectType<number>()((stats().candleCache?.hits ?? 0) + inserted);
   return [created, ...(found ? [found] : []), ...(range ?? [])];
 }
 

@@ -91,17 +91,35 @@ function lists(row) {
   });
 }
 
-const CANDLES = `  /** The candle, which is there afterwards; the first write of it wins. \`exchangeName\` is \`ccxt_binance\` where absent. */
+const CANDLES = `  /**
+   * The candle, which is there afterwards; the first write of it wins. \`exchangeName\` is \`ccxt_binance\` where absent. Where this
+   * process knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.
+   */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
    * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
-   * none is written.
+   * none is written. What is known to be there is not sent; what another call is writing is waited for, and fails with it.
    */
   createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
+  /** The same for candles of one context. */
+  createMany(symbol: string, interval: string, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;
   /**
-   * \`limit\` candles at the interval's step from \`sinceTimestamp\` on, in order; null as a whole where any is missing.
+   * \`limit\` candles (0 to 1000000) at the interval's step from \`sinceTimestamp\` on, in order; null as a whole where any is
+   * missing.
    */
-  findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;`;
+  findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;
+  /**
+   * The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN; a candle with text or a
+   * decimal in place of one is \`INVALID_VALUE\`.
+   */
+  findColumns(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns | null>;
+  /** The columns of those of the \`limit\` candles that are there, ascending; none is empty columns. */
+  findPresent(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns>;
+  /**
+   * Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For after
+   * corrections by others: changes by \`update\` are heard of. Each worker thread has an engine of its own.
+   */
+  forget(symbol?: string, interval?: string, exchangeName?: string): void;`;
 
 function serviceClass(row, services) {
   const key = keyOf(row, services);
