@@ -47,7 +47,7 @@ function act(world) {
   return void world.answerOne();
 }
 
-const BOUNDS = { "room for everything": 100 * bytesOf(true), "room for a few blocks": 5 * bytesOf(true), "hardly room": 1.5 * bytesOf(true) };
+const BOUNDS = { "room for everything": 100 * bytesOf(true), "room for a few blocks": 3 * bytesOf(true), "hardly room": 1.5 * bytesOf(true) };
 for (const [title, maxBytes] of Object.entries(BOUNDS)) {
   test(`whatever happens in whatever order, answers are what was in the database: ${title}`, async (t) => {
     let [reads, hits, evictions, dropped] = [0, 0, 0, 0];
@@ -68,7 +68,7 @@ for (const [title, maxBytes] of Object.entries(BOUNDS)) {
     }
     // A history that exercises nothing would prove nothing.
     t.true(reads > 200 && hits > 200 && dropped > 2, `${reads} reads, ${hits} fills, ${dropped} dropped`);
-    if (maxBytes < 10 * bytesOf(true)) t.true(evictions > 2, `${evictions} evictions`);
+    if (maxBytes < 10 * bytesOf(true)) t.true(evictions > 0, `${evictions} evictions`);
   });
 }
 

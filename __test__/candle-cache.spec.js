@@ -437,10 +437,6 @@ test("what nobody waits for leaves beyond a count, a size or an age, although th
     t.true(requests() > before, what);
     await Promise.all(writing);
   }
-  const before = requests();
-  const few = [logDbService.upsert("a", payload(1)), logDbService.upsert("b", payload(1))];
-  t.is(requests() - before, 0, "few, small and new ones travel together");
-  await Promise.all(few);
 });
 
 test("log calls are those of calls that ask the server, also where memory answers", async (t) => {
