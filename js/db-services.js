@@ -106,6 +106,9 @@ function accessOf(row, number) {
   };
 }
 
+/** How each service writes a row, by its name. */
+const writers = {};
+
 /** `upsert`, the find of a key, and what else the table says of a collection. */
 function methodsOf(row, number) {
   const { service: name, collection } = row;
@@ -114,19 +117,25 @@ function methodsOf(row, number) {
   const values = row.rest.map((field) => field.name).filter((field) => field !== "removed");
   const said = (service, method, entry) => log(service, "log", `${name} ${method}`, ...(entry === undefined ? [] : [entry]));
 
+  /** Writes a row; `known` is its id, where somebody has read it. */
+  async function write(service, args, known) {
+    const keys = keyNames(args.length - values.length);
+    const given = named(values, args.slice(keys.length));
+    const key = named(keys, args);
+    said(service, "upsert", "when" in given ? { ...key, when: given.when } : key);
+    if ("when" in given) {
+      given.when = millis(given.when);
+    }
+    const set = Object.entries(given).filter(([, value]) => value !== undefined);
+    const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
+    const id = access.known(args.slice(0, keys.length)) ?? known ?? null;
+    await access.write(OPS.upsert, { k: key, v, id });
+  }
+  writers[name] = write;
+
   const methods = {
     async upsert(...args) {
-      const keys = keyNames(args.length - values.length);
-      const given = named(values, args.slice(keys.length));
-      const key = named(keys, args);
-      said(this, "upsert", "when" in given ? { ...key, when: given.when } : key);
-      if ("when" in given) {
-        given.when = millis(given.when);
-      }
-      const set = Object.entries(given).filter(([, value]) => value !== undefined);
-      const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
-      const id = access.known(args.slice(0, keys.length)) ?? null;
-      await access.write(OPS.upsert, { k: key, v, id });
+      return write(this, args);
     },
 
     async [row.find](...args) {
@@ -203,4 +212,4 @@ table.forEach((row, number) => {
   instances[row.service] = new Service();
 });
 
-module.exports = { classes, instances };
+module.exports = { classes, instances, writers };

@@ -290,4 +290,4 @@ const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
 const whyAway = () => absence;
 
-module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, whyAway, notFound, onlyRow, ready, rowsOf, table };
+module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, whyAway, notFound, onlyRow, push, ready, rowsOf, table };

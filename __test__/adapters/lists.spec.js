@@ -248,6 +248,21 @@ for (const list of CHANGING) {
     t.deepEqual(found.sort((a, b) => a.priority - b.priority), given.map(stored));
   });
 
+  test(`${noun}: a fresh process that has read the list sends its changes in one command, and asks nothing`, async (t) => {
+    await through(list).write(entries(20));
+    const { read, write } = through(list, own.fresh().kit);
+    const found = await read();
+    found.forEach((one) => (one.price = "other"));
+    t.deepEqual(new Set(await commandsOf(list, () => write(found))).size, 20, "twenty statements");
+    t.is(await sent(() => write(found)), 0);
+    const again = own.fresh();
+    const theirs = await through(list, again.kit).read();
+    // A first write makes sure of the indexes.
+    await through(list, again.kit).write([{ ...theirs[0], price: 0 }, ...theirs.slice(1)]);
+    theirs.forEach((one) => (one.price = "third"));
+    t.is(await sent(() => through(list, again.kit).write(theirs), again.lib), 1);
+  });
+
   for (const [what, change] of [
     ["a Date", (one) => one.at.setTime(5)],
     ["a Buffer", (one) => (one.bytes[0] = 9)],

@@ -12,45 +12,94 @@ const { native } = require("../engine.js");
 const { unboxed } = require("../payload.js");
 const { isUnchanged, pictureOf } = require("./unchanged.js");
 
-/** 128 bits of a hash of what is stored, as text. */
+/** 128 bits of a hash of what is stored, as text; null where an object has no bytes, which is said when it is sent. */
 function hashOf(payload) {
-  const bytes = codec().serialize({ payload: unboxed(payload) }, { ignoreUndefined: false });
-  return createHash("sha256").update(bytes).digest("latin1").slice(0, 16);
-}
-
-/** Objects that were encoded once: `{ hash, picture }`. */
-const encoded = new WeakMap();
-
-/** The hash that an object had when it was last encoded; undefined where it never was. */
-const lastHash = (object) => encoded.get(object)?.hash;
-
-/** The hash of an object as it is; null where it has no bytes, which is said when it is sent. */
-function hash(object) {
-  const before = encoded.get(object);
-  if (before !== undefined && isUnchanged(object, before.picture)) {
-    return before.hash;
-  }
   try {
-    const now = hashOf(object);
-    const picture = pictureOf(object);
-    if (picture !== null) {
-      encoded.set(object, { hash: now, picture });
-    }
-    return now;
+    const bytes = codec().serialize({ payload: unboxed(payload) }, { ignoreUndefined: false });
+    return createHash("sha256").update(bytes).digest("latin1").slice(0, 16);
   } catch {
     return null;
+  }
+}
+
+/** An entry as it was last read or written. */
+class Known {
+  /** `final`: it never changes, so its id is all there is to know. */
+  constructor(id, object, final, row) {
+    this.id = id;
+    this.object = object;
+    this.hash = final ? null : hashOf(object);
+    this.picture = final ? null : pictureOf(object);
+    /** The id of its row, where a read has told. */
+    this.row = row;
+    /** The last call that had it in its list, by its number, and its place there. */
+    this.call = 0;
+    this.place = 0;
+    /** Its write has failed, so nobody knows what is stored. */
+    this.lost = false;
+  }
+
+  /** Whether an object is stored as this one. Where it is, it is compared with from now on. */
+  fits(object) {
+    if (object === this.object && this.picture !== null && isUnchanged(object, this.picture)) {
+      return true;
+    }
+    const now = hashOf(object);
+    if (now === null || now !== this.hash) {
+      return false;
+    }
+    this.object = object;
+    this.picture = pictureOf(object);
+    return true;
   }
 }
 
 /** The entries of one list in one database. */
 class Remembered {
   constructor() {
-    /** By id: `{ hash, call }`, with the number of the last call that had it in its list. */
+    /** By id. */
     this.known = new Map();
+    /** The list that was read or written last: its objects, and what is known of each. */
+    this.objects = [];
+    this.entries = [];
     /** Writes that are not answered yet, by id. */
     this.writing = new Map();
     /** Calls are numbered. */
     this.calls = 0;
+  }
+
+  /** From now on this is the last list, that of the call with this number. */
+  turnTo(objects, entries, call) {
+    this.objects = objects;
+    this.entries = entries;
+    for (let place = 0; place < entries.length; place++) {
+      entries[place].place = place;
+      entries[place].call = Math.max(entries[place].call, call);
+    }
+  }
+
+  /** Forgets an entry whose write has failed. */
+  lose(one) {
+    one.lost = true;
+    if (this.known.get(one.id) === one) {
+      this.known.delete(one.id);
+    }
+  }
+
+  /**
+   * Remembers what the call of that number has read: Known by Known. Of what was written since it was sent, the write
+   * counts.
+   */
+  read(call, found) {
+    const entries = this.entries.filter((one) => !one.lost && (one.call > call || this.writing.has(one.id)));
+    const newer = new Set(entries.map((one) => one.id));
+    const all = [...entries, ...found.filter((one) => !newer.has(one.id))];
+    this.known = new Map(all.map((one) => [one.id, one]));
+    this.turnTo(
+      all.map((one) => one.object),
+      all,
+      call,
+    );
   }
 }
 
@@ -68,4 +117,4 @@ function listOf(name) {
   return lists.byName.get(name);
 }
 
-module.exports = { hash, lastHash, listOf };
+module.exports = { Known, listOf };

@@ -1,0 +1,165 @@
+"use strict";
+// One call that writes a list: which of its entries go out, and when.
+
+const { push } = require("../mongo.js");
+const { copyOf } = require("./order.js");
+const { Known } = require("./remembered.js");
+
+/** So many entries are compared before anything is sent; of longer lists, what is surely to be sent goes first. */
+const AT_ONCE = 64;
+
+/** The id of an entry as it is stored. What is no id is refused when it is sent. */
+const idOf = (entry) => (typeof entry?.id === "number" ? String(entry.id) : entry?.id);
+
+class ListWriting {
+  /** `upsert(id, entry, row)` writes one entry; `final`: an entry never changes. */
+  constructor(list, objects, final, upsert) {
+    this.list = list;
+    this.objects = objects;
+    this.final = final;
+    this.upsert = upsert;
+    this.call = ++list.calls;
+    /** What is known of each object. */
+    this.entries = new Array(objects.length);
+    /** What goes out: new, or known otherwise. By place. */
+    this.surely = new Map();
+    /** Places of objects that were as they are known when they were last compared. */
+    this.doubtful = [];
+    /** What the call waits for. */
+    this.waits = new Set();
+  }
+
+  /**
+   * Looks each object up; false where an id comes twice, and nothing has changed then. Lists slide, so an object is first looked
+   * for behind the one before it, where it was in the last list.
+   */
+  sort() {
+    const { list, objects } = this;
+    const { objects: before, entries: beside } = list;
+    const seen = new Uint8Array(before.length);
+    const added = new Set();
+    let next = 0;
+    for (let place = 0; place < objects.length; place++) {
+      const object = objects[place];
+      if (next >= before.length || before[next] !== object || beside[next].lost) {
+        const id = idOf(object);
+        const one = list.known.get(id);
+        if (one === undefined) {
+          if (added.has(id)) {
+            return false;
+          }
+          added.add(id);
+          this.add(place, undefined);
+          continue;
+        }
+        next = one.place;
+      }
+      if (seen[next] === 1) {
+        return false;
+      }
+      seen[next] = 1;
+      this.take(beside[next], object, place);
+      next++;
+    }
+    this.forget(seen);
+    return true;
+  }
+
+  /** An object whose id is known. */
+  take(one, object, place) {
+    this.entries[place] = one;
+    if (this.final) {
+      this.leave(one);
+    } else if (object === one.object && one.picture !== null) {
+      this.doubtful.push(place);
+    } else {
+      this.compare(place);
+    }
+  }
+
+  compare(place) {
+    const one = this.entries[place];
+    if (one.fits(this.objects[place])) {
+      this.leave(one);
+    } else {
+      this.add(place, one.row);
+    }
+  }
+
+  /** Notes an entry that goes out. */
+  add(place, row) {
+    const object = this.objects[place];
+    const one = new Known(idOf(object), object, this.final, row);
+    this.entries[place] = one;
+    this.surely.set(place, one);
+  }
+
+  /** Leaves an entry out. If an earlier call is still writing it, that one's outcome is ours. */
+  leave(one) {
+    const { writing } = this.list;
+    if (writing.size > 0 && writing.has(one.id)) {
+      this.waits.add(writing.get(one.id));
+    }
+  }
+
+  /** Forgets what was in the last list and is not in this one. */
+  forget(seen) {
+    const { known, entries } = this.list;
+    for (let place = seen.indexOf(0); place >= 0; place = seen.indexOf(0, place + 1)) {
+      const one = entries[place];
+      if (known.get(one.id) === one) {
+        known.delete(one.id);
+      }
+    }
+  }
+
+  /** Writes what was noted, in one tick and so in one command: at once, or when what is under way of the same ids is through. */
+  send() {
+    const { list, surely, waits } = this;
+    const { writing } = list;
+    const before = [...surely.values()].map((one) => writing.get(one.id)).filter((write) => write !== undefined);
+    const through = before.length === 0 ? null : Promise.allSettled(before);
+    for (const [place, one] of surely) {
+      const { id, object, row } = one;
+      one.place = place;
+      list.known.set(id, one);
+      const kept = through === null ? object : copyOf(object);
+      const write = through === null ? this.upsert(id, object, row) : through.then(() => this.upsert(id, kept, row));
+      writing.set(id, write);
+      waits.add(write);
+      const end = () => {
+        if (writing.get(id) === write) {
+          writing.delete(id);
+        }
+      };
+      write.then(end, () => {
+        end();
+        list.lose(one);
+      });
+    }
+    surely.clear();
+    return through === null;
+  }
+
+  /** Resolves or rejects when all that it waits for has: with the first failure in the order of the list. */
+  async run() {
+    if (!this.sort()) {
+      // The last one of an id counts.
+      const last = new Map(this.objects.map((object) => [idOf(object), object]));
+      return new ListWriting(this.list, [...last.values()], this.final, this.upsert).run();
+    }
+    this.list.turnTo(this.objects, this.entries, this.call);
+    if (this.surely.size > 0 && this.doubtful.length > AT_ONCE && this.send()) {
+      // The server works on it while the others are compared.
+      push();
+    }
+    this.doubtful.forEach((place) => this.compare(place));
+    this.send();
+    const failed = (await Promise.allSettled(this.waits)).find(({ status }) => status === "rejected");
+    if (failed !== undefined) {
+      throw failed.reason;
+    }
+  }
+}
+
+module.exports = { ListWriting };
