@@ -94,15 +94,13 @@ fn option_secrets(uri: &str) -> Vec<String> {
 fn suspects(uri: &str) -> Vec<String> {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let mut found = option_secrets(uri);
-    let login = match rest.rsplit_once('@') {
-        Some((login, _)) => login,
+    let login = if let Some((login, _)) = rest.rsplit_once('@') {
+        login
+    } else {
         // Somebody has forgotten the host: what stands there for a port is none.
-        None => {
-            let hosts = rest.split(['/', '?']).next().unwrap_or_default().split(',');
-            let mut named = hosts.filter_map(|host| host.split_once(':').map(|(_, port)| (host, port)));
-            let login = named.find(|(_, port)| !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit()));
-            login.map_or("", |(host, _)| host)
-        }
+        let hosts = rest.split(['/', '?']).next().unwrap_or_default().split(',');
+        let mut ports = hosts.filter_map(|host| host.split_once(':').map(|(_, port)| (host, port)));
+        ports.find(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit())).map_or("", |(host, _)| host)
     };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     for word in [user, password] {
