@@ -106,7 +106,8 @@ impl Code {
     }
 }
 
-/// An error on its way to JavaScript. It never holds a secret: whoever builds the text leaves passwords out.
+/// An error on its way to JavaScript. It never holds a secret: whoever builds the text leaves passwords out, and passes others'
+/// words through [`crate::secrets`].
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error("{message}")]
 pub struct Error {

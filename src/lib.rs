@@ -6,6 +6,7 @@
 //! driver contain unsafe code.
 //!
 //! * [`error`], [`config`], with [`host`] and [`pem`]: used by all.
+//! * [`secrets`]: what is not shown of what a server says. Pure.
 //! * [`clients`]: the configuration as ioredis and mongoose take it. Pure.
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
@@ -25,6 +26,7 @@ pub mod napi;
 pub mod near;
 pub mod pem;
 pub mod redis;
+pub mod secrets;
 pub mod services;
 
 #[cfg(test)]

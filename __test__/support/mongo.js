@@ -3,6 +3,7 @@
 // Real MongoDB servers for tests and benchmarks, standalone or a replica set of one. Each has a free port and a
 // directory of its own and dies with the process that started it. Data outlives stop and start, as on a real server.
 
+const fs = require("node:fs");
 const path = require("node:path");
 const { ensureMongod } = require("../../scripts/lib/mongod.js");
 const { connectWire } = require("./mongo-wire.js");
@@ -53,6 +54,10 @@ class MongoServer extends ServerProcess {
   async answers() {
     let client;
     try {
+      if (this.options.args?.includes("--auth")) {
+        // To strangers it says nothing of itself, but its log is ours.
+        return fs.readFileSync(this.logFile, "utf8").includes("Waiting for connections");
+      }
       client = await connectWire(this);
       const { parsed } = await client.command("admin", { getCmdLineOpts: 1 });
       if (parsed.storage.dbPath !== this.dir) return false;

@@ -507,7 +507,7 @@ impl Store {
         } else {
             Code::RedisReply
         };
-        Error::new(code, format!("{words} ({context} on {})", self.server))
+        Error::new(code, format!("{} ({context} on {})", self.lane.secrets().mask(words), self.server))
     }
 }
 

@@ -6,6 +6,7 @@ use mongodb::options::{ConnectionString, HostInfo};
 
 use crate::config::{CANDLE_VARIABLES, Values, invalid, number, size, text};
 use crate::error::{Error, Result};
+use crate::secrets::Secrets;
 
 const URI: &str = "CC_MONGO_CONNECTION_STRING";
 
@@ -22,6 +23,8 @@ pub struct MongoConfig {
     pub queue_max: usize,
     /// Bound of their bytes.
     pub queue_max_bytes: usize,
+    /// What must not be shown of the server's and the driver's words.
+    pub secrets: Secrets,
 }
 
 /// Turns variables into configuration, or says which one cannot be used.
@@ -30,8 +33,10 @@ pub fn resolve(values: &Values) -> Result<MongoConfig> {
     for name in CANDLE_VARIABLES {
         crate::config::check(name, text(values, name))?;
     }
+    let parsed = parse(URI, uri)?;
     Ok(MongoConfig {
-        servers: servers(&parse(URI, uri)?.host_info),
+        servers: servers(&parsed.host_info),
+        secrets: secrets_of(uri, &parsed),
         uri: uri.to_owned(),
         timeout: Duration::from_millis(number(values, "CC_MONGO_TIMEOUT_MS")?),
         queue_max: size(values, "CC_MONGO_QUEUE_MAX")?,
@@ -45,27 +50,81 @@ pub fn check(name: &str, uri: &str) -> Result<()> {
 }
 
 fn parse(name: &str, uri: &str) -> Result<ConnectionString> {
-    // The parser's own error may quote parts of the URI, so only what does not is passed on.
+    // The parser's own error may quote parts of the URI: what could be a secret of them is masked.
     ConnectionString::parse(uri).map_err(|error| {
-        let why = error.kind.to_string();
-        let why = if quotes_secret(uri, &why) { "" } else { &why };
+        let why = Secrets::new(suspects(uri).iter().map(String::as_str)).mask(&error.kind.to_string());
         let form = "not a connection string of the form mongodb://[user:password@]host[:port][/database][?options]";
-        if why.is_empty() { invalid(name, form) } else { invalid(name, format!("{form}: {why}")) }
+        invalid(name, format!("{form}: {why}"))
     })
 }
 
-/// The error for a connection string, or what it names, that the driver cannot use. The reason is left out where it might
-/// quote a password.
+/// The error for a connection string, or what it names, that the driver cannot use.
 #[must_use]
-pub fn unusable(uri: &str, why: &str) -> Error {
-    let why = if quotes_secret(uri, why) { "the driver cannot use it" } else { why };
-    invalid(URI, why)
+pub fn unusable(secrets: &Secrets, why: &str) -> Error {
+    invalid(URI, secrets.mask(why))
 }
 
-/// Whether a text quotes the password of a URI.
-fn quotes_secret(uri: &str, text: &str) -> bool {
-    let secret = uri.rsplit_once('@').and_then(|(user, _)| user.rsplit_once(':')).map(|(_, secret)| secret);
-    secret.is_some_and(|secret| !secret.is_empty() && text.contains(secret))
+/// Options of a connection string whose value is a secret, or holds some.
+const SECRET_OPTIONS: [&str; 4] =
+    ["tlscertificatekeyfilepassword", "authmechanismproperties", "proxyusername", "proxypassword"];
+
+/// The secrets of a connection string that can be used.
+fn secrets_of(uri: &str, parsed: &ConnectionString) -> Secrets {
+    let credential = parsed.credential.as_ref();
+    let login = credential.into_iter().flat_map(|credential| [&credential.username, &credential.password]);
+    let options = option_secrets(uri);
+    Secrets::new(login.flatten().chain(&options).map(String::as_str))
+}
+
+/// Values of secret options, as they stand there and as they are meant.
+fn option_secrets(uri: &str) -> Vec<String> {
+    let options = uri.split_once('?').map_or("", |(_, options)| options).split('&');
+    let values = options
+        .filter_map(|option| option.split_once('='))
+        .filter(|(name, _)| SECRET_OPTIONS.iter().any(|secret| secret.eq_ignore_ascii_case(name)));
+    // A list of properties may hold one.
+    let parts = values
+        .flat_map(|(_, value)| value.split(',').chain([value]))
+        .flat_map(|part| part.split_once(':').map(|(_, secret)| secret).into_iter().chain([part]));
+    parts.flat_map(|part| [part.to_owned(), decoded(part)]).collect()
+}
+
+/// What may be a secret of a connection string that cannot be used, or a piece of one: characters that would have to be encoded
+/// make the parser take it apart elsewhere than it was meant.
+fn suspects(uri: &str) -> Vec<String> {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let mut found = option_secrets(uri);
+    let login = if let Some((login, _)) = rest.rsplit_once('@') {
+        login
+    } else {
+        // Somebody has forgotten the host: what stands there for a port is none.
+        let hosts = rest.split(['/', '?']).next().unwrap_or_default().split(',');
+        let mut ports = hosts.filter_map(|host| host.split_once(':').map(|(_, port)| (host, port)));
+        ports.find(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit())).map_or("", |(host, _)| host)
+    };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    for word in [user, password] {
+        let pieces = word.split(|c: char| c.is_ascii_punctuation() && !matches!(c, '-' | '_' | '.' | '~'));
+        found.extend([word].into_iter().chain(pieces).flat_map(|piece| [piece.to_owned(), decoded(piece)]));
+    }
+    found
+}
+
+/// What a percent-encoded text stands for.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn servers(hosts: &HostInfo) -> String {
@@ -99,6 +158,14 @@ mod tests {
         assert_eq!(resolved("mongodb+srv://u:secret@cluster.example.com/db").unwrap().servers, "cluster.example.com");
     }
 
+    /// Why a connection string is refused, which must not quote it where it could be a secret.
+    fn refused(uri: &str) -> String {
+        let Err(error) = resolved(uri) else { panic!("{uri} was accepted") };
+        assert_eq!(error.code, Code::InvalidConfig, "{uri}");
+        assert!(error.message.starts_with(URI), "{error}");
+        error.message
+    }
+
     #[test]
     fn a_variable_of_the_candles_that_cannot_be_used_is_refused_by_its_name() {
         for (name, text) in [
@@ -116,18 +183,43 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_without_a_password() {
+    fn what_cannot_be_used_is_refused_without_user_and_password() {
         for uri in [
-            "nonsense",
-            "http://x",
-            "mongodb://",
-            "mongodb://u:secret@h:99999999/db",
-            "mongodb://u:se:cret@h/db",
-            "mongodb://h/?w=-1",
+            "mongodb://trader:secret@h:99999999/db",
+            "mongodb://trader:se:cret@h/db",
+            "mongodb://trader:12?se=cret@h/db",
+            "mongodb://trader:1234?secret@h/db",
+            "mongodb://trader:1234?seCRET@h/db",
+            "mongodb://trader:se?cret@h/db",
+            "mongodb://trader:se/cret@h/db",
+            "mongodb://trader:se@cret@h/db",
+            "mongodb://trader:se%cret@h/db",
+            "mongodb://trader:[secret@h/db",
+            "mongodb://trader:secret",
+            "mongodb://trader:s,secret@h:x",
+            "mongodb://h/?authMechanismProperties=secret",
+            "mongodb://h/?proxyPassword=secret",
+            "mongodb+srv://trader:secret@h.example.com:1/db",
         ] {
-            let Err(error) = resolved(uri) else { panic!("{uri} was accepted") };
-            assert_eq!(error.code, Code::InvalidConfig, "{uri}");
-            assert!(error.message.starts_with(URI) && !error.message.contains("cret"), "{error}");
+            let shown = refused(uri).to_lowercase();
+            assert!(!shown.contains("cret") && !shown.contains("trader"), "{uri}: {shown}");
         }
+        // Of what is no secret, it is said what is wrong with it.
+        assert!(refused("mongodb://h:99999999/db").contains("the port must be an integer"));
+        assert!(refused("mongodb://u:secret@h/?tlsca=x").contains("tlsca is an invalid option"));
+        assert!(refused("mongodb://h/?w=-1").contains("option cannot be a negative integer"));
+        for uri in ["nonsense", "http://x", "mongodb://"] {
+            refused(uri);
+        }
+    }
+
+    #[test]
+    fn secrets_are_those_of_the_login_and_of_options() {
+        let config = resolved("mongodb://tr%40der:p%C3%A4ss@h/?authMechanismProperties=A:tok,B:ken");
+        let Ok(config) = config else { panic!("it can be used") };
+        assert_eq!(
+            config.secrets.mask("h tr@der tr%40der päss p%c3%a4ss tok ken"),
+            format!("h{}", " ********".repeat(6))
+        );
     }
 }

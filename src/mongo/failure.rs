@@ -5,6 +5,7 @@ use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
 use crate::error::{Class, Code, Error};
+use crate::secrets::Secrets;
 
 /// What the server said of a failure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,6 +102,14 @@ impl Failure {
         ) {
             self.error.message = format!("{} ({what})", self.error.message);
         }
+        self
+    }
+
+    /// The same with words that may be shown.
+    #[must_use]
+    pub fn without(mut self, secrets: &Secrets) -> Self {
+        self.error.message = secrets.mask(&self.error.message);
+        self.error.cause = self.error.cause.map(|cause| secrets.mask(&cause));
         self
     }
 
@@ -224,6 +233,13 @@ mod tests {
         assert_eq!(document.get_str("code").ok(), Some("MONGO_WRITE"));
         let server = document.get_document("server").unwrap();
         assert_eq!(server.get_document("keyValue").unwrap().get_str("a").ok(), Some("x"));
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        let failure = Failure::from(Error::new(Code::MongoUnavailable, "no user trader").because("bad s3cr3t%21"));
+        let shown = failure.without(&Secrets::new(["trader", "s3cr3t!"])).error;
+        assert_eq!((&*shown.message, shown.cause.as_deref()), ("no user ********", Some("bad ********")));
     }
 
     #[test]

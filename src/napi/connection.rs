@@ -357,7 +357,8 @@ impl Engine {
             Err(error) => match link.stream.failure() {
                 None => Read::Lost(format!("read {} {}", name(&error), link.endpoint)),
                 Some(failure) => {
-                    let why = format!("TLS with {}: {}", link.endpoint, failure.words);
+                    let words = core.store.lane.secrets().mask(&failure.words);
+                    let why = format!("TLS with {}: {words}", link.endpoint);
                     if failure.is_final { Read::Hopeless(why) } else { Read::Lost(why) }
                 }
             },

@@ -13,6 +13,7 @@ use std::ops::Range;
 use crate::config::Credentials;
 use crate::redis::decode::Token;
 use crate::redis::encode::push_command;
+use crate::secrets::Secrets;
 
 /// The name by which `CLIENT LIST` shows our connections.
 pub const CLIENT_NAME: &[u8] = b"backtest-kit-native";
@@ -145,6 +146,29 @@ impl Handshake {
 
     /// Takes the answer to the current step.
     pub fn reply(&mut self, buffer: &[u8], tokens: &[Token]) -> Progress {
+        let step = self.step;
+        match self.answered(buffer, tokens) {
+            Progress::Refused(words) => Progress::Refused(self.shown(step, &words)),
+            Progress::Unfit(words) => Progress::Unfit(self.shown(step, &words)),
+            progress => progress,
+        }
+    }
+
+    /// What may be shown of the answer to a step.
+    fn shown(&self, step: Step, words: &str) -> String {
+        let secrets = Secrets::of(self.credentials.as_ref());
+        match (&self.credentials, step) {
+            (Some(credentials), Step::Hello | Step::Auth | Step::AuthPassword) => {
+                let user = credentials.user.as_deref().unwrap_or("default");
+                let arguments = ["3", "AUTH", user, &credentials.password, "SETNAME"];
+                // Both forms of AUTH repeat no more than HELLO does.
+                secrets.mask_answer(words, if step == Step::Hello { &arguments } else { &arguments[2..4] })
+            }
+            _ => secrets.mask(words),
+        }
+    }
+
+    fn answered(&mut self, buffer: &[u8], tokens: &[Token]) -> Progress {
         let error = match tokens.first() {
             Some(Token::Error(range)) => Some(text(buffer, range)),
             _ => None,
@@ -188,7 +212,7 @@ impl Handshake {
             }
             (Step::Select, None) => self.track(),
             (Step::Track, error) => {
-                self.tracking = error.map_or(Ok(()), Err);
+                self.tracking = error.map_or(Ok(()), |words| Err(self.shown(Step::Track, &words)));
                 self.ready()
             }
             (Step::Ready, _) => self.ready(),
@@ -205,7 +229,7 @@ impl Handshake {
         }
         // Unknown command, no such protocol, or not permitted: the old way, which has no push messages.
         self.prefixes.clear();
-        self.tracking = Err(error.clone());
+        self.tracking = Err(self.shown(Step::Hello, &error));
         if self.credentials.is_some() {
             let user = self.credentials.as_ref().and_then(|c| c.user.as_ref());
             self.auth(if user.is_some() { Step::Auth } else { Step::AuthPassword });

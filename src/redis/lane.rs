@@ -13,6 +13,7 @@ use crate::redis::dialect::verdict;
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::latency::{Latency, Summary};
 use crate::redis::queue::{Answered, Front, Queue};
+use crate::secrets::Secrets;
 
 /// Free space offered to each read. One read of this size carries some two thousand small replies.
 const READ_SPACE: usize = 64 * 1024;
@@ -129,6 +130,7 @@ pub struct Lane<T> {
     partial: Vec<Token>,
     counters: Counters,
     latency: Latency,
+    secrets: Secrets,
 }
 
 impl<T> Lane<T> {
@@ -151,7 +153,14 @@ impl<T> Lane<T> {
             partial: Vec::new(),
             counters: Counters::default(),
             latency: Latency::default(),
+            secrets: Secrets::of(config.credentials.as_ref()),
         }
+    }
+
+    /// What must not be shown of the server's words. Those of [`News`] are fit to be shown; those of replies are as they came.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Counters since the engine began.
@@ -386,7 +395,7 @@ impl<T> Lane<T> {
             && let words = String::from_utf8_lossy(&self.input[range.clone()])
             && is_temporary(&words)
         {
-            return News::Unfit(words.into_owned());
+            return News::Unfit(self.secrets.mask(&words));
         }
         self.counters.replies += 1;
         let context = is_error.then(|| {

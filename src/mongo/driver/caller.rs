@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::session::{Outcome, Session, collection};
 use crate::error::{Code, Error};
+use crate::mongo::failure::Failure;
 use crate::mongo::wire::{Answer, Call, Op, Request};
 
 /// It gets an answer whatever happens: one that is dropped, because the job that worked for it panicked, is told so.
@@ -30,7 +31,8 @@ impl Caller {
 
     fn tell(&mut self, outcome: Outcome<Answer>) {
         self.answered = true;
-        self.session.answer(self.call, self.bytes, outcome.map_err(|failure| failure.attempted(&self.attempt())));
+        let told = |failure: Failure| failure.without(self.session.secrets()).attempted(&self.attempt());
+        self.session.answer(self.call, self.bytes, outcome.map_err(told));
     }
 
     /// What was attempted, for messages.

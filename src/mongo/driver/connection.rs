@@ -33,7 +33,7 @@ impl Connected {
     pub(super) async fn new(config: MongoConfig) -> Outcome<Arc<Self>> {
         let refused = |error: mongodb::error::Error| match *error.kind {
             ErrorKind::DnsResolve { .. } => Failure::from(error),
-            _ => Failure::from(unusable(&config.uri, &error.kind.to_string())),
+            _ => Failure::from(unusable(&config.secrets, &error.kind.to_string())),
         };
         let mut options = ClientOptions::parse(&config.uri).await.map_err(refused)?;
         // An unreachable server must be told from one that does not answer before the deadline is over.

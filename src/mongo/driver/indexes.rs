@@ -93,14 +93,15 @@ impl Session {
                 Ok(())
             }
             Err(failure) if failure.error.code == Code::MongoWrite => {
-                let text = format!("an index of {} could not be made: {}", collection.name, failure.error.message);
+                let why = self.secrets().mask(&failure.error.message);
+                let text = format!("an index of {} could not be made: {why}", collection.name);
                 self.notice(&format!("backtest-kit-native: {text}"));
                 self.problems().insert(place, text);
                 Ok(())
             }
             Err(mut failure) => {
                 if failure.error.code == Code::MongoTimeout {
-                    let text = unfinished(collection, unique, &failure.error.message);
+                    let text = unfinished(collection, unique, &self.secrets().mask(&failure.error.message));
                     self.problems().insert(place, text.clone());
                     failure.error.message = text;
                 }

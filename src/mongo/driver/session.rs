@@ -24,6 +24,7 @@ use crate::mongo::config::MongoConfig;
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{self, COLLECTIONS};
 use crate::mongo::wire::{Answer, Call, Op, Request, notice};
+use crate::secrets::Secrets;
 
 /// The result of a job.
 pub(super) type Outcome<T> = std::result::Result<T, Failure>;
@@ -221,13 +222,18 @@ impl Session {
         outcome
     }
 
+    /// What must not be shown of the server's and the driver's words.
+    pub(super) const fn secrets(&self) -> &Secrets {
+        &self.config.secrets
+    }
+
     fn note<T>(&self, outcome: &Outcome<T>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let problem = match outcome {
             Err(failure)
                 if matches!(failure.error.code, Code::MongoUnavailable | Code::MongoTimeout | Code::InvalidConfig) =>
             {
-                Some(failure.error.message.clone())
+                Some(self.config.secrets.mask(&failure.error.message))
             }
             _ => None,
         };
