@@ -18,6 +18,13 @@ const hello = (id) =>
   `%7\r\n${bulk("server")}${bulk("redis")}${bulk("version")}${bulk("7.0.15")}${bulk("proto")}:3\r\n` +
   `${bulk("id")}:${id}\r\n${bulk("mode")}${bulk("standalone")}${bulk("role")}${bulk("master")}${bulk("modules")}*0\r\n`;
 
+/** The command that starts there: an array of words, or, as a real server takes it too, a line of them. */
+function next(buffer, at) {
+  if (buffer[at] === 42) return decode(buffer, at);
+  const end = buffer.indexOf("\r\n", at);
+  return end < 0 ? undefined : { value: buffer.toString("latin1", at, end).split(" "), next: end + 2 };
+}
+
 /** The answer to INFO server. `runId`: forty hexadecimal digits. */
 const info = (runId) =>
   bulk(
@@ -44,7 +51,7 @@ async function startFake(answer, greet) {
     socket.on("data", (chunk) => {
       buffer = Buffer.concat([buffer, chunk]);
       for (let at = 0; ; ) {
-        const command = at < buffer.length ? decode(buffer, at) : undefined;
+        const command = at < buffer.length ? next(buffer, at) : undefined;
         if (command === undefined) {
           buffer = buffer.subarray(at);
           return;

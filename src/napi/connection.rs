@@ -16,7 +16,7 @@ use crate::host::literal;
 use crate::map::store::{Call, Op, Outcome};
 use crate::redis::lane::{Batch, News};
 use crate::redis::lookup::Use;
-use crate::redis::supervise::State;
+use crate::redis::supervise::{Asked, Due, State};
 use crate::redis::trust::Trust;
 use crate::redis::{MILLI, Nanos};
 use crate::services::table::tracked_prefixes;
@@ -174,9 +174,9 @@ impl Engine {
                 return;
             }
             // The attempt that asked may have given up. Another one need not begin with the question.
-            if !endpoints.is_empty() && core.store.lane.queue().unanswered() > 0 {
+            if !endpoints.is_empty() && core.asked() == Asked::Somebody {
                 core.supervisor.hurry(self.uv.now());
-                if core.supervisor.due(self.uv.now()) {
+                if core.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
                     self.begin_attempt(core);
                 }
             }
@@ -241,7 +241,7 @@ impl Engine {
         core.stalled_before = self.stalled.get();
     }
 
-    /// The attempt failed, and so will the next: what waits is rejected now. Attempts go on, slowly, so that a server that
+    /// The attempt failed, and so will the next: what waits is rejected now. The next call tries again, so that a server that
     /// is put right is found.
     pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
         self.attempt_failed(core, why);
@@ -264,8 +264,15 @@ impl Engine {
             let (_, settled) = core.store.lane.queue().accepted_and_settled();
             core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }
-        if core.supervisor.due(now) {
-            self.start_attempt(core);
+        self.attempt_if_due(core);
+    }
+
+    /// Begins the next attempt, or none, where that is due.
+    pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core) {
+        match core.supervisor.due(self.uv.now(), core.asked()) {
+            Due::Nothing => {}
+            Due::Attempt => self.start_attempt(core),
+            Due::Rest => core.changed(),
         }
     }
 
@@ -468,6 +475,7 @@ impl Engine {
         let news = core.store.lane.decode(batch, Self::wall());
         if core.store.lane.counters().replies > replies {
             core.supervisor.answered();
+            core.watchdog.served();
             core.unfit = None;
         }
         // Before what follows in the batch: it is the first that may fill the near cache.

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use super::connection::CLOSED;
 use super::engine::{Closing, Core, EARLY, Engine, REJECTED_AT_ONCE, engine};
 use super::uv;
+use crate::config::Address;
 use crate::error::{Code, Error};
+use crate::host::literal;
 use crate::map::store::Outcome;
-use crate::redis::supervise::State;
-use crate::redis::watchdog::{Owed, Verdict};
+use crate::redis::supervise::{Asked, State};
+use crate::redis::watchdog::{Owed, Verdict, Watchdog};
 use crate::redis::{MILLI, Nanos};
 
 /// While calls wait, or an attempt does, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
@@ -36,6 +38,17 @@ impl Core {
     fn connects(&self) -> bool {
         let link = self.connection.link.as_ref();
         self.supervisor.state() == State::Connecting && link.is_some_and(|link| link.question.is_none())
+    }
+
+    /// Who would have something of an attempt.
+    pub(super) fn asked(&self) -> Asked {
+        if self.store.lane.queue().unanswered() > 0 {
+            return Asked::Somebody;
+        }
+        match &self.config.address {
+            Address::Tcp(host, _) if literal(host).is_none() => Asked::NobodyByName,
+            _ => Asked::Nobody,
+        }
     }
 
     fn owed(&self) -> Owed {
@@ -178,9 +191,7 @@ impl Engine {
             if drained {
                 Self::expire(core, self.now());
             }
-            if core.supervisor.due(self.uv.now()) {
-                self.start_attempt(core);
-            }
+            self.attempt_if_due(core);
         }
         self.deliver_later();
         self.finish_turn();
@@ -273,6 +284,7 @@ impl Engine {
         core.store.lane.lost();
         core.store.ids.lost();
         core.supervisor.closed();
+        core.watchdog = Watchdog::default();
         core.last_error = None;
         core.unfit = None;
         core.changed();

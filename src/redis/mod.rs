@@ -30,6 +30,9 @@ pub mod tls;
 pub mod trust;
 pub mod watchdog;
 
+#[cfg(test)]
+mod life_simulation;
+
 /// A moment of a monotonic clock, in nanoseconds.
 pub type Nanos = u64;
 

@@ -6,6 +6,10 @@ use crate::redis::{MILLI, Nanos};
 /// processes from returning in step.
 const PAUSE: (Nanos, Nanos) = (20 * MILLI, 500 * MILLI);
 
+/// So many attempts are made while nobody waits, which takes a second or two: whoever asks after a short outage finds a
+/// connection. After them it is quiet, because nobody knows for how long the server stays away, or refuses us.
+const UNASKED: u32 = 6;
+
 /// How long an attempt may wait for the name's addresses. A resolver that asks a second server does so after 5 seconds.
 pub const LOOKUP_LIMIT: Nanos = 8_000 * MILLI;
 
@@ -23,6 +27,31 @@ pub enum State {
     Ready,
     /// The last attempt failed or the connection was lost; the next attempt is due at that moment.
     Waiting(Nanos),
+    /// The last attempts failed and nobody waits: nothing is done until somebody asks.
+    Resting,
+}
+
+/// What is to be done when time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// An attempt starts now.
+    Attempt,
+    /// It is quiet from now on, until somebody asks.
+    Rest,
+}
+
+/// Who would have something of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A call waits.
+    Somebody,
+    /// Nobody now.
+    Nobody,
+    /// Nobody now, and the attempt would begin with a question to the resolver, which cannot be taken back and keeps the
+    /// process from ending.
+    NobodyByName,
 }
 
 impl State {
@@ -34,6 +63,7 @@ impl State {
             Self::Connecting => "connecting",
             Self::Ready => "ready",
             Self::Waiting(_) => "waiting",
+            Self::Resting => "resting",
         }
     }
 }
@@ -44,6 +74,8 @@ pub struct Supervisor {
     state: State,
     /// Failed attempts since the connection was last ready.
     attempts: u32,
+    /// Attempts since a call last waited, or was answered.
+    unasked: u32,
     last_attempt: Nanos,
     /// When the attempt's present step began, and how long it may take.
     step: (Nanos, Nanos),
@@ -56,7 +88,15 @@ impl Supervisor {
     /// `seed`: anything that differs between processes.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { state: State::Idle, attempts: 0, last_attempt: 0, step: (0, 0), served: false, random: seed | 1 }
+        Self {
+            state: State::Idle,
+            attempts: 0,
+            unasked: 0,
+            last_attempt: 0,
+            step: (0, 0),
+            served: false,
+            random: seed | 1,
+        }
     }
 
     /// Where the connection is.
@@ -71,11 +111,12 @@ impl Supervisor {
         self.attempts
     }
 
-    /// A call wants a connection. True: start an attempt now. After a silence longer than the longest pause it starts
-    /// at once, whatever the schedule says.
+    /// A call wants a connection. True: start an attempt now. Where it is quiet, and after a silence longer than the longest
+    /// pause, it starts at once, whatever the schedule says.
     pub fn wanted(&mut self, now: Nanos) -> bool {
+        self.unasked = 0;
         let start = match self.state {
-            State::Idle => true,
+            State::Idle | State::Resting => true,
             State::Waiting(_) => now.saturating_sub(self.last_attempt) > PAUSE.1,
             State::Connecting | State::Ready => false,
         };
@@ -85,13 +126,18 @@ impl Supervisor {
         start
     }
 
-    /// Time has passed. True: an attempt is due and starts now.
-    pub fn due(&mut self, now: Nanos) -> bool {
-        let due = matches!(self.state, State::Waiting(at) if now >= at);
-        if due {
-            self.start(now);
+    /// Time has passed. The pauses hold also for those that ask: it is quiet only after the last one.
+    pub fn due(&mut self, now: Nanos, asked: Asked) -> Due {
+        if !matches!(self.state, State::Waiting(at) if now >= at) {
+            return Due::Nothing;
         }
-        due
+        self.unasked = if asked == Asked::Somebody { 0 } else { self.unasked + 1 };
+        if asked == Asked::NobodyByName || self.unasked > UNASKED {
+            self.state = State::Resting;
+            return Due::Rest;
+        }
+        self.start(now);
+        Due::Attempt
     }
 
     /// The attempt under way has come one step further.
@@ -111,7 +157,7 @@ impl Supervisor {
         match self.state {
             State::Waiting(at) => Some(at),
             State::Connecting => Some(self.step.0 + self.step.1 + MILLI),
-            State::Idle | State::Ready => None,
+            State::Idle | State::Ready | State::Resting => None,
         }
     }
 
@@ -131,6 +177,7 @@ impl Supervisor {
     pub const fn answered(&mut self) {
         self.served = true;
         self.attempts = 0;
+        self.unasked = 0;
     }
 
     /// An attempt failed, or the connection was lost.
@@ -160,6 +207,7 @@ impl Supervisor {
     pub const fn closed(&mut self) {
         self.state = State::Idle;
         self.attempts = 0;
+        self.unasked = 0;
     }
 
     /// xorshift64: quite enough to spread reconnections.
@@ -192,9 +240,9 @@ mod tests {
             supervisor.failed(now);
             let at = waiting(&supervisor);
             pauses.push(at - now);
-            assert!(!supervisor.due(at - 1));
+            assert_eq!(supervisor.due(at - 1, Asked::Somebody), Due::Nothing);
             now = at;
-            assert!(supervisor.due(now));
+            assert_eq!(supervisor.due(now, Asked::Somebody), Due::Attempt);
         }
         assert!(pauses[0] <= 40 * MILLI);
         assert!(pauses.iter().all(|&pause| (10 * MILLI..=500 * MILLI).contains(&pause)));
@@ -208,9 +256,9 @@ mod tests {
         supervisor.ready();
         supervisor.answered();
         supervisor.failed(1_000);
-        assert!(supervisor.due(1_000));
+        assert_eq!(supervisor.due(1_000, Asked::Somebody), Due::Attempt);
         supervisor.failed(1_000);
-        assert!(!supervisor.due(1_000));
+        assert_eq!(supervisor.due(1_000, Asked::Somebody), Due::Nothing);
     }
 
     #[test]
@@ -223,7 +271,7 @@ mod tests {
             assert_eq!(supervisor.attempts(), attempt);
             let at = waiting(&supervisor);
             assert!(at >= 10 * MILLI);
-            assert!(supervisor.due(at));
+            assert_eq!(supervisor.due(at, Asked::Somebody), Due::Attempt);
         }
     }
 
@@ -243,12 +291,110 @@ mod tests {
         supervisor.wanted(0);
         for now in 0..20 {
             supervisor.failed(now);
-            assert!(!supervisor.due(now));
+            assert_eq!(supervisor.due(now, Asked::Somebody), Due::Nothing);
             supervisor.hurry(now);
-            assert!(supervisor.due(now));
+            assert_eq!(supervisor.due(now, Asked::Somebody), Due::Attempt);
         }
         supervisor.hurry(20);
         assert_eq!(supervisor.state(), State::Connecting, "one attempt at a time");
+    }
+
+    /// A supervisor whose server is away, and how many attempts it makes in so many milliseconds while nobody waits.
+    fn unasked(supervisor: &mut Supervisor, now: &mut Nanos, millis: u64) -> u32 {
+        let end = *now + millis * MILLI;
+        let mut attempts = 0;
+        while *now < end {
+            if supervisor.due(*now, Asked::Nobody) == Due::Attempt {
+                attempts += 1;
+                supervisor.failed(*now);
+            }
+            *now += MILLI;
+        }
+        attempts
+    }
+
+    #[test]
+    fn it_is_quiet_after_a_few_attempts_that_nobody_waits_for_and_the_next_call_connects_at_once() {
+        let mut supervisor = Supervisor::new(7);
+        let mut now = 0;
+        for _ in 0..3 {
+            assert!(supervisor.wanted(now), "at once");
+            supervisor.failed(now);
+            assert_eq!(unasked(&mut supervisor, &mut now, 10_000), UNASKED);
+            assert_eq!(supervisor.state(), State::Resting);
+            assert_eq!(supervisor.next(), None, "no timer");
+            assert_eq!(unasked(&mut supervisor, &mut now, 3_600_000), 0);
+            supervisor.hurry(now);
+            assert_eq!(supervisor.due(now, Asked::Nobody), Due::Nothing, "whatever else is heard of the server");
+        }
+        assert!(supervisor.attempts() > 3 * UNASKED, "the failures are counted on");
+    }
+
+    #[test]
+    fn attempts_go_on_for_ever_while_somebody_waits_and_each_who_waits_gives_it_a_few_more() {
+        let mut supervisor = Supervisor::new(7);
+        let mut now = 0;
+        supervisor.wanted(now);
+        supervisor.failed(now);
+        for _ in 0..1_000 {
+            now = waiting(&supervisor);
+            assert_eq!(supervisor.due(now, Asked::Somebody), Due::Attempt);
+            supervisor.failed(now);
+        }
+        assert_eq!(unasked(&mut supervisor, &mut now, 10_000), UNASKED);
+    }
+
+    #[test]
+    fn callers_who_ask_again_and_again_are_paced_though_nobody_waits_between_two_of_them() {
+        // A server that refuses rejects each call at once, so that at no pause's end anybody waits.
+        let mut supervisor = Supervisor::new(7);
+        let (mut now, mut attempts) = (0, 0);
+        while now < 10_000 * MILLI {
+            if supervisor.wanted(now) || supervisor.due(now, Asked::Somebody) == Due::Attempt {
+                attempts += 1;
+                supervisor.failed(now);
+            }
+            now += MILLI;
+        }
+        assert!((18..45).contains(&attempts), "{attempts} attempts in ten seconds");
+    }
+
+    #[test]
+    fn nobody_asks_the_resolver_for_nobody() {
+        let mut supervisor = Supervisor::new(7);
+        supervisor.wanted(0);
+        supervisor.ready();
+        supervisor.answered();
+        supervisor.failed(0);
+        assert_eq!(supervisor.due(0, Asked::NobodyByName), Due::Rest);
+        assert!(supervisor.wanted(1));
+        supervisor.failed(1);
+        let at = waiting(&supervisor);
+        assert_eq!(supervisor.due(at - 1, Asked::NobodyByName), Due::Nothing, "the pause holds for whoever asks now");
+        assert!(!supervisor.wanted(at - 1));
+        assert_eq!(supervisor.due(at, Asked::NobodyByName), Due::Rest);
+    }
+
+    #[test]
+    fn a_server_that_ends_idle_connections_is_left_alone_after_a_while() {
+        let mut supervisor = Supervisor::new(7);
+        let (mut now, mut connections) = (0, 0);
+        supervisor.wanted(now);
+        supervisor.ready();
+        supervisor.answered();
+        for _ in 0..1_000 {
+            // Redis's `timeout`: five minutes without a command.
+            now += 300_000 * MILLI;
+            if supervisor.state() == State::Ready {
+                supervisor.failed(now);
+            }
+            now += 1_000 * MILLI;
+            if supervisor.due(now, Asked::Nobody) == Due::Attempt {
+                connections += 1;
+                supervisor.ready();
+            }
+        }
+        assert_eq!((connections, supervisor.state()), (UNASKED, State::Resting));
     }
 
     #[test]

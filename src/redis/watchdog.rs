@@ -5,6 +5,10 @@
 //! connection up and send the command again would keep it busy for ever. So after a while of silence the server is probed
 //! on a second connection: one that answers there and not here is alive, and this connection is not. One that answers on
 //! neither is waited for. The same holds for a connection that is only being made.
+//!
+//! A server may also answer probes and hold a command back: it has paused writes, or a proxy in front of it answers for
+//! itself. A new connection does not help then, which shows when it falls silent in its turn. So each time that a connection
+//! is replaced, and nothing was answered since the last one was, the next has twice the time.
 
 use crate::redis::{MILLI, Nanos};
 
@@ -15,6 +19,10 @@ pub const SILENCE: Nanos = 1_500 * MILLI;
 /// is at stake than with calls under way. Over a slow link, too, the step comes before the probe's answer, which takes
 /// two round trips and begins later.
 pub const SLOW_STEP: Nanos = 400 * MILLI;
+
+/// So often at most the times above are doubled: up to 24 seconds for an answer to a call. A step of an attempt has its own
+/// limit before that.
+const DOUBLINGS: u32 = 4;
 
 /// After an answer to the probe, what the server has said on the connection itself may still be on its way.
 const GRACE: Nanos = 150 * MILLI;
@@ -69,6 +77,8 @@ pub struct Watchdog {
     due: (Nanos, Nanos),
     /// When a probe was answered.
     answered: Option<Nanos>,
+    /// How many connections were replaced since a call was last answered.
+    replaced: u32,
 }
 
 impl Watchdog {
@@ -84,9 +94,14 @@ impl Watchdog {
         }
     }
 
+    /// A call was answered: the next silence is as suspicious as the first.
+    pub const fn served(&mut self) {
+        self.replaced = 0;
+    }
+
     /// Another connection: nothing is known of it.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { replaced: self.replaced, ..Self::default() };
     }
 
     /// Looks, after the socket was read to its end.
@@ -104,11 +119,15 @@ impl Watchdog {
             self.silent_since = Some(now);
         }
         let silence = now.saturating_sub(self.silent_since.unwrap_or(now));
-        if silence < patience {
+        if silence < patience << self.replaced.min(DOUBLINGS) {
             return Verdict::Well;
         }
         if let Some(answered) = self.answered {
-            return if now.saturating_sub(answered) < GRACE { Verdict::Doubtful } else { Verdict::Dead };
+            if now.saturating_sub(answered) < GRACE {
+                return Verdict::Doubtful;
+            }
+            self.replaced = self.replaced.saturating_add(1);
+            return Verdict::Dead;
         }
         if now < self.due.0 {
             return Verdict::Doubtful;
@@ -199,6 +218,52 @@ mod tests {
         let (quick, patient) = (count(Pace::Quick), count(Pace::Patient));
         assert!((120..150).contains(&(quick + patient)), "{quick} quick probes in a minute");
         assert!((13..16).contains(&patient), "{patient} patient probes in a minute");
+    }
+
+    /// When connections to a server that answers probes and no call are given up, each replaced at once; some are answered
+    /// a call first.
+    fn replacements(millis: u64, served: impl Fn(usize) -> bool) -> Vec<Nanos> {
+        let (mut watchdog, mut replaced) = (Watchdog::default(), Vec::new());
+        for now in (0..millis * MILLI / LOOK).map(|look| look * LOOK) {
+            match watchdog.look(now, Owed::Answer) {
+                Verdict::Probe(_) => watchdog.answered(now),
+                Verdict::Dead => {
+                    replaced.push(now);
+                    watchdog.reset();
+                    if served(replaced.len()) {
+                        watchdog.served();
+                    }
+                }
+                Verdict::Well | Verdict::Doubtful => {}
+            }
+        }
+        replaced
+    }
+
+    #[test]
+    fn a_server_that_answers_probes_and_no_call_has_twice_the_time_after_each_replacement_up_to_a_bound() {
+        let replaced = replacements(600_000, |_| false);
+        let lives: Vec<_> = [&[0], &replaced[..]].concat().windows(2).map(|pair| pair[1] - pair[0]).collect();
+        for (number, &life) in lives.iter().enumerate() {
+            let patience = SILENCE << number.min(4);
+            assert!(
+                (patience..patience + 500 * MILLI).contains(&life),
+                "connection {number} lived {} ms",
+                life / MILLI
+            );
+        }
+        assert!(lives.len() < 30, "{} replacements in ten minutes", lives.len());
+    }
+
+    #[test]
+    fn an_answer_brings_the_first_patience_back() {
+        let replaced = replacements(60_000, |number| number % 3 == 0);
+        let lives: Vec<_> = replaced.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(lives.len() > 8, "{lives:?}");
+        for (number, &life) in lives.iter().enumerate() {
+            let patience = SILENCE << ((number + 1) % 3);
+            assert!((patience..patience + 500 * MILLI).contains(&life), "{lives:?}");
+        }
     }
 
     #[test]
