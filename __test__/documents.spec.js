@@ -137,7 +137,8 @@ for (const document of DOCUMENTS) {
   });
 }
 
-const blocks = [...read("README.md").matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, source]) => ({ language, source }));
+const blocksOf = (file) => [...read(file).matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, source]) => ({ language, source }));
+const blocks = blocksOf("README.md");
 
 /** Runs a program in a project that has the package, and the kit: Node finds both by their own names. */
 function runExample(t, { language, source }, env) {
@@ -150,15 +151,16 @@ function runExample(t, { language, source }, env) {
   });
 }
 
-test("README's examples run and print what their comments say", async (t) => {
+test("README's examples, and those of docs, run and print what their comments say", async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const mongo = await startMongo();
   t.teardown(() => mongo.stop());
-  const examples = blocks.filter(({ language }) => ["js", "mjs"].includes(language));
-  t.true(examples.length >= 5);
+  const examples = [...blocks, ...blocksOf("docs/candles.md")].filter(({ language }) => ["js", "mjs"].includes(language));
+  t.true(examples.length >= 6);
   for (const example of examples) {
     await server.command("FLUSHALL");
+    await mongo.drop("backtest-pro");
     const { failure, lines } = await runExample(t, example, { ...server.env, ...mongo.env });
     t.is(failure, "");
     t.deepEqual(lines, [...example.source.matchAll(/→ (.*)$/gm)].map((match) => match[1]), example.source);
