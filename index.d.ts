@@ -2047,9 +2047,10 @@ export interface NearCacheStats {
 export interface RedisHealth {
   /**
    * `idle`: not needed so far, or closed; `connecting`; `ready`; `waiting`: the last attempt failed or the connection
-   * was lost, and the next attempt comes after a pause.
+   * was lost, and the next attempt comes after a pause; `resting`: the last attempts failed and nobody waits, so nothing is
+   * tried until the next call, which connects at once.
    */
-  readonly state: "idle" | "connecting" | "ready" | "waiting";
+  readonly state: "idle" | "connecting" | "ready" | "waiting" | "resting";
   /** Since when, in milliseconds since 1970; null before the first call. */
   readonly since: number | null;
   /** Which server: `host:port`, or `unix:path`; null before the first call. */

@@ -21,7 +21,7 @@ expectType<SignalCacheService>()(new SignalCacheService());
 
 setConfig({ CC_REDIS_PORT: 6380, CC_REDIS_TIMEOUT_MS: "500", CC_REDIS_URL: null });
 const config: Config = getConfig();
-const state: "idle" | "connecting" | "ready" | "waiting" = health().redis.state;
+const state: "idle" | "connecting" | "ready" | "waiting" | "resting" = health().redis.state;
 setLogger({ log() {}, debug() {}, info() {}, warn() {} });
 console.log(config.CC_REDIS_PORT + stats().redis.commands, state);
 await close();

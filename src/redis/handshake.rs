@@ -150,6 +150,7 @@ impl Handshake {
         match self.answered(buffer, tokens) {
             Progress::Refused(words) => Progress::Refused(self.shown(step, &words)),
             Progress::Unfit(words) => Progress::Unfit(self.shown(step, &words)),
+            Progress::Hopeless(words) => Progress::Hopeless(self.shown(step, &words)),
             progress => progress,
         }
     }
@@ -467,6 +468,15 @@ mod tests {
                 assert_eq!(progress, Progress::Unfit(words.to_owned()), "{sent}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_database_that_cannot_be_had_names_no_user() {
+        let mut handshake = Handshake::new(Some(credentials("trader-7")), 2, None, Vec::new(), None);
+        assert_eq!(step(&mut handshake, "%0\r\n").1, Progress::Next);
+        let words = "-NOPERM User trader-7 has no permissions to run the 'select' command\r\n";
+        let Progress::Hopeless(told) = step(&mut handshake, words).1 else { panic!("it is final") };
+        assert!(told.starts_with("NOPERM ") && !told.contains("trader-7"), "{told}");
     }
 
     #[test]
