@@ -144,13 +144,12 @@ fn matching(text: &str, secret: &str) -> Option<Match> {
     }
 }
 
-/// Notes where a character ends that begins at a place of a text: as it is, in any case (drivers make names small), escaped as C, JSON
-/// or Rust do it, percent-encoded, as the blank that Redis puts in place of the end of a line, or as what is shown of a
-/// character that was cut in two.
+/// Notes where a character ends that begins at a place of a text: as it is, escaped as C, JSON or Rust do it, percent-encoded, as
+/// the blank that Redis puts in place of the end of a line, or as what is shown of a character that was cut in two.
 fn push_forms(text: &str, at: usize, character: char, ends: &mut Vec<usize>) {
     let rest = &text[at..];
     let Some(first) = rest.chars().next() else { return };
-    if first.eq_ignore_ascii_case(&character) {
+    if first == character {
         ends.push(at + first.len_utf8());
     }
     match first {

@@ -64,7 +64,7 @@ fn what_servers_repeat_is_cut_off() {
     }
     for (said, shown) in [
         ("ERR unknown command 'HELLO 3 AUTH trader s3cr3t and more'", "ERR unknown command 'HELLO …"),
-        ("ERR I do not know HELLO(3, auth, trader)", "ERR I do not know HELLO …"),
+        ("ERR I do not know HELLO(3, AUTH, trader)", "ERR I do not know HELLO …"),
         ("ERR Syntax error in HELLO option 'trad'", "ERR Syntax error in HELLO option …"),
         ("ERR Syntax error in HELLO option \"s\"", "ERR Syntax error in HELLO option …"),
         ("ERR no such user: trader", "ERR no such user: ********"),
@@ -100,16 +100,18 @@ const OWN_WORDS: [&str; 10] = [
 
 #[test]
 fn a_servers_own_words_stay() {
-    for (user, password) in [("default", "mysecurepassword"), ("trader", "s3cr3t"), ("bot-7", "p@ss w0rd!"), ("t", "x")]
-    {
+    for (user, password) in [
+        ("default", "mysecurepassword"),
+        ("trader", "s3cr3t"),
+        ("redis", "denied"),
+        ("bot-7", "p@ss w0rd!"),
+        ("t", "x"),
+    ] {
         let secrets = secrets(user, password);
         let hello = ["3", "AUTH", user, password, "SETNAME", NAME];
         for said in OWN_WORDS {
             assert_eq!((secrets.mask(said), secrets.mask_answer(said, &[user, password])), (said.into(), said.into()));
-            // It is AUTH that is answered by this, not HELLO … AUTH.
-            if !said.contains("'auth'") {
-                assert_eq!(secrets.mask_answer(said, &hello), said);
-            }
+            assert_eq!(secrets.mask_answer(said, &hello), said);
         }
         let own = "ERR unknown command 'GET', with args beginning with: 'ns:k' ";
         assert_eq!(secrets.mask(own), own, "a user's own command may be repeated");
@@ -137,7 +139,6 @@ fn a_secret_is_masked_in_every_form() {
         "x p%C3%A4%22ss%0A%251 y",
         "x p%c3%a4%22ss%0a%251 y",
         "x pä\"ss %1 y",
-        "x PÄ\"SS %1 y".replace('Ä', "ä").as_str(),
     ] {
         assert_eq!(secrets.mask(said), "x ******** y", "{said}");
     }
@@ -186,7 +187,7 @@ fn encoded_as(secret: &str, form: u8) -> String {
             out
         }),
         // sdscatrepr of Redis.
-        6 => secret.bytes().fold(String::new(), |mut out, byte| {
+        _ => secret.bytes().fold(String::new(), |mut out, byte| {
             let _ = match byte {
                 b'\\' | b'"' => write!(out, "\\{}", byte as char),
                 b' '..=b'~' => write!(out, "{}", byte as char),
@@ -194,7 +195,6 @@ fn encoded_as(secret: &str, form: u8) -> String {
             };
             out
         }),
-        _ => secret.to_ascii_uppercase(),
     }
 }
 
@@ -209,11 +209,11 @@ proptest! {
 
     #[test]
     fn no_form_of_a_secret_is_left(
-        before in ".{0,20}", after in ".{0,20}", secret in "[^*]{4,20}", other in "[^*]{0,12}", form in 0_u8..8
+        before in ".{0,20}", after in ".{0,20}", secret in "[^*]{4,20}", other in "[^*]{0,12}", form in 0_u8..7
     ) {
         let said = format!("{before}{}{after}", encoded_as(&secret, form));
         let shown = Secrets::new([&*secret, &*other]).mask(&said);
-        for form in 0..8 {
+        for form in 0..7 {
             let encoded = encoded_as(&secret, form);
             prop_assert!(!shown.contains(&encoded), "{encoded:?} in {shown:?}");
         }

@@ -107,6 +107,9 @@ fn suspects(uri: &str) -> Vec<String> {
         let pieces = word.split(|c: char| c.is_ascii_punctuation() && !matches!(c, '-' | '_' | '.' | '~'));
         found.extend([word].into_iter().chain(pieces).flat_map(|piece| [piece.to_owned(), decoded(piece)]));
     }
+    // The parser makes the names of hosts and options small.
+    let small: Vec<_> = found.iter().map(|word| word.to_lowercase()).collect();
+    found.extend(small);
     found
 }
 

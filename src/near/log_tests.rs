@@ -142,7 +142,7 @@ fn every_bound_holds_and_what_is_found_is_right() {
     for bound in (0..6_000).step_by(97).chain([8_192, 10_000, 20_000, 66_000, 70_001]) {
         for (length, every) in [(0, 1), (0, 0), (24, 1), (24, 3), (24, 0), (460, 1), (486, 3), (5_000, 1)] {
             let mut log = Log::new(bound);
-            let text = |number: usize| [b'a' + (number % 26) as u8].repeat(length);
+            let text = |number: usize| [b'a' + u8::try_from(number % 26).unwrap()].repeat(length);
             for number in 0..2_000 {
                 put(&mut log, key(number), &text(number));
                 // None, a third or all of them are asked for.

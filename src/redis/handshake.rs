@@ -197,7 +197,8 @@ impl Handshake {
             (Step::Auth | Step::AuthPassword, Some(error)) => Progress::Refused(error),
             (Step::Select, Some(error)) if error.starts_with("NOAUTH") => Progress::Refused(error),
             (Step::Select, Some(error)) if is_final(&error) => {
-                Progress::Hopeless(format!("{error}; CC_REDIS_URL asks for database {}", self.database))
+                let words = self.shown(Step::Select, &error);
+                Progress::Hopeless(format!("{words}; CC_REDIS_URL asks for database {}", self.database))
             }
             (Step::Select, Some(error)) => Progress::Unfit(error),
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
