@@ -3,7 +3,7 @@
 // The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
 // nothing until the bench asks: peers work in turns, never at the same time.
 
-const { PEERS, CACHING, MONGO } = require("./peers/index.js");
+const { CANDLES, PEERS, CACHING, MONGO } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
 const { shapes } = require("./shapes.js");
 
@@ -11,7 +11,7 @@ let peer = null;
 
 const answers = {
   async open({ peer: id, server }) {
-    const known = server.mongoUrl ? MONGO : [...PEERS, ...CACHING];
+    const known = server.mongoUrl ? [...MONGO, ...CANDLES] : [...PEERS, ...CACHING];
     const { file, with: options } = known.find((entry) => entry.id === id);
     peer = await require(`./peers/${file}`).open(server, options);
     return { version: peer.version };
@@ -87,6 +87,24 @@ const answers = {
     const used = process.cpuUsage(cpu);
     if (!call && done !== count) throw new Error(`${done} candles instead of ${count}`);
     return { calls: call ? done : 1, us, cpu: used.user + used.system };
+  },
+
+  /** An adapter's calls, one after the other, for about `ms`. */
+  async candles({ op, ms }) {
+    const call = peer.candles.ops[op];
+    global.gc({ type: "minor" });
+    await shapes.sequential(call, 1, 2);
+    const start = process.hrtime.bigint();
+    const calls = await shapes.sequential(call, 1, ms);
+    return { calls, us: Number(process.hrtime.bigint() - start) / 1000 };
+  },
+
+  async candlesWhole({ op }) {
+    const before = peer.candles.stats();
+    global.gc();
+    const start = process.hrtime.bigint();
+    await peer.candles.whole[op]();
+    return { us: Number(process.hrtime.bigint() - start) / 1000, before, stats: peer.candles.stats() };
   },
 
   /** The rows that the calls read and overwrite. */

@@ -15,6 +15,7 @@ const { openPeers } = require("./driver.js");
 const { verify } = require("./server.js");
 const { Results, measureCalls, measureScans } = require("./rounds.js");
 const { measureNear } = require("./near.js");
+const { benchCandles, writeCandles } = require("./candles.js");
 const { benchKit, writeKit } = require("./kit.js");
 const { benchMongo, writeMongo } = require("./mongo.js");
 const { updateReadme } = require("./readme.js");
@@ -27,7 +28,7 @@ const { markdown } = require("./report/markdown.js");
 const { chart } = require("./report/svg.js");
 
 /** What has a report of its own. */
-const REPORTED_APART = ["mongo", "kit"];
+const REPORTED_APART = ["mongo", "candles", "kit"];
 
 async function main() {
   const options = parse(process.argv.slice(2));
@@ -39,6 +40,9 @@ async function main() {
   const started = Date.now();
   if (!options.only || options.only.includes("mongo")) {
     writeMongo(await benchMongo({ options, progress: makeProgress(started) }), toJson);
+  }
+  if (!options.only || options.only.includes("candles")) {
+    writeCandles(await benchCandles({ options, progress: makeProgress(started) }), toJson);
   }
   if (!options.only || options.only.includes("kit")) {
     writeKit(await benchKit({ options, progress: makeProgress(started) }), toJson);

@@ -43,10 +43,12 @@ const SHAPES = {
   },
 };
 
+/** Columns whose numbers are not set yet; each of them must be. To clear them first takes a third of a month's time. */
 function emptyColumns(limit) {
-  const made = { timestamp: new Float64Array(limit) };
+  const column = () => new Float64Array(Buffer.allocUnsafeSlow(limit * 8).buffer);
+  const made = { timestamp: column() };
   for (const name of NUMBERS) {
-    made[name] = new Float64Array(limit);
+    made[name] = column();
   }
   return made;
 }

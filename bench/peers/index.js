@@ -36,7 +36,16 @@ const MONGO = [
 ];
 const MONGO_BASE = "original";
 
+/** Only for candles: adapters, each with a database that holds a month. */
+const MONTH = 31 * 1_440;
+const CANDLES = ["setup", "unchanged", "original", "map"].map((way) => ({
+  id: `candles-${way}`,
+  title: `candles, ${way}`,
+  file: "candles.js",
+  with: { way, month: MONTH },
+}));
+
 /** All ratios are against this one. */
 const BASE = "ioredis";
 
-module.exports = { PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };
+module.exports = { CANDLES, PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };
