@@ -168,10 +168,12 @@ class Columns {
       if (other.isOdd(slot, slot + 1, rows)) {
         this.mark(to, !isSet(other.odd, slot));
       }
-      if (isSet(other.known, slot)) {
+      const whole = rows && isSet(other.whole, slot) && !isSet(this.whole, to);
+      // As in take(): what one answer has brought is not mixed with another's.
+      if (whole || (isSet(other.known, slot) && !isSet(this.known, to))) {
         this.put(to, other.open[slot], other.high[slot], other.low[slot], other.close[slot], other.volume[slot]);
       }
-      if (rows && isSet(other.whole, slot)) {
+      if (whole) {
         this.putRow(to, other.ids, slot * ID, other.createDates[slot], other.updatedDates[slot]);
       }
     }
