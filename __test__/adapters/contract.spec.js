@@ -329,3 +329,33 @@ test("a value that has no bytes is refused by every write, and stores nothing", 
   for (const { error } of await Promise.all(refused.map(outcome))) t.is(error?.code, "INVALID_VALUE");
   for (const name of ["signal", "state", "measure", "storage", "log"]) t.is(await own.mongo.count(`${name}-items`), 0);
 });
+
+test("hostile arguments of every adapter's method end in a result or a rejection with a code", async (t) => {
+  const cyclic = { id: "c" };
+  cyclic.self = cyclic;
+  const trap = () => {
+    throw new Error("trap");
+  };
+  const traps = { get: trap, has: trap, ownKeys: trap, getPrototypeOf: trap, getOwnPropertyDescriptor: trap };
+  const values = [
+    ...[undefined, null, true, 0, -1, 1.5, NaN, Infinity, 5n, "", "text", Symbol("s"), () => {}, class {}, [], {}],
+    ...[cyclic, [cyclic], new Proxy({}, traps), [new Proxy({}, traps)], { get id() { return trap(); } }, { toString: trap }],
+    ...[new Map([["a", 1]]), new Date(NaN), Buffer.from("b"), Object.create(null), [null], [{ id: Symbol("s") }], [{ id: {} }]],
+  ];
+  for (const noun of NOUNS) {
+    const Class = own.lib[`Persist${noun}Instance`];
+    const methods = Object.getOwnPropertyNames(Class.prototype).filter((name) => /Data$/.test(name));
+    t.true(methods.length >= 2, noun);
+    for (const [place, value] of values.entries()) {
+      const other = values[(place * 7 + 3) % values.length];
+      for (const instance of [new Class("a", "b", "c", "d", true), new Class(value, other, "c", "d", true)]) {
+        for (const method of methods) {
+          const made = instance[method](value, other, value);
+          const { error } = await outcome(typeof made.then === "function" ? made : collect(made));
+          const what = `${noun}.${method} of ${place}: ${error?.stack}`;
+          if (error) t.true(["INVALID_VALUE", "INVALID_CONTEXT"].includes(error.code), what);
+        }
+      }
+    }
+  }
+});

@@ -1,6 +1,7 @@
 "use strict";
 // What all adapters have in common.
 
+const { withCode } = require("../errors.js");
 const { waitForMongo } = require("./ready.js");
 
 /** Not the first call of a context: the kit awaits it before every operation, so it is made once. */
@@ -31,7 +32,22 @@ function contextClass(name, context, least = context.length) {
   return Class;
 }
 
-/** Gives a class its methods. */
+/** Gives a class its methods. What somebody's getter or proxy throws in the middle of one gets a code. */
+function defineCalls(Class, methods) {
+  const guarded = ([name, method]) => {
+    const call = async function (...args) {
+      try {
+        return await method.apply(this, args);
+      } catch (error) {
+        throw withCode(error, "INVALID_VALUE", `${Class.name}.${name}: reading its arguments failed`);
+      }
+    };
+    return [name, call];
+  };
+  define(Class, Object.fromEntries(Object.entries(methods).map(guarded)));
+}
+
+/** Gives a class its methods, as they are. */
 function define(Class, methods) {
   for (const [name, value] of Object.entries(methods)) {
     Object.defineProperty(value, "name", { value: name });
@@ -39,4 +55,4 @@ function define(Class, methods) {
   }
 }
 
-module.exports = { contextClass, define };
+module.exports = { contextClass, define, defineCalls };

@@ -2,8 +2,8 @@
 // Adapters whose contexts hold many rows that can be marked as removed: measure, interval, memory.
 
 const { instances } = require("../db-services.js");
-const { pages } = require("./pages.js");
-const { contextClass, define } = require("./adapter.js");
+const { rowsOf } = require("./pages.js");
+const { contextClass, define, defineCalls } = require("./adapter.js");
 const { writeRow } = require("./order.js");
 
 /** A row's payload, where it is there and not removed. */
@@ -33,10 +33,10 @@ function keyedMethods({ noun, service, context, find, dated }) {
 /** `measure` and `interval`: entries of a bucket by their key. */
 function bucketClass(noun, service, dated) {
   const Class = contextClass(noun, ["bucket"]);
-  define(Class, keyedMethods({ noun, service, context: ["bucket"], find: "findByKey", dated }));
+  defineCalls(Class, keyedMethods({ noun, service, context: ["bucket"], find: "findByKey", dated }));
   define(Class, {
     async *[`list${noun}Data`]() {
-      for await (const row of pages(instances[service], "listKeys", { bucket: this.bucket }, { entryKey: 1 })) {
+      for await (const row of rowsOf(instances[service], "listKeys", { bucket: this.bucket }, { entryKey: 1 })) {
         yield row.entryKey;
       }
     },
@@ -46,16 +46,17 @@ function bucketClass(noun, service, dated) {
 
 const MEMORY = { noun: "Memory", service: "memoryDbService", context: ["signalId", "bucketName"] };
 const PersistMemoryInstance = contextClass(MEMORY.noun, MEMORY.context);
-define(PersistMemoryInstance, keyedMethods({ ...MEMORY, find: "findByMemoryId", dated: true }));
-define(PersistMemoryInstance, {
+defineCalls(PersistMemoryInstance, keyedMethods({ ...MEMORY, find: "findByMemoryId", dated: true }));
+defineCalls(PersistMemoryInstance, {
   async hasMemoryData(memoryId) {
     return instances.memoryDbService.hasMemoryEntry(this.signalId, this.bucketName, memoryId);
   },
-
+});
+define(PersistMemoryInstance, {
   async *listMemoryData() {
     const { signalId, bucketName } = this;
     const fields = { memoryId: 1, payload: 1 };
-    for await (const row of pages(instances.memoryDbService, "listEntries", { signalId, bucketName }, fields)) {
+    for await (const row of rowsOf(instances.memoryDbService, "listEntries", { signalId, bucketName }, fields)) {
       yield { memoryId: row.memoryId, data: row.payload };
     }
   },

@@ -2,8 +2,9 @@
 // The adapter for candles, over what is held of them in memory.
 
 const store = require("../candle-store.js");
+const { withCode } = require("../errors.js");
 const { isAway, whenBack } = require("../mongo-away.js");
-const { contextClass, define } = require("./adapter.js");
+const { contextClass, define, defineCalls } = require("./adapter.js");
 
 const PersistCandleInstance = contextClass("Candle", ["symbol", "interval", "exchangeName"]);
 const { waitForInit } = PersistCandleInstance.prototype;
@@ -20,9 +21,17 @@ define(PersistCandleInstance, {
   },
 
   async readCandlesData(limit, sinceTimestamp, untilTimestamp) {
-    return store.readWindow(this.symbol, this.interval, this.exchangeName, sinceTimestamp, limit);
+    try {
+      const found = store.readWindow(this.symbol, this.interval, this.exchangeName, sinceTimestamp, limit);
+      // What is in memory is there already.
+      return found instanceof Promise ? await found : found;
+    } catch (error) {
+      throw withCode(error, "INVALID_VALUE", "PersistCandleInstance.readCandlesData: reading its arguments failed");
+    }
   },
+});
 
+defineCalls(PersistCandleInstance, {
   async writeCandlesData(candles) {
     await store.writeWindow(this.symbol, this.interval, this.exchangeName, candles);
   },

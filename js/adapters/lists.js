@@ -6,7 +6,7 @@ const { instances, writers } = require("../db-services.js");
 const { makeError } = require("../errors.js");
 const { setting } = require("../kits.js");
 const { OPS, ask, rowsOf, table } = require("../mongo.js");
-const { contextClass, define } = require("./adapter.js");
+const { contextClass, defineCalls } = require("./adapter.js");
 const { ListWriting } = require("./list-writing.js");
 const { Known, listOf } = require("./remembered.js");
 
@@ -39,7 +39,7 @@ function listClass(row) {
   const scopeOf = (instance) => by.map((part) => Boolean(instance[part]));
   const remembered = (scope) => listOf(JSON.stringify([collection, ...scope]));
 
-  define(Class, {
+  defineCalls(Class, {
     async [`read${name}Data`]() {
       const scope = scopeOf(this);
       const list = remembered(scope);

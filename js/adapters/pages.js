@@ -6,7 +6,7 @@ const { table } = require("../mongo.js");
 const { RowCursor } = require("../row-cursor.js");
 
 /** `fields` of the rows that `key` names. `method` is the list of the service that the log knows it by. */
-async function* pages(service, method, key, fields) {
+async function* rowsOf(service, method, key, fields) {
   const number = table.findIndex((row) => row.collection === service.TargetModel.modelName);
   log(service, "log", `${table[number].service} ${method}`, key);
   const cursor = new RowCursor(number, { k: key, by: Object.keys(key), filter: { removed: false }, fields });
@@ -19,4 +19,4 @@ async function* pages(service, method, key, fields) {
   }
 }
 
-module.exports = { pages };
+module.exports = { rowsOf };

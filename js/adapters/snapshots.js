@@ -2,7 +2,7 @@
 // Adapters of which each context is one row, written whole.
 
 const { instances } = require("../db-services.js");
-const { contextClass, define } = require("./adapter.js");
+const { contextClass, define, defineCalls } = require("./adapter.js");
 const { writeRow } = require("./order.js");
 
 const NOTHING = () => null;
@@ -50,7 +50,7 @@ function snapshotClass(row) {
     ...args.slice(0, more),
   ];
 
-  define(Class, {
+  defineCalls(Class, {
     async [`read${noun}Data`](...args) {
       const found = await db.findByContext(...keyOf(this, args));
       return found === null ? empty() : (found[field] ?? empty());
