@@ -4,7 +4,6 @@
 // existing projects have (on ours, and on the original's services), and a Map with the same signatures.
 
 const path = require("node:path");
-const { openOriginal } = require("../../__test__/support/original-mongo/index.js");
 const { EXCHANGE, MINUTE, START, candleOf } = require("./mongo-data.js");
 const { versionOf } = require("./version.js");
 
@@ -65,6 +64,8 @@ const WAYS = {
     return { adapter: new OneByOne(lib.ioc.candleDbService, CONTEXT), lib, version: ourVersion(), close: () => lib.close() };
   },
   async original(server) {
+    // Here, because mongoose in the heap of the others would be work for their collector.
+    const { openOriginal } = require("../../__test__/support/original-mongo/index.js");
     const { ioc, close } = await openOriginal({ redis: server, mongo: { urlOf: () => server.mongoUrl } });
     return { adapter: new OneByOne(ioc.candleDbService, CONTEXT), version: versionOf("mongoose"), close };
   },
