@@ -152,7 +152,7 @@ impl World {
             self.read();
         }
         // Nobody looks while nobody waits.
-        if self.now / TICK % LOOK == 0 && self.lane.queue().unanswered() > 0 {
+        if (self.now / TICK).is_multiple_of(LOOK) && self.lane.queue().unanswered() > 0 {
             let owed = if self.lane.is_owed() { Owed::Answer } else { Owed::Nothing };
             match self.watchdog.look(self.now, owed) {
                 Verdict::Probe(_) if self.mood != Mood::Away => self.watchdog.answered(self.now),
