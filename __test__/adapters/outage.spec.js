@@ -132,13 +132,13 @@ test("the probe keeps no process alive", (t) => {
   const script = `const lib = require(${JSON.stringify(root)});
     const { standInKit } = require(${JSON.stringify(`${root}/__test__/support/stand-in-kit.js`)});
     const kit = standInKit();
-    lib.setConfig({ CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/none", CC_MONGO_TIMEOUT_MS: 300, CC_REDIS_PORT: 1, CC_REDIS_TIMEOUT_MS: 300 });
+    lib.setConfig({ CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/none", CC_MONGO_TIMEOUT_MS: 3_000 });
     lib.install(kit);
     const read = () => new lib.PersistCandleInstance("a", "1m", "b").readCandlesData(1, 0, 0);
     (async () => {
       const codes = [];
       for (let i = 0; i < 3; i++) await read().catch((error) => codes.push(error.code));
-      lib.setConfig === undefined || console.log(JSON.stringify(codes));
+      console.log(JSON.stringify(codes));
       console.log(process.uptime());
       process.on("exit", () => console.log(process.uptime()));
     })();`;
@@ -147,7 +147,7 @@ test("the probe keeps no process alive", (t) => {
   t.is(child.status, 0);
   const [codes, last, end] = child.stdout.trim().split("\n").map((line) => JSON.parse(line));
   t.deepEqual(codes, ["MONGO_UNAVAILABLE", "MONGO_UNAVAILABLE", "MONGO_UNAVAILABLE"]);
-  t.true(end - last < 0.25, `it has ended ${end - last} s after its last call`);
+  t.true(end - last < 1, `it has ended ${end - last} s after its last call`);
 });
 
 test("MongoDB killed while lists and rows are written: what was acknowledged is there, and what failed is sent again", async (t) => {
