@@ -2,9 +2,10 @@
 // BaseCRUD for a mongoose model of the project's own: what the original calls on it, whatever its schema and connection.
 
 const { memory } = require("./candle-memory.js");
-const { native, values } = require("./engine.js");
+const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { log, loggerService } = require("./logger-service.js");
+const { openDefault } = require("./mongoose.js");
 
 /** The most rows of findAll, as for the collections. */
 const FIND_ALL_LIMIT = 1000;
@@ -36,7 +37,7 @@ function connected({ base, db }) {
     return undefined;
   }
   if (db.readyState === 0 && !opened.get(base)?.pending) {
-    const state = { pending: true, promise: open(base) };
+    const state = { pending: true, promise: openDefault(base, (words) => `${words} (mongoose, for a model without a connection of its own)`) };
     opened.set(base, state);
     const over = () => (state.pending = false);
     state.promise.then(over, () => {
@@ -46,20 +47,6 @@ function connected({ base, db }) {
     });
   }
   return opened.get(base)?.promise;
-}
-
-async function open(base) {
-  const { uri, timeout } = JSON.parse(native.engine.clientOptions(values())).mongo;
-  try {
-    await base.connect(uri, /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: timeout });
-  } catch (error) {
-    const words = String(error?.message);
-    if (/Parse|Argument|API/.test(error?.name)) {
-      const what = words.includes(uri) ? "mongoose cannot use it" : words;
-      throw makeError("INVALID_CONFIG", "Error", `CC_MONGO_CONNECTION_STRING: ${what}`);
-    }
-    throw makeError("MONGO_UNAVAILABLE", "Error", `${words} (mongoose, for a model without a connection of its own)`, error);
-  }
 }
 
 /** Runs a call on a model. */

@@ -6,6 +6,7 @@ const { readFileSync } = require("node:fs");
 const { native, values } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
+const { openDefault } = require("./mongoose.js");
 const { required } = require("./project.js");
 
 // Captured now: fake timers replace the global ones later.
@@ -91,17 +92,15 @@ const getMongo = once(async () => {
     await connection.asPromise();
     return mongoose;
   }
-  const { uri, timeout } = options().mongo;
   const end = () => connection.close();
   opened.add(end);
   // What is opened after that is somebody else's.
   connection.once("close", () => opened.delete(end));
   try {
-    // As long as our own calls look for a server, unless the connection string says how long.
-    await mongoose.connect(uri, /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: timeout });
+    await openDefault(mongoose, (words) => `getMongo: ${words}`);
   } catch (error) {
     opened.delete(end);
-    throw makeError("MONGO_UNAVAILABLE", "Error", `getMongo: ${error.message}`, error);
+    throw error;
   }
   return mongoose;
 });

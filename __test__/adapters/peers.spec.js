@@ -152,6 +152,14 @@ test("without a MongoDB getMongo() rejects with a code, and a later call tries a
   t.is((await lib.getMongo()).connection.name, "late");
 });
 
+test("a connection string that mongoose refuses is named, and shows no password", async (t) => {
+  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: "mongodb://user:s3cret@127.0.0.1/peers?loadBalanced=true&directConnection=true" });
+  const { error } = await outcome(lib.getMongo());
+  t.is(error?.code, "INVALID_CONFIG");
+  t.regex(error.message, /^CC_MONGO_CONNECTION_STRING: /);
+  t.false(`${error.message}${error.cause?.message}`.includes("s3cret"));
+});
+
 test("in a project without ioredis and mongoose the errors name the package to install", async (t) => {
   const { run } = makeProject(t, {
     files: {
