@@ -110,24 +110,27 @@ async function behindProxy(t) {
 }
 
 const isReply = (bytes) => bytes.includes(Buffer.from("lastErrorObject"));
+/** Loses the next reply to an update, and the connection with it. Returns whether it has. */
+function loseReply(proxy) {
+  let lost = false;
+  proxy.corrupt((bytes) => {
+    if (lost || !isReply(bytes)) return bytes;
+    lost = true;
+    proxy.cut();
+    return Buffer.alloc(0);
+  });
+  return () => lost;
+}
+
 const isUpdate = (bytes) => bytes.includes(Buffer.from("findAndModify"));
 
 ours("an update whose reply is lost is done once, or rejects with MONGO_UNKNOWN where doing it again could count twice", async (t) => {
   const { proxy, crud } = await behindProxy(t);
   const { id } = await crud.create(interval());
-  const loseReply = () => {
-    let lost = false;
-    proxy.corrupt((bytes) => {
-      if (lost || !isReply(bytes)) return bytes;
-      lost = true;
-      proxy.cut();
-      return Buffer.alloc(0);
-    });
-  };
-  loseReply();
+  loseReply(proxy);
   t.is((await crud.update(id, { "payload.s": "again" })).id, id);
   for (const dto of [{ $inc: { "payload.n": 1 } }, { $push: { "payload.list": 4 } }]) {
-    loseReply();
+    loseReply(proxy);
     t.is((await outcome(crud.update(id, dto))).error?.code, "MONGO_UNKNOWN");
   }
   t.deepEqual((await crud.findById(id)).payload, { n: 2, list: [1, 2, 3, 4], s: "again" });
@@ -143,15 +146,9 @@ ours("of two increments of one moment, one of which never reached the server, no
     if (isUpdate(bytes) && ++sent === 2) return Buffer.alloc(0);
     return bytes;
   }, "up");
-  let lost = false;
-  proxy.corrupt((bytes) => {
-    if (lost || !isReply(bytes)) return bytes;
-    lost = true;
-    proxy.cut();
-    return Buffer.alloc(0);
-  });
+  const isLost = loseReply(proxy);
   const results = await Promise.all([1, 2].map(() => outcome(crud.update(id, { $inc: { "payload.n": 1 } }))));
-  t.true(lost && sent >= 2);
+  t.true(isLost() && sent >= 2);
   const { n } = (await crud.findById(id)).payload;
   const resolved = results.filter(({ error }) => error === undefined).length;
   t.true(n - 1 >= resolved, `${resolved} resolved, ${n - 1} there`);

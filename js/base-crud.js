@@ -2,14 +2,11 @@
 // The operations that every collection has, and the class that they make.
 
 const { makeError } = require("./errors.js");
-const { bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
+const { FIND_ALL_LIMIT, bounded, changeOf, filterOf, idOf, pageOf, rowOf, sortOf } = require("./given.js");
 const { log, loggerService } = require("./logger-service.js");
 const { crudOf, isModel } = require("./model-crud.js");
 const { OPS, ask, notFound, onlyRow, rowsOf, table } = require("./mongo.js");
 const { RowCursor } = require("./row-cursor.js");
-
-/** The most rows of findAll, as in the original. */
-const FIND_ALL_LIMIT = 1000;
 
 /** The place of a collection in the table, by its name or by an object with that `modelName`: the TargetModel of a service. */
 function numberOf(collection) {
@@ -113,4 +110,4 @@ function BaseCRUD(target) {
   return new.target ? new Crud() : Crud;
 }
 
-module.exports = { BaseCRUD, FIND_ALL_LIMIT, log };
+module.exports = { BaseCRUD, log };

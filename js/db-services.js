@@ -1,11 +1,11 @@
 "use strict";
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
-const { BaseCRUD, FIND_ALL_LIMIT, log } = require("./base-crud.js");
+const { BaseCRUD, log } = require("./base-crud.js");
 const { candleMethods } = require("./candle-service.js");
 const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
-const { limitOf, stored } = require("./given.js");
+const { FIND_ALL_LIMIT, limitOf, stored } = require("./given.js");
 const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
 const { guarded, owed } = require("./redis-guard.js");
 

@@ -7,6 +7,9 @@ const { types } = require("node:util");
 const { makeError, withCode } = require("./errors.js");
 const { isPlain, mapped, unboxed } = require("./payload.js");
 
+/** The most rows of findAll and of most lists, as in the original. */
+const FIND_ALL_LIMIT = 1000;
+
 const refuse = (message) => makeError("INVALID_VALUE", "TypeError", message);
 
 /** What the codec leaves out. */
@@ -154,4 +157,4 @@ function limitOf(options, most) {
   return isOptions && options.limit !== undefined ? bounded(options.limit, "limit") : most;
 }
 
-module.exports = { bounded, changeOf, filterOf, idOf, limitOf, pageOf, rowOf, sortOf, stored };
+module.exports = { FIND_ALL_LIMIT, bounded, changeOf, filterOf, idOf, limitOf, pageOf, rowOf, sortOf, stored };

@@ -4,11 +4,9 @@
 const { memory } = require("./candle-memory.js");
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
+const { FIND_ALL_LIMIT } = require("./given.js");
 const { log, loggerService } = require("./logger-service.js");
 const { openDefault } = require("./mongoose.js");
-
-/** The most rows of findAll, as for the collections. */
-const FIND_ALL_LIMIT = 1000;
 
 /** Mongoose copies whose default connection was opened here: the promise of that, and whether it is still pending. */
 const opened = new Map();
