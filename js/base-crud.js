@@ -110,4 +110,4 @@ function BaseCRUD(target) {
   return new.target ? new Crud() : Crud;
 }
 
-module.exports = { BaseCRUD, log };
+module.exports = { BaseCRUD };

@@ -1,7 +1,7 @@
 "use strict";
 // The calls of candleDbService. Candles that are in memory are not asked for, and not sent again.
 
-const { log } = require("./base-crud.js");
+const { log } = require("./logger-service.js");
 const { EXCHANGE, storeAll } = require("./candle-bulk.js");
 const { HELD } = require("./candle-cache.js");
 const { NUMBERS } = require("./candle-columns.js");

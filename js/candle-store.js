@@ -1,7 +1,6 @@
 "use strict";
 // What the persist adapters use of the candles: windows by their context. Log calls are those of the services.
 
-const { log } = require("./base-crud.js");
 const { storeAll } = require("./candle-bulk.js");
 const { STEPS, onGrid } = require("./candle-grid.js");
 const { memory } = require("./candle-memory.js");
@@ -10,7 +9,7 @@ const { HELD } = require("./candle-cache.js");
 const { askRange } = require("./candle-service.js");
 const { makeError } = require("./errors.js");
 const { fair } = require("./fairness.js");
-const { loggerService } = require("./logger-service.js");
+const { log, loggerService } = require("./logger-service.js");
 const { ready } = require("./mongo.js");
 const { isAway, whenBack } = require("./mongo-away.js");
 

@@ -1,7 +1,8 @@
 "use strict";
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
-const { BaseCRUD, log } = require("./base-crud.js");
+const { BaseCRUD } = require("./base-crud.js");
+const { log } = require("./logger-service.js");
 const { candleMethods } = require("./candle-service.js");
 const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");

@@ -1,7 +1,7 @@
 "use strict";
 // Adapters that are handed the kit's whole list after each event: storage, notification, log.
 
-const { log } = require("../base-crud.js");
+const { log } = require("../logger-service.js");
 const { instances, writers } = require("../db-services.js");
 const { makeError } = require("../errors.js");
 const { setting } = require("../kits.js");

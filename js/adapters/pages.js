@@ -1,7 +1,7 @@
 "use strict";
 // Rows of a context that are not removed, all of them, page by page.
 
-const { log } = require("../base-crud.js");
+const { log } = require("../logger-service.js");
 const { table } = require("../mongo.js");
 const { RowCursor } = require("../row-cursor.js");
 
