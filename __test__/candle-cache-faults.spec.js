@@ -96,6 +96,22 @@ test("a silent MongoDB is a MONGO_TIMEOUT for what is missing, and its late work
   t.true(lib.stats().candleCache.hits >= 1);
 });
 
+test("after a write whose outcome nobody knows, because its server is gone, MongoDB is known to be away", async (t) => {
+  const { mongo, proxy, windows } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: 1_000 });
+  await windows.writeWindow(...CONTEXT, plains(0, 1));
+  proxy.swallow("down");
+  const writing = outcome(windows.writeWindow(...CONTEXT, plains(1, 2)));
+  await until(async () => (await mongo.count("candle-items")) === 2, "the server has it");
+  await proxy.refuse();
+  t.is((await writing).error?.code, UNKNOWN);
+  const next = await outcome(windows.writeWindow(...CONTEXT, plains(2, 3)));
+  t.is(next.error?.code, UNAVAILABLE);
+  t.regex(next.error.message, /known to be away/);
+  await proxy.heal();
+  await until(() => outcome(windows.writeWindow(...CONTEXT, plains(1, 3))).then(({ error }) => error === undefined), "writes succeed again");
+  t.is(await mongo.count("candle-items"), 3);
+});
+
 test("close() ends with calls under way answered and nothing remembered of them", async (t) => {
   const { mongo, windows, lib, service } = await behindProxy(t);
   await storeElsewhere(mongo, 0, 10);

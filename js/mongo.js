@@ -163,13 +163,19 @@ function errorOf({ code, class: className, message, cause, server }) {
   return makeError(code, className, message, why);
 }
 
+/** Whether a failure says that no server answers: also that of a write which one may have received before it was gone. */
+function isOfAbsence({ code, server }) {
+  return AWAY.includes(code) || (code === "MONGO_UNKNOWN" && server === undefined);
+}
+
 /** Tells what an answer is of. */
 function tell(caller, { call, kind, number, bytes }) {
   if (call === 0) {
     callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
   } else if (kind === FAILED) {
-    const error = errorOf(codec().deserialize(bytes));
-    absence = AWAY.includes(error.code) ? error : null;
+    const failure = codec().deserialize(bytes);
+    const error = errorOf(failure);
+    absence = isOfAbsence(failure) ? error : null;
     caller?.reject(error);
   } else {
     absence = null;
