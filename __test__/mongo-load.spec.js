@@ -11,6 +11,8 @@ const { startProxy } = require("./support/proxy.js");
 const { startRedis } = require("./support/redis.js");
 
 const DEADLINE = 300;
+/** A deadline that one round trip keeps on a busy machine, and thousands of them do not. */
+const SHORT = 600;
 
 /** The package on servers of the test's own; MongoDB's calls go through `port` where one is given. */
 async function scene(t, { port, ...config } = {}) {
@@ -32,10 +34,19 @@ async function together(count, call) {
 }
 
 test("thousands of calls of one tick succeed on a sound server, however short the deadline of each", async (t) => {
-  const { mongo, ioc } = await scene(t, { CC_MONGO_TIMEOUT_MS: 200 });
-  const { errors } = await together(3000, (i) => ioc.candleDbService.create(candle(i)));
-  t.deepEqual(errors.map(({ error }) => String(error)), []);
-  t.is(await mongo.count("candle-items"), 3000);
+  const { mongo, lib, ioc } = await scene(t);
+  // The index and the connections are there before: they have deadlines of their own.
+  await together(20, (i) => ioc.candleDbService.create(candle(i)));
+  await lib.close();
+  lib.setConfig({ CC_MONGO_TIMEOUT_MS: SHORT });
+  // As many as take several deadlines on this machine; few machines need more than the first.
+  for (let count = 3_000, ms = 0; ms < 3 * SHORT; count *= 2) {
+    await mongo.command({ delete: "candle-items", deletes: [{ q: {}, limit: 0 }] });
+    const told = await together(count, (i) => ioc.candleDbService.create(candle(count + i)));
+    t.deepEqual(told.errors.slice(0, 3).map(({ error }) => String(error)), []);
+    t.is(await mongo.count("candle-items"), count);
+    ms = told.ms;
+  }
 });
 
 test("first writers who wait for an absent server are refused together, by one deadline", async (t) => {

@@ -9,25 +9,28 @@ const ESCAPES = { n: 10, r: 13, t: 9, a: 7, b: 8, "\\": 92, '"': 34 };
 // What a client sends before its first command of interest.
 const HANDSHAKE = new Set(["HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO"]);
 
-/** `"GET" "a\x00b"` → Buffers. MONITOR escapes every byte that is not printable ASCII. */
+/** `"GET" "a\x00b"` → Buffers. MONITOR escapes every byte that is not printable ASCII. Values may have many megabytes. */
 function parseArguments(text) {
+  const bytes = Buffer.allocUnsafe(text.length);
+  const special = /["\\]/g;
   const args = [];
-  let bytes = null;
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (bytes === null) {
-      if (char === '"') bytes = [];
-    } else if (char === "\\" && text[i + 1] === "x") {
-      bytes.push(parseInt(text.slice(i + 2, i + 4), 16));
+  let start = -1;
+  let end = 0;
+  let i = 0;
+  for (let match = special.exec(text); match !== null; match = special.exec(text)) {
+    const { index } = match;
+    if (start !== -1) end += bytes.latin1Write(text.slice(i, index), end);
+    i = index + 1;
+    if (match[0] === '"') {
+      if (start !== -1) args.push(Buffer.from(bytes.subarray(start, end)));
+      start = start === -1 ? end : -1;
+    } else if (text[i] === "x") {
+      bytes[end++] = parseInt(text.slice(i + 1, i + 3), 16);
       i += 3;
-    } else if (char === "\\") {
-      bytes.push(ESCAPES[text[++i]]);
-    } else if (char === '"') {
-      args.push(Buffer.from(bytes));
-      bytes = null;
     } else {
-      bytes.push(text.charCodeAt(i));
+      bytes[end++] = ESCAPES[text[i++]];
     }
+    special.lastIndex = i;
   }
   return args;
 }
@@ -69,7 +72,8 @@ async function startMonitor(server, ownClient) {
     const name = `monitor-marker-${process.pid}-${++count}-${Math.random()}`;
     const seen = new Promise((resolve) => markers.set(name, resolve));
     await connection.command("ECHO", name);
-    await seen;
+    // MONITOR's line may come later than the reply.
+    await client.hold(seen);
     markers.delete(name);
     return commands;
   }

@@ -63,6 +63,11 @@ async function connect({ port, host = "127.0.0.1", password, onReply }) {
   const waiting = [];
   let chunks = [];
   let size = 0;
+  let held = 0;
+  /** An idle connection must not keep the test's process alive. */
+  const rest = () => {
+    if (waiting.length === 0 && held === 0) socket.unref();
+  };
 
   socket.on("data", (chunk) => {
     chunks.push(chunk);
@@ -81,8 +86,7 @@ async function connect({ port, host = "127.0.0.1", password, onReply }) {
     }
     chunks = at < buffer.length ? [buffer.subarray(at)] : [];
     size = buffer.length - at;
-    // An idle connection must not keep the test's process alive.
-    if (waiting.length === 0) socket.unref();
+    rest();
   });
   const fail = (error) => {
     for (const call of waiting.splice(0)) call.reject(error);
@@ -103,6 +107,17 @@ async function connect({ port, host = "127.0.0.1", password, onReply }) {
         socket.write(encode(args));
       });
     },
+    /** Keeps the process alive until `promise` is settled, which comes of what is read here. */
+    async hold(promise) {
+      held += 1;
+      socket.ref();
+      try {
+        return await promise;
+      } finally {
+        held -= 1;
+        rest();
+      }
+    },
     close() {
       socket.destroy();
     },
@@ -114,7 +129,7 @@ async function connect({ port, host = "127.0.0.1", password, onReply }) {
       throw reply;
     }
   }
-  if (waiting.length === 0) socket.unref();
+  rest();
   return client;
 }
 
