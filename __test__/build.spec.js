@@ -7,7 +7,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
-const { buildLibrary } = require("../scripts/build.js");
+const { buildLibrary } = require("../cli/cargo.js");
 const { binaryName } = require("../js/platform.js");
 
 /** The target that cargo builds for of its own accord. */

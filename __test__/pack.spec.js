@@ -1,6 +1,6 @@
 "use strict";
 
-// The tarball: what is in it, and that an empty TypeScript project can install, compile and run it, both as CommonJS
+// The tarball of `npm run pack`: what is in it, and that an empty TypeScript project can install, compile and run it, both as CommonJS
 // and as ES module. Nothing of this checkout is within its reach but the TypeScript compiler.
 
 const { execFile } = require("node:child_process");
@@ -9,6 +9,8 @@ const os = require("node:os");
 const path = require("node:path");
 const { promisify } = require("node:util");
 const { serial: test } = require("ava");
+const { binaryName } = require("../js/platform.js");
+const { packLocal } = require("../scripts/release/pack.js");
 const { startRedis } = require("./support/redis.js");
 
 const run = promisify(execFile);
@@ -55,16 +57,14 @@ const PROJECT = {
 test.before(async () => {
   own.dir = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-pack-"));
   own.server = await startRedis();
-  // Without scripts: packing must not build anything.
-  const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", own.dir], { cwd: root });
-  const [packed] = JSON.parse(stdout);
-  own.files = packed.files.map((file) => file.path);
-  own.tarball = path.join(own.dir, packed.filename);
+  const packed = packLocal(own.dir);
+  own.files = packed.files;
+  own.tarball = packed.file;
 
   const project = path.join(own.dir, "project");
   fs.mkdirSync(project);
   fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "project", version: "1.0.0", private: true }));
-  // Offline: whatever it needs must be in the tarball. Its install script runs, as it does for users.
+  // Offline: whatever it needs must be in the tarball.
   await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", own.tarball], { cwd: project });
   for (const [name, text] of Object.entries(PROJECT)) fs.writeFileSync(path.join(project, name), text);
   own.project = project;
@@ -92,15 +92,24 @@ async function output(file) {
 const told = { id: "65a1b2c3d4e5f60718293a4b", price: 0.29, keys: ["TRXUSDT"], same: true, commands: true };
 
 test("the tarball holds what users need, prebuilt binary and sources, and nothing else", (t) => {
-  const binary = own.files.filter((file) => file.endsWith(".node"));
-  t.is(binary.length, 1, `binaries: ${binary.join(", ")}`);
+  t.deepEqual(own.files.filter((file) => file.endsWith(".node")), [binaryName()]);
   for (const file of ["index.js", "index.mjs", "index.d.ts", "index.d.mts", "global.js", "global.d.ts", "js/binding.js"]) {
     t.true(own.files.includes(file), `${file} is missing`);
   }
-  for (const file of ["Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "scripts/build.js", "scripts/install.js"]) {
+  for (const file of ["Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "cli/main.js", "cli/cargo.js"]) {
     t.true(own.files.includes(file), `${file} is missing, so it cannot be built from source`);
   }
-  t.deepEqual(own.files.filter((file) => /^(__test__|bench|demo|target|spec|node_modules|\.)/.test(file)), []);
+  const top = new Set(own.files.map((file) => file.split("/")[0]));
+  const known = ["js", "cli", "src", "docs", "build.rs", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts"];
+  const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CHANGELOG.md", binaryName()];
+  t.deepEqual([...top].sort(), [...known, ...more].sort());
+});
+
+test("installing runs nothing: the package has no scripts, and npm notes none in the lock file", (t) => {
+  const installed = path.join(own.project, "node_modules", "backtest-kit-native", "package.json");
+  t.is(JSON.parse(fs.readFileSync(installed, "utf8")).scripts, undefined);
+  const lock = JSON.parse(fs.readFileSync(path.join(own.project, "package-lock.json"), "utf8"));
+  t.false("hasInstallScript" in lock.packages["node_modules/backtest-kit-native"]);
 });
 
 test("an empty project gets the package, and bson as its one dependency", (t) => {

@@ -1,25 +1,21 @@
 "use strict";
-// Loads the addon's binary.
+// The addon, on a Node that it can run on.
 
-const fs = require("node:fs");
-const path = require("node:path");
-
-const { binaryName } = require("./platform.js");
+const { loadBinary } = require("./binary.js");
 
 function load() {
   // Bun exports libuv's functions and aborts the process when they are called, so ask before, not after.
   if (process.versions.bun || process.versions.deno || !process.versions.uv) {
     throw new Error("backtest-kit-native runs on Node.js only: it works inside Node's own event loop");
   }
-  const name = binaryName();
-  const file = path.join(__dirname, "..", name);
-  if (!fs.existsSync(file)) {
+  // Electron has Node's event loop turn inside another one, and keeps buffers in a cage of its own.
+  if (process.versions.electron) {
     throw new Error(
-      `backtest-kit-native has no binary for this platform (${name}). ` +
-        "Build it with `npm rebuild backtest-kit-native`, or in a checkout with `npm run build`; both need Rust.",
+      "backtest-kit-native runs on Node.js only: it works inside Node's own event loop, and has not been tried in Electron's. " +
+        "Run it in a process of Node's, started with child_process.",
     );
   }
-  return require(file);
+  return loadBinary();
 }
 
 const addon = load();

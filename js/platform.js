@@ -19,13 +19,23 @@ function libc() {
   }
 }
 
-/** The file name of the addon's binary for this platform. */
-function binaryName() {
+/** This platform as napi-rs names it: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`. */
+function platformName() {
   const parts = [process.platform, process.arch];
   if (process.platform === "linux") {
     parts.push(libc());
   }
-  return `backtest-kit-native.${parts.join("-")}.node`;
+  return parts.join("-");
 }
 
-module.exports = { binaryName };
+/** The file name of the addon's binary for a platform, by default this one. */
+function binaryName(platform = platformName()) {
+  return `backtest-kit-native.${platform}.node`;
+}
+
+/** The npm package that brings the binary for a platform. */
+function packageName(platform) {
+  return `backtest-kit-native-${platform}`;
+}
+
+module.exports = { binaryName, packageName, platformName };

@@ -5,7 +5,7 @@
 //   node scripts/demo.js --no-build   takes the addon as it is
 
 const { ensureNodeModules, ensureRedisServer, kitFolder, root } = require("./lib/tools.js");
-const { build } = require("./build.js");
+const { build } = require("../cli/cargo.js");
 
 const steps = [
   ["redis-server", () => ensureRedisServer()],

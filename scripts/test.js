@@ -116,7 +116,7 @@ async function deny() {
   return { passed: 0, failed: 0, skipped: 1, files: [] };
 }
 
-const build = check(process.execPath, ["scripts/build.js"]);
+const build = check(process.execPath, ["cli/main.js", "build"]);
 
 const SUITES = {
   fmt: ["cargo fmt", check("cargo", ["fmt", "--check"])],

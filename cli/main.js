@@ -1,0 +1,94 @@
+#!/usr/bin/env node
+"use strict";
+// The program `backtest-kit-native`: finds the command, reads its options by its own table, runs it. It works where the binary
+// is missing, so nothing here loads the package.
+
+const { parseArgs } = require("node:util");
+
+const { Failure } = require("./failure.js");
+
+/**
+ * Each is a module with `summary` (a line), `usage` (the words after the program's name), `help` (a paragraph), `options` (as
+ * parseArgs takes them, with `help`, and `value` for what stands after the option), and `run(values, positionals)`, which
+ * throws a Failure or returns the exit code, by default 0.
+ */
+const COMMANDS = {
+  build: () => require("./commands/build.js"),
+};
+
+const PROGRAM = "backtest-kit-native";
+const HELP = { type: "boolean", short: "h", help: "show this" };
+
+function table(rows) {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+}
+
+function overview() {
+  const rows = Object.entries(COMMANDS).map(([name, load]) => [name, load().summary]);
+  return [
+    `Usage: npx ${PROGRAM} <command> [options]`,
+    "",
+    "Persistence for backtest-kit, in Rust. The package itself is used from JavaScript; this program is for the rest.",
+    "",
+    "Commands:",
+    table(rows),
+    "",
+    `npx ${PROGRAM} <command> --help says more about one; npx ${PROGRAM} --version tells the version.`,
+  ].join("\n");
+}
+
+function helpOf(command) {
+  const rows = Object.entries({ ...command.options, help: HELP }).map(([name, { short, value, help }]) => [
+    `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`,
+    help,
+  ]);
+  const summary = `${command.summary[0].toUpperCase()}${command.summary.slice(1)}.`;
+  return [`Usage: npx ${PROGRAM} ${command.usage}`, "", summary, "", command.help, "", "Options:", table(rows)].join("\n");
+}
+
+/** What parseArgs is to take: it refuses fields that it does not know. */
+function plain(options) {
+  const known = ({ type, short, multiple = false }) => ({ type, multiple, ...(short && { short }) });
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, known(option)]));
+}
+
+/** Says what was wrong with the words, and where to read on; returns the exit code for it. */
+function misused(message, name) {
+  console.error(`${message}\nnpx ${PROGRAM}${name ? ` ${name}` : ""} --help says what there is.`);
+  return 2;
+}
+
+async function main([name, ...words]) {
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(overview());
+    return name === undefined ? 2 : 0;
+  }
+  if (name === "--version") {
+    console.log(require("../package.json").version);
+    return 0;
+  }
+  if (!Object.hasOwn(COMMANDS, name)) {
+    return misused(`There is no command ${name}.`);
+  }
+  const command = COMMANDS[name]();
+  let parsed;
+  try {
+    parsed = parseArgs({ args: words, options: plain({ ...command.options, help: HELP }), allowPositionals: command.positionals === true });
+  } catch (error) {
+    return misused(error.message, name);
+  }
+  if (parsed.values.help) {
+    console.log(helpOf(command));
+    return 0;
+  }
+  return (await command.run(parsed.values, parsed.positionals)) ?? 0;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => (process.exitCode = code),
+  (error) => {
+    console.error(error instanceof Failure ? error.message : error.stack);
+    process.exitCode = 1;
+  },
+);
