@@ -16,6 +16,7 @@ const { ensureMongod } = require("./lib/mongod.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
 const { specFiles, loadedSpecs } = require("./lib/coverage.js");
+const { lintWorkflows } = require("./lib/workflows.js");
 
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-test-"));
 process.on("exit", () => fs.rmSync(temp, { recursive: true, force: true }));
@@ -116,6 +117,12 @@ async function deny() {
   return { passed: 0, failed: 0, skipped: 1, files: [] };
 }
 
+async function workflows() {
+  const { files, problems } = await lintWorkflows();
+  for (const problem of problems) console.log(`  ${problem}`);
+  return judged({ passed: problems.length > 0 ? 0 : files.length, failed: problems.length, files: [] }, problems.length);
+}
+
 const build = check(process.execPath, ["cli/main.js", "build"]);
 
 const SUITES = {
@@ -126,6 +133,7 @@ const SUITES = {
   generated: ["declarations in step with the table", check(process.execPath, ["scripts/generate.js", "--check"])],
   committed: ["generated files are committed", committed],
   lint: ["eslint", check(bin("eslint"), ["."])],
+  workflows: ["actionlint", workflows],
   types: ["types", types],
   ava: ["ava: the API", ava()],
   // Nothing that callers see may depend on the near cache but speed.
