@@ -101,7 +101,7 @@ test("the tarball holds what users need, prebuilt binary and sources, and nothin
   }
   const top = new Set(own.files.map((file) => file.split("/")[0]));
   const known = ["js", "cli", "src", "docs", "build.rs", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts"];
-  const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CHANGELOG.md", binaryName()];
+  const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CHANGELOG.md", "THIRD-PARTY.md", binaryName()];
   t.deepEqual([...top].sort(), [...known, ...more].sort());
 });
 

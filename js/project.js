@@ -15,8 +15,14 @@ function requires() {
 
 /** Whether an error says that this very package is not there, and not something that it needs. */
 function isAbsent(error, name) {
-  const absent = ["MODULE_NOT_FOUND", "ERR_MODULE_NOT_FOUND"].includes(error?.code);
-  return absent && /^Cannot find (?:module|package) '([^']*)'/.exec(String(error.message))?.[1] === name;
+  if (!["MODULE_NOT_FOUND", "ERR_MODULE_NOT_FOUND"].includes(error?.code)) {
+    return false;
+  }
+  // Yarn's Plug'n'Play has words of its own for a package that nobody has asked for, or that is an optional peer.
+  if (error.pnpCode !== undefined) {
+    return [error.data?.request, error.data?.dependencyName].includes(name);
+  }
+  return /^Cannot find (?:module|package) '([^']*)'/.exec(String(error.message))?.[1] === name;
 }
 
 /** A package as each of these folders has it, each copy once: `{ exports, file }`. It is loaded when it is asked for. */

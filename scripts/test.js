@@ -134,6 +134,7 @@ const SUITES = {
   committed: ["generated files are committed", committed],
   lint: ["eslint", check(bin("eslint"), ["."])],
   workflows: ["actionlint", workflows],
+  licences: ["licences of the crates", check(process.execPath, ["scripts/licences.js", "--check"])],
   types: ["types", types],
   ava: ["ava: the API", ava()],
   // Nothing that callers see may depend on the near cache but speed.

@@ -314,3 +314,17 @@ test("modules that refuse to be looked at do no harm", async (t) => {
   });
   t.true(await run("main.cjs"));
 });
+
+test("a kit that Yarn's Plug'n'Play has not been asked for is absent, and not one that cannot be loaded", (t) => {
+  const { isAbsent } = require("../../js/project.js");
+  // As the loader in .pnp.cjs makes them: for a package that nobody names, and for an optional peer.
+  const refusal = (pnpCode, message, data) => Object.assign(new Error(message), { code: "MODULE_NOT_FOUND", pnpCode, data });
+  const words = "Your application tried to access backtest-kit, but it isn't declared in your dependencies; this makes the require call ambiguous and unsound.";
+  const undeclared = { request: "backtest-kit", issuer: "/p/", dependencyName: "backtest-kit" };
+  t.true(isAbsent(refusal("UNDECLARED_DEPENDENCY", words, undeclared), "backtest-kit"));
+  const peer = "backtest-kit-native tried to access backtest-kit (a peer dependency) but it isn't provided by your application; this makes the require call ambiguous and unsound.";
+  t.true(isAbsent(refusal("MISSING_PEER_DEPENDENCY", peer, { ...undeclared, brokenAncestors: [] }), "backtest-kit"));
+  // What the kit itself lacks makes it one that cannot be loaded.
+  const lacking = { request: "di-kit", issuer: "/p/node_modules/backtest-kit/", dependencyName: "di-kit" };
+  t.false(isAbsent(refusal("UNDECLARED_DEPENDENCY", words.replace("backtest-kit", "di-kit"), lacking), "backtest-kit"));
+});

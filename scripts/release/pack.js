@@ -10,6 +10,8 @@ const path = require("node:path");
 
 const { binaryName, packageName } = require("../../js/platform.js");
 const { root } = require("../lib/tools.js");
+const { linkedCrates } = require("./crates.js");
+const { sbom } = require("./sbom.js");
 const { TARGETS } = require("./targets.js");
 
 const readManifest = () => JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
@@ -57,13 +59,14 @@ function writeManifest(folder, manifest) {
 }
 
 function packRoot(out, changes, more = []) {
+  const manifest = publicManifest(changes);
   return withFolder((folder) => {
     for (const file of [...shippedFiles(), ...more]) {
       fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
       fs.copyFileSync(path.join(root, file), path.join(folder, file));
     }
-    writeManifest(folder, publicManifest(changes));
-    return packFolder(folder, out);
+    writeManifest(folder, manifest);
+    return { ...packFolder(folder, out), manifest };
   });
 }
 
@@ -90,33 +93,38 @@ The binary of [backtest-kit-native](https://www.npmjs.com/package/backtest-kit-n
 installed with that package, where the platform fits, and is of no use by itself.
 `;
 
-/** A platform's package: its binary, the licences of what is in it, and a list of that (SBOM), as texts by file name. */
-function packPlatform(target, binary, texts, out) {
+/** The manifest of a platform's package. */
+function platformManifest({ platform, os: system, cpu, libc }) {
   const { version, license, engines, publishConfig } = readManifest();
-  const main = binaryName(target.platform);
-  const manifest = {
-    name: packageName(target.platform),
+  const main = binaryName(platform);
+  return {
+    name: packageName(platform),
     version,
-    description: `The binary of backtest-kit-native for ${target.platform}`,
+    description: `The binary of backtest-kit-native for ${platform}`,
     license,
-    engines,
-    publishConfig,
-    os: [target.os],
-    cpu: [target.cpu],
-    ...(target.libc && { libc: [target.libc] }),
-    main,
-    files: [main, ...Object.keys(texts)],
-    preferUnplugged: true,
     ...origin(),
+    engines,
+    os: [system],
+    cpu: [cpu],
+    ...(libc && { libc: [libc] }),
+    main,
+    files: [main, "THIRD-PARTY.md", "sbom.cdx.json"],
+    preferUnplugged: true,
+    publishConfig,
   };
+}
+
+/** A platform's package: its binary, the licences of what is in it, and the list of that. */
+function packPlatform(target, binary, out) {
+  const manifest = platformManifest(target);
   return withFolder((folder) => {
     writeManifest(folder, manifest);
-    fs.copyFileSync(binary, path.join(folder, main));
-    fs.copyFileSync(path.join(root, "LICENSE"), path.join(folder, "LICENSE"));
+    fs.copyFileSync(binary, path.join(folder, manifest.main));
+    for (const file of ["LICENSE", "THIRD-PARTY.md"]) fs.copyFileSync(path.join(root, file), path.join(folder, file));
     fs.writeFileSync(path.join(folder, "README.md"), readme(target));
-    for (const [name, text] of Object.entries(texts)) fs.writeFileSync(path.join(folder, name), text);
-    return { ...packFolder(folder, out), target, name: manifest.name, manifest };
+    fs.writeFileSync(path.join(folder, "sbom.cdx.json"), sbom(manifest, linkedCrates(target.triple)));
+    return { ...packFolder(folder, out), manifest };
   });
 }
 
-module.exports = { packLocal, packPublished, packPlatform, publicManifest, origin, readManifest };
+module.exports = { packLocal, packPublished, packPlatform, platformManifest };
