@@ -11,7 +11,7 @@ const root = process.env.BKN_ROOT;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-copies-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 
-const binary = fs.readdirSync(root).find((file) => file.endsWith(".node"));
+const binary = require(path.join(root, "js", "platform.js")).binaryName();
 const PARTS = ["package.json", "index.js", "js", binary];
 
 /** The package at another path; `place` puts the binary there. */

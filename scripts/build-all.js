@@ -1,0 +1,69 @@
+"use strict";
+
+// npm run build:all: the binaries for other machines too, into target/binaries.
+//
+//   node scripts/build-all.js [platform…]   all that this machine can build, where none is named
+//
+// On Linux (x64) it builds for Linux: x64 and arm64, for glibc 2.17 and for musl. On macOS it builds for both kinds of Mac.
+
+const { spawnSync } = require("node:child_process");
+const fs = require("node:fs");
+const path = require("node:path");
+const { binaryName } = require("../js/platform.js");
+const { rustFor } = require("./cross/rust.js");
+const { zig } = require("./cross/zig.js");
+const { root } = require("./lib/tools.js");
+const { GLIBC_FLOOR, TARGETS } = require("./release/targets.js");
+
+const targetFolder = path.join(root, "target", "cross");
+const binaries = path.join(root, "target", "binaries");
+
+/** The program and words that build for a target, and more environment. */
+function commandFor({ triple, os, libc }, words) {
+  const build = ["--release", "--lib", "--locked", "--target-dir", targetFolder, ...words];
+  if (os === "darwin") return { command: "cargo", args: ["build", ...build, "--target", triple], env: {} };
+  const { compiler, zigbuild } = zig();
+  const flags = `CARGO_TARGET_${triple.toUpperCase().replaceAll("-", "_")}_RUSTFLAGS`;
+  return {
+    command: zigbuild,
+    args: ["zigbuild", ...build, "--target", libc === "glibc" ? `${triple}.${GLIBC_FLOOR}` : triple],
+    // What Node loads must share its C library; for musl, Rust would link one into the file, and make no such library at all.
+    env: { CARGO_ZIGBUILD_ZIG_PATH: compiler, ...(libc === "musl" && { [flags]: "-C target-feature=-crt-static" }) },
+  };
+}
+
+function build(target) {
+  const rust = rustFor(target.triple);
+  const { command, args, env } = commandFor(target, rust.words);
+  console.log(`== ${target.platform}: ${rust.describe}`);
+  const started = Date.now();
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...rust.env, ...env } });
+  if (status !== 0) throw new Error(`${target.platform} could not be built: ${error?.message ?? `${path.basename(command)} ended with code ${status}`}`);
+  const library = `libbacktest_kit_native.${target.os === "darwin" ? "dylib" : "so"}`;
+  const file = path.join(binaries, binaryName(target.platform));
+  fs.mkdirSync(binaries, { recursive: true });
+  fs.copyFileSync(path.join(targetFolder, target.triple, "release", library), `${file}.new`);
+  fs.renameSync(`${file}.new`, file);
+  console.log(`-- ${path.relative(root, file)}: ${(fs.statSync(file).size / 1e6).toFixed(1)} MB (${((Date.now() - started) / 1000).toFixed(0)} s)`);
+}
+
+function main(names) {
+  const possible = TARGETS.filter(({ os }) => os === process.platform);
+  const unknown = names.filter((name) => !possible.some(({ platform }) => platform === name));
+  if (unknown.length > 0) {
+    console.error(`${unknown.join(", ")} cannot be built here; there are ${possible.map(({ platform }) => platform).join(", ")}`);
+    return 2;
+  }
+  let failed = 0;
+  for (const target of possible.filter(({ platform }) => names.length === 0 || names.includes(platform))) {
+    try {
+      build(target);
+    } catch (error) {
+      failed += 1;
+      console.error(`-- ${target.platform}: ${error.message}`);
+    }
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = main(process.argv.slice(2));
