@@ -18,6 +18,16 @@ function register(kit, adapters) {
 
 const nothing = async () => {};
 
+/** Candles in a Map; each write calls `before` with those that are new to it, and waits. */
+function countedCandles(before) {
+  return class extends mapAdapters().Candle {
+    async writeCandlesData(candles) {
+      await before(candles.filter(({ timestamp }) => !this.place.has(timestamp)));
+      await super.writeCandlesData(candles);
+    }
+  };
+}
+
 /** By name: what opens it. Each resolves with `close()`, and `lib` where it is this package. */
 const STORES = {
   /** The baseline: candles in a Map, everything else forgotten. */
@@ -25,6 +35,17 @@ const STORES = {
     for (const kind of KINDS) registered(kit, kind).useDummy();
     register(kit, { Candle: mapAdapters().Candle });
     return { close: nothing };
+  },
+
+  /** The baseline, of which each write of candles waits for one upsert of ours of what is new to it. */
+  async "round-trips"(kit) {
+    const lib = require(root);
+    lib.setup();
+    await STORES.dummy(kit);
+    const { signalDbService } = lib.ioc;
+    const upsert = (candles) => signalDbService.upsert("ROUNDTRIP", "candles", "made_up", { candles });
+    register(kit, { Candle: countedCandles(upsert) });
+    return { lib, close: () => lib.close() };
   },
 
   /** Everything in Maps. */
