@@ -32,8 +32,11 @@ function list(size, make) {
   };
 }
 
-/** By name: a call of an adapter, and what one upsert of its size would store. */
-async function calls() {
+/**
+ * By name: a call of an adapter, and what one upsert of its size would store; where the call makes a row of a list or changes
+ * one, `upsert` does the same to one of the same collection.
+ */
+async function calls({ logDbService, notificationDbService, storageDbService }) {
   const log = list(1000, entry);
   const notifications = list(500, notification);
   const storage = list(50, signal);
@@ -41,10 +44,11 @@ async function calls() {
   await kit.PersistNotificationAdapter.writeNotificationData(notifications.entries, false);
   await kit.PersistStorageAdapter.writeStorageData(storage.entries, false);
   let i = 0;
+  let rows = 0;
   return {
-    "log, one of 1,000 new": { call: () => kit.PersistLogAdapter.writeLogData(log.grown()), size: entry },
-    "notifications, one of 500 new": { call: () => kit.PersistNotificationAdapter.writeNotificationData(notifications.grown(), false), size: notification },
-    "storage, one of 50 changed": { call: () => kit.PersistStorageAdapter.writeStorageData(storage.changed(), false), size: signal },
+    "log, one of 1,000 new": { call: () => kit.PersistLogAdapter.writeLogData(log.grown()), upsert: () => logDbService.upsert(`row-${++rows}`, entry(rows)) },
+    "notifications, one of 500 new": { call: () => kit.PersistNotificationAdapter.writeNotificationData(notifications.grown(), false), upsert: () => notificationDbService.upsert(true, `row-${++rows}`, notification(rows)) },
+    "storage, one of 50 changed": { call: () => kit.PersistStorageAdapter.writeStorageData(storage.changed(), false), upsert: () => storageDbService.upsert(true, "row", { ...signal(0), changed: ++rows }) },
     signal: { call: () => kit.PersistSignalAdapter.writeSignalData(signal(i++), ...CONTEXT), size: signal },
     recent: { call: () => kit.PersistRecentAdapter.writeRecentData(signal(i++), ...CONTEXT, "", false, WHEN), size: signal },
     state: { call: () => kit.PersistStateAdapter.writeStateData({ id: "s", data: { peak: i++ }, when: WHEN.getTime() }, "signal-1", "peak", WHEN), size: () => ({ id: "s", data: { peak: i }, when: 1 }) },
@@ -56,17 +60,17 @@ async function calls() {
 /** `rounds` rounds of `each` calls: the medians would hide nothing here, so every round is told. */
 async function main({ rounds, each }) {
   const store = await openStore("setup", kit);
-  const { signalDbService } = store.lib.ioc;
+  const { ioc } = store.lib;
   const results = {};
-  const all = Object.entries(await calls());
+  const all = Object.entries(await calls(ioc));
   const time = async (call) => {
     const started = performance.now();
     for (let n = 0; n < each; n++) await call(n);
     return ((performance.now() - started) / each) * 1000;
   };
   for (let round = -1; round < rounds; round++) {
-    for (const [name, { call, size }] of all) {
-      const upsert = await time((n) => signalDbService.upsert("ROUNDTRIP", name, "made_up", size(n + (round + 1) * each)));
+    for (const [name, { call, size, upsert: own }] of all) {
+      const upsert = await time(own ?? ((n) => ioc.signalDbService.upsert("ROUNDTRIP", name, "made_up", size(n + (round + 1) * each))));
       const us = await time(call);
       // The first round warms up.
       if (round >= 0) (results[name] ??= []).push({ us, upsert });

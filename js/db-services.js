@@ -100,14 +100,14 @@ function accessOf(row, number) {
       }
     },
 
-    /** Writes a row. */
+    /** Writes a row; resolves with what names it, or null where it was not there and was not to be made. */
     async write(op, body) {
-      await remember(onlyRow(await ask(op, number, body)));
+      return onlyRow(await ask(op, number, body));
     },
   };
 }
 
-/** How each service writes a row, by its name. */
+/** How the adapters of lists write a row, by the name of its service: they do not wait for Redis. */
 const writers = {};
 
 /** `upsert`, the find of a key, and what else the table says of a collection. */
@@ -118,7 +118,7 @@ function methodsOf(row, number) {
   const values = row.rest.map((field) => field.name).filter((field) => field !== "removed");
   const said = (service, method, entry) => log(service, "log", `${name} ${method}`, ...(entry === undefined ? [] : [entry]));
 
-  /** Writes a row; `known` is its id, where somebody has read it. */
+  /** Writes a row, and resolves with what names it; `known` is its id, where somebody has read it. */
   async function write(service, args, known) {
     const keys = keyNames(args.length - values.length);
     const given = named(values, args.slice(keys.length));
@@ -130,13 +130,16 @@ function methodsOf(row, number) {
     const set = Object.entries(given).filter(([, value]) => value !== undefined);
     const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
     const id = access.known(args.slice(0, keys.length)) ?? known ?? null;
-    await access.write(OPS.upsert, { k: key, v, id });
+    return access.write(OPS.upsert, { k: key, v, id });
   }
-  writers[name] = write;
+  const note = async (identity) => access.remember(identity);
+  writers[name] = async (...args) => {
+    note(await write(...args)).catch(() => {});
+  };
 
   const methods = {
     async upsert(...args) {
-      return write(this, args);
+      await access.remember(await write(this, args));
     },
 
     async [row.find](...args) {
@@ -158,7 +161,7 @@ function methodsOf(row, number) {
     methods.softRemove = async function (...args) {
       const key = named(names, args);
       said(this, "softRemove", key);
-      await access.write(OPS.softRemove, { k: key });
+      await access.remember(await access.write(OPS.softRemove, { k: key }));
     };
   }
 

@@ -297,6 +297,10 @@ for (const list of CHANGING) {
     ["a list into an object", () => ({ list: [1] }), (one) => (one.list = { 0: 1 })],
     ["a hole in a list", () => ({ list: [1, 2] }), (one) => delete one.list[0]],
     ["text into a number", () => ({ n: "1" }), (one) => (one.n = 1)],
+    ["an empty list into its length", () => ({ list: [] }), (one) => (one.list = 0)],
+    ["an empty object into nothing", () => ({ inner: {} }), (one) => (one.inner = null)],
+    ["a field more in a nested object", () => ({ inner: { a: 1 }, b: 2 }), (one) => (one.inner.b = 2)],
+    ["a field less", () => ({ last: 1 }), (one) => delete one.last],
   ]) {
     test(`${noun}: a change is seen in the same object: ${what}`, async (t) => {
       const { write } = through(list);
@@ -316,6 +320,22 @@ for (const list of CHANGING) {
     one.note = undefined;
     t.is(await sent(() => write([one])), 0);
   });
+
+  for (const [what, before, after] of [
+    ["a method more", { a: 1 }, { a: 1, method() {} }],
+    ["NaN", { a: NaN, list: [undefined] }, { a: NaN, list: [null] }],
+    ["another half of a pair of UTF-16", { text: "\ud800" }, { text: "\udc00" }],
+    ["fields named as an object's own", JSON.parse('{ "__proto__": { "x": 1 }, "a": [[], {}, { "b": "\\ud800" }] }'), JSON.parse('{ "__proto__": { "x": 1 }, "a": [[], {}, { "b": "\\udc00" }] }')],
+    ["a number in a box", { a: 1 }, { a: Object(1) }],
+  ]) {
+    test(`${noun}: what is stored alike is not sent again: ${what}`, async (t) => {
+      const { write } = through(list);
+      await write([entry(1, before)]);
+      t.is(await sent(() => write([entry(1, before)])), 0, "a copy");
+      t.is(await sent(() => write([entry(1, after)])), 0);
+      t.is(await sent(() => write([entry(1, { ...after, more: 1 })])), 1, "a change is seen after that");
+    });
+  }
 
   test(`${noun}: of a long list what is new goes out first, and what was changed in its place is not missed`, async (t) => {
     const { write } = through(list);

@@ -148,11 +148,11 @@ class ListWriting {
       const last = new Map(this.objects.map((object) => [idOf(object), object]));
       return new ListWriting(this.list, [...last.values()], this.final, this.upsert).run();
     }
-    this.list.turnTo(this.objects, this.entries, this.call);
     if (this.surely.size > 0 && this.doubtful.length > AT_ONCE && this.send()) {
       // The server works on it while the others are compared.
       push();
     }
+    this.list.turnTo(this.objects, this.entries, this.call);
     this.doubtful.forEach((place) => this.compare(place));
     this.send();
     const failed = (await Promise.allSettled(this.waits)).find(({ status }) => status === "rejected");

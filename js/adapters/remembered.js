@@ -10,7 +10,7 @@ const { createHash } = require("node:crypto");
 const codec = require("../codec.js");
 const { native } = require("../engine.js");
 const { unboxed } = require("../payload.js");
-const { isUnchanged, pictureOf } = require("./unchanged.js");
+const { DIFFERENT, UNSURE, compare, objectOf, pictureOf } = require("./unchanged.js");
 
 /** 128 bits of a hash of what is stored, as text; null where an object has no bytes, which is said when it is sent. */
 function hashOf(payload) {
@@ -28,8 +28,9 @@ class Known {
   constructor(id, object, final, row) {
     this.id = id;
     this.object = object;
-    this.hash = final ? null : hashOf(object);
+    /** Its picture, or a hash where it has none. */
     this.picture = final ? null : pictureOf(object);
+    this.hash = final || this.picture !== null ? null : hashOf(object);
     /** The id of its row, where a read has told. */
     this.row = row;
     /** The last call that had it in its list, by its number, and its place there. */
@@ -41,15 +42,25 @@ class Known {
 
   /** Whether an object is stored as this one. Where it is, it is compared with from now on. */
   fits(object) {
-    if (object === this.object && this.picture !== null && isUnchanged(object, this.picture)) {
-      return true;
+    const found = this.picture === null ? UNSURE : compare(object, this.picture);
+    if (found === UNSURE) {
+      return this.hasBytesOf(object);
     }
+    if (found === DIFFERENT) {
+      return false;
+    }
+    this.object = object;
+    return true;
+  }
+
+  hasBytesOf(object) {
     const now = hashOf(object);
-    if (now === null || now !== this.hash) {
+    if (now === null || now !== (this.hash ?? hashOf(objectOf(this.picture)))) {
       return false;
     }
     this.object = object;
     this.picture = pictureOf(object);
+    this.hash = this.picture === null ? now : null;
     return true;
   }
 }
