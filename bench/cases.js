@@ -64,7 +64,7 @@ function nearCases({ coldCalls }) {
 }
 
 const MONGO_FULL = { rounds: 5, slice: 400, candles: 5000, range: 1000, month: 44_640, monthRounds: 2 };
-const MONGO_QUICK = { rounds: 2, slice: 150, candles: 1000, range: 500, month: 10_000, monthRounds: 1 };
+const MONGO_QUICK = { rounds: 4, slice: 150, candles: 1000, range: 500, month: 10_000, monthRounds: 1 };
 
 /** The db services' cases. `data` names the candles: the second write and the reads find those of the first. */
 function mongoCases({ candles, range, month, monthRounds }) {

