@@ -80,4 +80,6 @@ async function main({ rounds, each }) {
   return results;
 }
 
-serve(main);
+if (require.main === module) serve(main);
+
+module.exports = { entry };

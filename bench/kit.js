@@ -9,11 +9,15 @@ const { runKit } = require("../__test__/support/kit.js");
 const { startMongo } = require("../__test__/support/mongo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { machineFacts, foreignWork } = require("./facts.js");
+const { entry } = require("./kit-calls.js");
 const { median } = require("./stats.js");
 
 const MONTH = 31 * 1440;
-const FULL = { minutes: MONTH, pairs: 7, files: 2 * 1440, rounds: 15, each: 100, firsts: 20 };
-const QUICK = { minutes: 3 * 1440, pairs: 3, files: 360, rounds: 5, each: 30, firsts: 7 };
+const FULL = { minutes: MONTH, pairs: 7, files: 2 * 1440, rounds: 15, each: 100, firsts: 20, logs: 1_000_000 };
+const QUICK = { minutes: 3 * 1440, pairs: 3, files: 360, rounds: 5, each: 30, firsts: 7, logs: 50_000 };
+
+/** Rows of one insert, and reads of the log. */
+const [INSERTED, LOG_READS] = [5_000, 20];
 
 /**
  * The runs of a pair, after the baseline: `fresh` ones have a database of their own each time, `warm` ones fetch before. The
@@ -89,19 +93,39 @@ class Bench {
     return found;
   }
 
+  /** Reads of the newest thousand of many log entries. */
+  async logs() {
+    const [database, collection] = ["bench-log", "log-items"];
+    const child = (options) => this.child(path.join(__dirname, "kit-log"), options, database);
+    await child({ write: true });
+    while (!(await this.mongo.indexes(collection, database)).some(({ key }) => key.createDate === -1)) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let at = 0; at < this.plan.logs; at += INSERTED) {
+      this.progress(`the kit · log entries, ${at} of ${this.plan.logs}`);
+      const rows = Array.from({ length: INSERTED }, (_, i) => {
+        const date = new Date(Date.UTC(2025, 0, 1) + at + i);
+        return { entryId: `row-${at + i}`, payload: entry(at + i), createDate: date, updatedDate: date, __v: 0 };
+      });
+      await this.mongo.insert(collection, rows, database);
+    }
+    this.progress("the kit · reads of the log");
+    const { milliseconds } = await child({ reads: LOG_READS });
+    await this.mongo.drop(database);
+    return milliseconds;
+  }
+
   async run() {
     const months = await this.months();
     const others = await this.others();
     this.progress("the kit · lists and writes");
     const calls = await this.child(path.join(__dirname, "kit-calls"), { rounds: this.plan.rounds, each: this.plan.each }, "bench-calls");
-    return { months, others, calls, firsts: await this.firsts() };
+    return { months, others, calls, logs: await this.logs(), firsts: await this.firsts() };
   }
 }
 
 const spread = (numbers) => ({ median: median(numbers), low: Math.min(...numbers), high: Math.max(...numbers) });
 
 /** Rows with what was measured, and whether that reaches the floor. */
-function rowsOf({ months, others, calls, firsts }) {
+function rowsOf({ months, others, calls, logs, firsts }, plan) {
   const { minutes, written, samples } = months;
   const rows = [];
   const add = (title, { median: middle, low, high }, unit, limit, note = "") => rows.push({ title, middle, low, high, unit, limit, met: limit === null ? null : middle <= limit, note });
@@ -131,6 +155,7 @@ function rowsOf({ months, others, calls, firsts }) {
     const us = median(rounds.map((one) => one.us));
     add(`write of ${name}`, spread(rounds.map((one) => one.us / one.upsert)), "round trips", 1.3, `${us.toFixed(0)} µs, an upsert of that size ${upsert.toFixed(0)} µs`);
   }
+  add(`a read of the newest 1,000 of ${plan.logs.toLocaleString("en")} log entries`, spread(logs), "ms", 50);
   add("first writeSignalData after setup(), in a fresh process", spread(firsts), "ms", 25);
   return rows;
 }
@@ -152,7 +177,7 @@ async function benchKit({ options, progress }) {
     busy.push(await foreignWork());
     const { version } = await mongo.command({ buildInfo: 1 }, { database: "admin" });
     const machine = { ...(await machineFacts(redis)), mongo: version, foreignWork: Math.max(...busy) };
-    const result = { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", machine, plan, rows: rowsOf(measured), samples: measured };
+    const result = { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", machine, plan, rows: rowsOf(measured, plan), samples: measured };
     progress.end();
     console.log(`\nThe real kit, ${plan.minutes / 1440} days, ${plan.pairs} pairs; medians, and the least and the most\n`);
     for (const line of textOf(result.rows)) console.log(line);

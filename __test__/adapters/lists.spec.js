@@ -380,6 +380,23 @@ for (const list of CHANGING) {
   });
 }
 
+// Storage has no index by date, as with the original: its rows are as few as a strategy's signals.
+for (const list of LISTS.slice(1)) {
+  const { noun, collection, idField } = list;
+  test(`${noun}: of many rows a read looks at the newest alone, by the index, and sorts nothing`, async (t) => {
+    const { read, write } = through(list);
+    await write([entry(0)]);
+    await until(async () => (await own.mongo.indexes(collection)).some(({ key }) => key.createDate === -1), "the index is there");
+    const rows = Array.from({ length: 3_000 }, (_, n) => ({ ...(list.other && { backtest: true }), [idField]: `row-${n}`, payload: entry(n), createDate: new Date(START + n) }));
+    await own.mongo.insert(collection, rows);
+    const watch = await own.mongo.watch();
+    t.is((await read()).length, list.least);
+    await watch.stop();
+    const found = await own.mongo.documents("system.profile", { filter: { op: "query", ns: `${own.mongo.database}.${collection}` } });
+    t.deepEqual(found.map(({ docsExamined, hasSortStage = false }) => [docsExamined, hasSortStage]), [[list.least, false]]);
+  });
+}
+
 test("Log: an entry whose id is known is never sent again, whatever became of it", async (t) => {
   const { write } = through(LISTS[2]);
   const given = entries(5);
