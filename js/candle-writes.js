@@ -140,11 +140,14 @@ async function send(sorted, chunk, ids) {
     const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { ...columnsAt(chunk, sent), bare: !ids });
     const certain = bytes.subarray(sent.length * ID);
     const date = bytes.readDoubleLE(sent.length * (ID + 1));
-    const row = { ids: bytes, at: 0, createDate: date, updatedDate: date };
+    const { numbers } = chunk;
     for (let i = 0; i < sent.length; i++) {
       if (series[i] !== null && certain[i] === 1) {
-        const [, open, high, low, close, volume] = chunk.numbers.subarray(sent[i] * GIVEN, (sent[i] + 1) * GIVEN);
-        cache.stored(write, series[i], slots[i], { open, high, low, close, volume }, { ...row, at: i * ID }, ids);
+        // By places: to take a typed array apart by its iterator costs more than all else here.
+        const at = sent[i] * GIVEN;
+        const candle = { open: numbers[at + 1], high: numbers[at + 2], low: numbers[at + 3], close: numbers[at + 4], volume: numbers[at + 5] };
+        const row = { ids: bytes, at: i * ID, createDate: date, updatedDate: date };
+        cache.stored(write, series[i], slots[i], candle, row, ids);
       }
     }
     const hex = ids ? bytes.toString("hex", 0, sent.length * ID) : "";
