@@ -1,6 +1,6 @@
 "use strict";
 
-// The least rights that an ACL user needs, as README's table has them: everything that is sent is in it, and everything in
+// The least rights that an ACL user needs, as docs/deployment.md has them: everything that is sent is in it, and everything in
 // it is sent.
 
 const fs = require("node:fs");
@@ -9,12 +9,12 @@ const { serial: test } = require("ava");
 const { loadFor, outcome, root, serverFor, until } = require("./support/addon.js");
 const { LEASE_MS } = require("./support/near.js");
 
-const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
-const rule = /^ACL SETUSER (\S+) (.*)$/m.exec(readme);
+const document = fs.readFileSync(path.join(root, "docs", "deployment.md"), "utf8");
+const rule = /^ACL SETUSER (\S+) (.*)$/m.exec(document);
 const words = rule[2].split(" ");
 const commands = words.filter((word) => word.startsWith("+"));
 
-/** A user with README's rule, but for one command. */
+/** A user with the document's rule, but for one command. */
 async function user(redis, name, without) {
   const reply = await redis.command("ACL", "SETUSER", name, ...words.filter((word) => word !== without));
   if (reply instanceof Error) throw reply;
@@ -61,7 +61,7 @@ async function prepared(t) {
   return redis;
 }
 
-test("the rights that README names are enough for everything, near cache and reconnection too", async (t) => {
+test("the rights that deployment.md names are enough for everything, near cache and reconnection too", async (t) => {
   const redis = await prepared(t);
   await user(redis, "bot");
   const { lib, errors } = await story(t, redis, "bot");
@@ -72,7 +72,7 @@ test("the rights that README names are enough for everything, near cache and rec
   await until(async () => (await lib.ioc.signalCacheService.getSignalId("foreign", "s", "x")) === "2", "the change is seen");
 });
 
-test("each of the rights that README names is used", async (t) => {
+test("each of the rights that deployment.md names is used", async (t) => {
   const redis = await prepared(t);
   t.true(commands.length > 5);
   const name = (command) => `without-${command.slice(1).replace("|", "-")}`;

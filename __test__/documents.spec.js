@@ -1,7 +1,7 @@
 "use strict";
 
-// The documents say what is so: every test that COMPATIBILITY.md names exists, README's tables are those of the code, its
-// examples run and print what they say, and no link leads nowhere.
+// The documents say what is so: every test that COMPATIBILITY.md names exists, tables are those of the code, figures those that
+// were measured, examples run and print what they say, and no link leads nowhere.
 
 const { execFile } = require("node:child_process");
 const fs = require("node:fs");
@@ -10,12 +10,17 @@ const path = require("node:path");
 const { serial: test } = require("ava");
 const ts = require("typescript");
 const { loadFresh, root } = require("./support/addon.js");
+const { withFigures } = require("../bench/readme.js");
 const { startMongo } = require("./support/mongo.js");
 const { makeProject } = require("./support/project.js");
 const { startRedis } = require("./support/redis.js");
+const { standInKit } = require("./support/stand-in-kit.js");
 
 const read = (file) => fs.readFileSync(path.join(root, file), "utf8");
-const DOCUMENTS = ["README.md", "COMPATIBILITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/candles.md", "bench/README.md", "fuzz/README.md"];
+const documentsIn = (folder) => fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith(".md")).map((name) => path.join(folder, name));
+const DOCUMENTS = [".", "docs", "bench", "fuzz"].flatMap(documentsIn);
+/** What users read. */
+const GUIDES = ["README.md", ...documentsIn("docs")];
 
 /** Stands in for ava: takes down the titles and runs nothing. */
 function collector(titles) {
@@ -75,26 +80,57 @@ test("every line of COMPATIBILITY.md's tables names a test", (t) => {
   for (const line of lines) t.regex(line, /\.spec\.[jt]s › /);
 });
 
-test("README's configuration table has the variables and defaults of getConfig, and no other", (t) => {
+/** Every row of the tables of variables: name, default, unit and bounds, meaning. */
+const variableRows = () =>
+  [...read("docs/configuration.md").matchAll(/^\| `(CC_\w+)` \| (.*) \|$/gm)].map(([, name, rest]) => [name, ...rest.split(" | ")]).filter((row) => row.length === 4);
+
+/** The configuration of a fresh copy of the package whose environment has no variable, after this was done with it. */
+function configAfter(action) {
   for (const name of Object.keys(process.env)) if (name.startsWith("CC_")) delete process.env[name];
-  const config = loadFresh().getConfig();
-  const rows = tableOf(read("README.md"), "variable").map(([name, value]) => [code(name), value]);
-  // getConfig never shows the password; its default stands in the table of variables.
-  const [, password] = /"CC_REDIS_PASSWORD", Kind::Secret, "(\w+)"/.exec(read("src/config.rs"));
-  const shown = { ...config, CC_REDIS_PASSWORD: password };
-  t.deepEqual(
-    Object.fromEntries(rows),
-    Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, value === null ? "none" : `\`${value}\``])),
-  );
+  const lib = loadFresh();
+  action(lib);
+  // getConfig never shows a password; it says whether there is one.
+  const [, password] = /"CC_REDIS_PASSWORD",[^"]*"(\w+)"/.exec(read("src/config.rs"));
+  const config = lib.getConfig();
+  return { ...config, CC_REDIS_PASSWORD: config.CC_REDIS_PASSWORD === "" ? "" : password };
+}
+
+const shown = (value) => (value === null || value === "" ? "none" : `\`${value}\``);
+
+test("the tables of variables have the variables and defaults of getConfig, and no other", (t) => {
+  const config = configAfter(() => {});
+  const rows = variableRows().map(([name, value]) => [name, value]);
+  t.is(new Set(rows.map(([name]) => name)).size, rows.length);
+  t.deepEqual(Object.fromEntries(rows), Object.fromEntries(Object.entries(config).map(([name, value]) => [name, shown(value)])));
 });
 
-test("README's table of codes is that of the declarations", (t) => {
-  const rows = tableOf(read("README.md"), "code").map(([name]) => code(name));
+test("the tables of variables have the bounds that setConfig holds to", (t) => {
+  const lib = loadFresh();
+  for (const [name, , unit] of variableRows()) {
+    const refusal = (value) => t.throws(() => lib.setConfig({ [name]: value }), { code: "INVALID_CONFIG" }, `${name}=${value}`).message;
+    const bounds = /(\d+) to (\d+)$/.exec(unit);
+    if (bounds) {
+      const [least, most] = bounds.slice(1).map(Number);
+      for (const value of [least - 1, most + 1]) t.true(refusal(value).endsWith(`a whole number from ${least} to ${most}`), name);
+    } else if (unit === "`on` or `off`") t.regex(refusal("maybe"), /neither "on" nor "off"/);
+    else t.true(["text", "path or PEM text"].includes(unit), `${name}: ${unit}`);
+  }
+});
+
+test("the table of setup()'s defaults has what differs, and nothing else", (t) => {
+  const [alone, after] = [configAfter(() => {}), configAfter((lib) => lib.install(standInKit()))];
+  const differing = Object.keys(alone).filter((name) => alone[name] !== after[name]);
+  const rows = tableOf(read("docs/configuration.md"), "variable", "`ioc` alone").map(([name, ...values]) => [code(name), ...values]);
+  t.deepEqual(rows.sort(), differing.map((name) => [name, shown(alone[name]), shown(after[name])]).sort());
+});
+
+test("the guide's table of codes is that of the declarations", (t) => {
+  const rows = tableOf(read("docs/guide.md"), "code").map(([name]) => code(name));
   const [, union] = /export type ErrorCode =\n([\s\S]*?)\n\n/.exec(read("index.d.ts"));
   t.deepEqual(rows, [...union.matchAll(/^\s*\| "(\w+)"/gm)].map((match) => match[1]));
 });
 
-test("README's table of services is that of the addon", (t) => {
+test("the guide's table of services is that of the addon", (t) => {
   const uniform = "{exchangeName}:{strategyName}:{symbol}";
   const wanted = require("../js/binding.js").services().flatMap(({ service, prefix, nouns }) =>
     nouns.map(({ noun, forms }) => {
@@ -103,12 +139,12 @@ test("README's table of services is that of the addon", (t) => {
       return [`\`${service}\``, noun, calls.join("<br>"), own.map((form) => `\`${prefix}:${form.key}\``).join("<br>")];
     }),
   );
-  t.deepEqual(tableOf(read("README.md"), "service"), wanted);
+  t.deepEqual(tableOf(read("docs/guide.md"), "service"), wanted);
 });
 
-test("README's table of db services has every service with its collection and what the declarations give it", (t) => {
+test("the guide's table of db services has every service with its collection and what the declarations give it", (t) => {
   const names = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]);
-  const rows = tableOf(read("README.md"), "service", "collection").flatMap(([services, collections, methods]) =>
+  const rows = tableOf(read("docs/guide.md"), "service", "collection").flatMap(([services, collections, methods]) =>
     names(services).map((service, i) => [service, names(collections)[i], names(methods)]),
   );
   const table = require("../js/binding.js").collections();
@@ -137,8 +173,21 @@ for (const document of DOCUMENTS) {
   });
 }
 
-const blocksOf = (file) => [...read(file).matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, source]) => ({ language, source }));
-const blocks = blocksOf("README.md");
+test("README fits ten screens, and starts on the first", (t) => {
+  const lines = read("README.md").split("\n");
+  t.true(lines.length <= 200, `${lines.length} lines`);
+  t.true(lines.slice(0, 20).some((line) => line.includes("npm install")));
+  t.true(lines.slice(0, 20).some((line) => line.startsWith("setup()")));
+});
+
+test("the figures of README and docs are those of the last full runs", (t) => {
+  const documents = withFigures(read);
+  t.true(Object.keys(documents).length >= 3);
+  for (const [document, text] of Object.entries(documents)) t.is(text, read(document), `${document}: node bench/readme.js`);
+});
+
+const blocksOf = (file) => [...read(file).matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, source]) => ({ file, language, source }));
+const blocks = GUIDES.flatMap(blocksOf);
 
 /** Runs a program in a project that has the package, and the kit: Node finds both by their own names. */
 function runExample(t, { language, source }, env) {
@@ -151,32 +200,31 @@ function runExample(t, { language, source }, env) {
   });
 }
 
-test("README's examples, and those of docs, run and print what their comments say", async (t) => {
+test("the examples of README and docs run and print what their comments say", async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const mongo = await startMongo();
   t.teardown(() => mongo.stop());
-  const examples = [...blocks, ...blocksOf("docs/candles.md")].filter(({ language }) => ["js", "mjs"].includes(language));
-  t.true(examples.length >= 6);
+  const examples = blocks.filter(({ language }) => ["js", "mjs"].includes(language));
+  t.true(examples.length >= 12);
   for (const example of examples) {
     await server.command("FLUSHALL");
     await mongo.drop("backtest-pro");
     const { failure, lines } = await runExample(t, example, { ...server.env, ...mongo.env });
-    t.is(failure, "");
+    t.is(failure, "", example.file);
     t.deepEqual(lines, [...example.source.matchAll(/→ (.*)$/gm)].map((match) => match[1]), example.source);
   }
 });
 
-test("README's TypeScript compiles, as CommonJS and as an ES module", (t) => {
-  const options = { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, strict: true, noEmit: true, target: ts.ScriptTarget.ES2022, noImplicitOverride: true, types: [] };
-  const { source } = blocks.find(({ language }) => language === "ts");
-  for (const name of ["readme-example.cts", "readme-example.mts"]) {
-    const file = path.join(root, name);
-    const host = ts.createCompilerHost(options);
-    const { getSourceFile, fileExists } = host;
-    host.fileExists = (one) => one === file || fileExists(one);
-    host.getSourceFile = (one, ...rest) => (one === file ? ts.createSourceFile(one, source, ...rest) : getSourceFile(one, ...rest));
-    const problems = ts.getPreEmitDiagnostics(ts.createProgram([file], options, host));
-    t.deepEqual(problems.map((one) => ts.flattenDiagnosticMessageText(one.messageText, "\n")), []);
-  }
+test("the TypeScript of README and docs compiles, as CommonJS and as an ES module", (t) => {
+  const options = { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, strict: true, noEmit: true, skipLibCheck: true, target: ts.ScriptTarget.ES2022, noImplicitOverride: true, types: [] };
+  const sources = blocks.filter(({ language }) => language === "ts").map(({ source }) => source);
+  t.true(sources.length > 0);
+  const files = new Map(sources.flatMap((source, i) => ["cts", "mts"].map((kind) => [path.join(root, `example-${i}.${kind}`), source])));
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (one) => files.has(one) || fileExists(one);
+  host.getSourceFile = (one, ...rest) => (files.has(one) ? ts.createSourceFile(one, files.get(one), ...rest) : getSourceFile(one, ...rest));
+  const problems = ts.getPreEmitDiagnostics(ts.createProgram([...files.keys()], options, host));
+  t.deepEqual(problems.map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, "\n")}`), []);
 });

@@ -100,8 +100,8 @@ test("the tarball holds what users need, prebuilt binary and sources, and nothin
     t.true(own.files.includes(file), `${file} is missing, so it cannot be built from source`);
   }
   const top = new Set(own.files.map((file) => file.split("/")[0]));
-  const known = ["js", "cli", "src", "docs", "build.rs", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts"];
-  const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CHANGELOG.md", "THIRD-PARTY.md", binaryName()];
+  const known = ["js", "cli", "src", "docs", "build.rs", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts", "ARCHITECTURE.md"];
+  const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "THIRD-PARTY.md", binaryName()];
   t.deepEqual([...top].sort(), [...known, ...more].sort());
 });
 
@@ -110,6 +110,19 @@ test("installing runs nothing: the package has no scripts, and npm notes none in
   t.is(JSON.parse(fs.readFileSync(installed, "utf8")).scripts, undefined);
   const lock = JSON.parse(fs.readFileSync(path.join(own.project, "package-lock.json"), "utf8"));
   t.false("hasInstallScript" in lock.packages["node_modules/backtest-kit-native"]);
+});
+
+test("the tarball has what README and docs link to", (t) => {
+  const documents = own.files.filter((file) => file === "README.md" || (file.startsWith("docs/") && file.endsWith(".md")));
+  t.true(documents.length >= 7, documents.join(", "));
+  for (const document of documents) {
+    const text = fs.readFileSync(path.join(root, document), "utf8").replaceAll(/```[\s\S]*?```/g, "");
+    for (const [whole, target] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const file = path.join(path.dirname(document), target);
+      t.true(own.files.includes(file), `${document} has ${whole}, and the tarball no ${file}`);
+    }
+  }
 });
 
 test("an empty project gets the package, and bson as its one dependency", (t) => {

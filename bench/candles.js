@@ -173,4 +173,4 @@ function writeCandles(result, toJson) {
   console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
 }
 
-module.exports = { benchCandles, writeCandles };
+module.exports = { CALLS, WHOLE, benchCandles, writeCandles };

@@ -15,7 +15,7 @@ const HELP = `npm run bench -- [options]
   --peers ours,ioredis  only these: ${PEERS.map((peer) => peer.id).join(", ")} (${BASE} always takes part)
   --rounds N            rounds of calls (full: ${FULL.rounds})
   --json file           also write the result there
-  --readme              write the figures of the full run into README.md (also: node bench/readme.js)
+  --readme              write the figures of full runs into README.md and docs/ (also: node bench/readme.js)
   --no-build            take the addon as it is
 `;
 
