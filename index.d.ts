@@ -30,6 +30,8 @@ export interface RedisService {
   /**
    * Waits up to 15 s for a server that is coming up, then rejects with `Redis connection timeout` and the cause.
    * A call after a failure tries again. Works when detached.
+   *
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT` or `REDIS_AUTH`; `INVALID_CONFIG`, `CLOSED`.
    */
   waitForInit: (() => Promise<void>) & {
     /** Forgets the result, so that the next call asks the server again. */
@@ -43,6 +45,8 @@ export interface MongoService {
   /**
    * Waits up to 15 s for a server that is coming up, then rejects with `Mongoose connection timeout` and the cause.
    * A call after a failure tries again. Works when detached.
+   *
+   * @throws Error `MONGO_UNAVAILABLE` or `MONGO_TIMEOUT`; `INVALID_CONFIG`, `CLOSED`.
    */
   waitForInit: (() => Promise<void>) & {
     /** Forgets the result, so that the next call asks the server again. */
@@ -53,7 +57,8 @@ export interface MongoService {
 /**
  * A namespace of string keys and values in Redis. The Redis key of an entry is `connectionKey:key`.
  *
- * Every method that returns a promise rejects with a {@link BacktestKitError}.
+ * Every method that returns a promise rejects with a {@link BacktestKitError}: `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`,
+ * `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`, and what its own comment names besides. The steps of iterators do so too.
  */
 export interface BaseMap {
   readonly loggerService: LoggerService;
@@ -61,22 +66,38 @@ export interface BaseMap {
   readonly connectionKey: string;
   /** Seconds until an entry expires after it was set; -1 is never. */
   readonly ttlExpireSeconds: number;
-  /** `connectionKey:key` */
+  /** The Redis key of an entry: `connectionKey:key`. */
   _getItemKey(key: string): string;
   /**
    * Writes an entry, and its expiry with it, in one command.
    *
    * Values become text: strings, numbers, booleans and bigints as `String()` makes them, null and undefined the empty
    * string, Dates their ISO text, other objects their own `toString()` or JSON. A Buffer, Uint8Array or ArrayBuffer is
-   * written as its bytes. Rejects with `KEY_EMPTY`, or with `INVALID_VALUE` for what has no useful text (functions,
-   * symbols, Map, Set, Promise, cyclic objects).
+   * written as its bytes.
+   *
+   * @param key The key within this map; its text counts.
+   * @param value What is stored.
+   * @throws Error `KEY_EMPTY`; TypeError `INVALID_VALUE` for what has no useful text (functions, symbols, Map, Set, Promise, cyclic
+   *   objects). Nothing is written then.
    */
   set(key: string, value: unknown): Promise<void>;
-  /** The value as a string, or null where there is none. `get(null)` is null. */
+  /**
+   * The value as a string, or null where there is none. `get(null)` is null, without a command.
+   *
+   * @param key The key within this map.
+   */
   get(key: string | null): Promise<unknown>;
-  /** Removes an entry; nothing happens where there is none. */
+  /**
+   * Removes an entry; nothing happens where there is none.
+   *
+   * @param key The key within this map.
+   */
   delete(key: string): Promise<void>;
-  /** Whether there is an entry. */
+  /**
+   * Whether there is an entry. `has(null)` is false, without a command.
+   *
+   * @param key The key within this map.
+   */
   has(key: string): Promise<boolean>;
   /** Removes every entry of this map, and no other key. */
   clear(): Promise<void>;
@@ -140,32 +161,68 @@ export declare class CandleCacheService extends CacheMap {
    * Whether the id of a candle is stored.
    *
    * The Redis key: `candle_cache:{exchangeName}:{symbol}:{interval}:{timestamp}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  hasCandleId(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<boolean>;
+  hasCandleId(symbol: string, interval: CandleIntervalInput, exchangeName: string, timestamp: number): Promise<boolean>;
   /**
    * Whether the id of a candle is stored.
    *
    * The Redis key: `candle_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasCandleId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a candle, or null.
    *
    * The Redis key: `candle_cache:{exchangeName}:{symbol}:{interval}:{timestamp}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  getCandleId(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<string | null>;
+  getCandleId(symbol: string, interval: CandleIntervalInput, exchangeName: string, timestamp: number): Promise<string | null>;
   /**
    * The stored id of a candle, or null.
    *
    * The Redis key: `candle_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getCandleId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a candle row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a candle row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `candle_cache:{exchangeName}:{symbol}:{interval}:{timestamp}`
    * 2. `candle_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setCandleId(row: CandleRow): Promise<string>;
 }
@@ -182,18 +239,38 @@ export declare class SignalCacheService extends CacheMap {
    * Whether the id of a signal is stored.
    *
    * The Redis key: `signal_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasSignalId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a signal, or null.
    *
    * The Redis key: `signal_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getSignalId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a signal row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a signal row: `row.id`, or else `row._id`.
    *
    * The Redis key: `signal_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setSignalId(row: SignalRow): Promise<string>;
 }
@@ -210,18 +287,38 @@ export declare class ScheduleCacheService extends CacheMap {
    * Whether the id of a schedule is stored.
    *
    * The Redis key: `schedule_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasScheduleId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a schedule, or null.
    *
    * The Redis key: `schedule_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getScheduleId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a schedule row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a schedule row: `row.id`, or else `row._id`.
    *
    * The Redis key: `schedule_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setScheduleId(row: ScheduleRow): Promise<string>;
 }
@@ -238,18 +335,38 @@ export declare class StrategyCacheService extends CacheMap {
    * Whether the id of a strategy is stored.
    *
    * The Redis key: `strategy_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasStrategyId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a strategy, or null.
    *
    * The Redis key: `strategy_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getStrategyId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a strategy row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a strategy row: `row.id`, or else `row._id`.
    *
    * The Redis key: `strategy_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setStrategyId(row: StrategyRow): Promise<string>;
 }
@@ -269,32 +386,64 @@ export declare class RiskCacheService extends CacheMap {
    * Whether the id of a risk is stored.
    *
    * The Redis key: `risk_cache:{exchangeName}:{riskName}`.
+   *
+   * @param riskName Name of the risk profile.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasRiskId(riskName: string, exchangeName: string): Promise<boolean>;
   /**
    * Whether the id of a risk is stored.
    *
    * The Redis key: `risk_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasRiskId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a risk, or null.
    *
    * The Redis key: `risk_cache:{exchangeName}:{riskName}`.
+   *
+   * @param riskName Name of the risk profile.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getRiskId(riskName: string, exchangeName: string): Promise<string | null>;
   /**
    * The stored id of a risk, or null.
    *
    * The Redis key: `risk_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getRiskId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a risk row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a risk row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `risk_cache:{exchangeName}:{riskName}`
    * 2. `risk_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setRiskId(row: RiskRow): Promise<string>;
 }
@@ -314,32 +463,68 @@ export declare class PartialCacheService extends CacheMap {
    * Whether the id of a partial is stored.
    *
    * The Redis key: `partial_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasPartialId(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<boolean>;
   /**
    * Whether the id of a partial is stored.
    *
    * The Redis key: `partial_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasPartialId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a partial, or null.
    *
    * The Redis key: `partial_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getPartialId(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<string | null>;
   /**
    * The stored id of a partial, or null.
    *
    * The Redis key: `partial_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getPartialId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a partial row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a partial row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `partial_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`
    * 2. `partial_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setPartialId(row: PartialRow): Promise<string>;
 }
@@ -359,32 +544,68 @@ export declare class BreakevenCacheService extends CacheMap {
    * Whether the id of a breakeven is stored.
    *
    * The Redis key: `breakeven_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasBreakevenId(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<boolean>;
   /**
    * Whether the id of a breakeven is stored.
    *
    * The Redis key: `breakeven_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasBreakevenId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a breakeven, or null.
    *
    * The Redis key: `breakeven_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getBreakevenId(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<string | null>;
   /**
    * The stored id of a breakeven, or null.
    *
    * The Redis key: `breakeven_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getBreakevenId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a breakeven row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a breakeven row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `breakeven_cache:{exchangeName}:{strategyName}:{symbol}:{signalId}`
    * 2. `breakeven_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setBreakevenId(row: BreakevenRow): Promise<string>;
 }
@@ -405,12 +626,25 @@ export declare class StorageCacheService extends CacheMap {
    *
    * The Redis key: `storage_cache:{mode}:{signalId}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasStorageId(backtest: boolean, signalId: string): Promise<boolean>;
   /**
    * Whether the id of a storage is stored.
    *
    * The Redis key: `storage_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasStorageId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
@@ -418,20 +652,39 @@ export declare class StorageCacheService extends CacheMap {
    *
    * The Redis key: `storage_cache:{mode}:{signalId}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getStorageId(backtest: boolean, signalId: string): Promise<string | null>;
   /**
    * The stored id of a storage, or null.
    *
    * The Redis key: `storage_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getStorageId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a storage row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a storage row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `storage_cache:{mode}:{signalId}`
    * 2. `storage_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setStorageId(row: StorageRow): Promise<string>;
 }
@@ -452,12 +705,25 @@ export declare class NotificationCacheService extends CacheMap {
    *
    * The Redis key: `notification_cache:{mode}:{notificationId}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param notificationId Id of the notification.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasNotificationId(backtest: boolean, notificationId: string): Promise<boolean>;
   /**
    * Whether the id of a notification is stored.
    *
    * The Redis key: `notification_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasNotificationId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
@@ -465,20 +731,39 @@ export declare class NotificationCacheService extends CacheMap {
    *
    * The Redis key: `notification_cache:{mode}:{notificationId}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param notificationId Id of the notification.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getNotificationId(backtest: boolean, notificationId: string): Promise<string | null>;
   /**
    * The stored id of a notification, or null.
    *
    * The Redis key: `notification_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getNotificationId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a notification row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a notification row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `notification_cache:{mode}:{notificationId}`
    * 2. `notification_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setNotificationId(row: NotificationRow): Promise<string>;
 }
@@ -498,32 +783,62 @@ export declare class LogCacheService extends CacheMap {
    * Whether the id of a log is stored.
    *
    * The Redis key: `log_cache:{entryId}`.
+   *
+   * @param entryId Id of the log entry.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasLogId(entryId: string): Promise<boolean>;
   /**
    * Whether the id of a log is stored.
    *
    * The Redis key: `log_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasLogId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a log, or null.
    *
    * The Redis key: `log_cache:{entryId}`.
+   *
+   * @param entryId Id of the log entry.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getLogId(entryId: string): Promise<string | null>;
   /**
    * The stored id of a log, or null.
    *
    * The Redis key: `log_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getLogId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a log row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a log row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `log_cache:{entryId}`
    * 2. `log_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setLogId(row: LogRow): Promise<string>;
 }
@@ -543,32 +858,64 @@ export declare class MeasureCacheService extends CacheMap {
    * Whether the id of a measure is stored.
    *
    * The Redis key: `measure_cache:{bucket}:{entryKey}`.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasMeasureId(bucket: string, entryKey: string): Promise<boolean>;
   /**
    * Whether the id of a measure is stored.
    *
    * The Redis key: `measure_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasMeasureId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a measure, or null.
    *
    * The Redis key: `measure_cache:{bucket}:{entryKey}`.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getMeasureId(bucket: string, entryKey: string): Promise<string | null>;
   /**
    * The stored id of a measure, or null.
    *
    * The Redis key: `measure_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getMeasureId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a measure row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a measure row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `measure_cache:{bucket}:{entryKey}`
    * 2. `measure_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setMeasureId(row: MeasureRow): Promise<string>;
 }
@@ -588,44 +935,89 @@ export declare class IntervalCacheService extends CacheMap {
    * Whether the id of an interval is stored.
    *
    * The Redis key: `interval_cache:{bucket}:{entryKey}`.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasIntervalId(bucket: string, entryKey: string): Promise<boolean>;
   /**
    * Whether the id of an interval is stored.
    *
    * The Redis key: `interval_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasIntervalId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of an interval, or null.
    *
    * The Redis key: `interval_cache:{bucket}:{entryKey}`.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getIntervalId(bucket: string, entryKey: string): Promise<string | null>;
   /**
    * The stored id of an interval, or null.
    *
    * The Redis key: `interval_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getIntervalId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Removes the stored id of an interval.
+   * Removes the stored id of an interval; nothing happens where there is none.
    *
    * The Redis key: `interval_cache:{bucket}:{entryKey}`.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   deleteIntervalId(bucket: string, entryKey: string): Promise<void>;
   /**
-   * Removes the stored id of an interval.
+   * Removes the stored id of an interval; nothing happens where there is none.
    *
    * The Redis key: `interval_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   deleteIntervalId(symbol: string, strategyName: string, exchangeName: string): Promise<void>;
   /**
-   * Stores the id of an interval row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of an interval row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `interval_cache:{bucket}:{entryKey}`
    * 2. `interval_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setIntervalId(row: IntervalRow): Promise<string>;
 }
@@ -647,36 +1039,76 @@ export declare class MemoryCacheService extends CacheMap {
    * Whether the id of a memory entry is stored.
    *
    * The Redis key: `memory_cache:{signalId}:{bucketName}:{memoryId}`.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasMemoryEntryId(signalId: string, bucketName: string, memoryId: string): Promise<boolean>;
   /**
    * The stored id of a memory entry, or null.
    *
    * The Redis key: `memory_cache:{signalId}:{bucketName}:{memoryId}`.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getMemoryEntryId(signalId: string, bucketName: string, memoryId: string): Promise<string | null>;
   /**
-   * Stores the id of a memory entry row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a memory entry row: `row.id`, or else `row._id`.
    *
    * The Redis key: `memory_cache:{signalId}:{bucketName}:{memoryId}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setMemoryEntryId(row: MemoryEntryRow): Promise<string>;
   /**
    * Whether the id of a memory is stored.
    *
    * The Redis key: `memory_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasMemoryId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a memory, or null.
    *
    * The Redis key: `memory_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getMemoryId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a memory row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a memory row: `row.id`, or else `row._id`.
    *
    * The Redis key: `memory_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setMemoryId(row: MemoryRow): Promise<string>;
 }
@@ -697,12 +1129,28 @@ export declare class RecentCacheService extends CacheMap {
    *
    * The Redis key: `recent_cache:{mode}:{exchangeName}:{strategyName}:{frameName}:{symbol}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasRecentId(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean): Promise<boolean>;
   /**
    * Whether the id of a recent is stored.
    *
    * The Redis key: `recent_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasRecentId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
@@ -710,20 +1158,42 @@ export declare class RecentCacheService extends CacheMap {
    *
    * The Redis key: `recent_cache:{mode}:{exchangeName}:{strategyName}:{frameName}:{symbol}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getRecentId(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean): Promise<string | null>;
   /**
    * The stored id of a recent, or null.
    *
    * The Redis key: `recent_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getRecentId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a recent row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a recent row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `recent_cache:{mode}:{exchangeName}:{strategyName}:{frameName}:{symbol}`
    * 2. `recent_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setRecentId(row: RecentRow): Promise<string>;
 }
@@ -743,32 +1213,64 @@ export declare class StateCacheService extends CacheMap {
    * Whether the id of a state is stored.
    *
    * The Redis key: `state_cache:{signalId}:{bucketName}`.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasStateId(signalId: string, bucketName: string): Promise<boolean>;
   /**
    * Whether the id of a state is stored.
    *
    * The Redis key: `state_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasStateId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
    * The stored id of a state, or null.
    *
    * The Redis key: `state_cache:{signalId}:{bucketName}`.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getStateId(signalId: string, bucketName: string): Promise<string | null>;
   /**
    * The stored id of a state, or null.
    *
    * The Redis key: `state_cache:{exchangeName}:{strategyName}:{symbol}`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getStateId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a state row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a state row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `state_cache:{signalId}:{bucketName}`
    * 2. `state_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setStateId(row: StateRow): Promise<string>;
 }
@@ -785,18 +1287,36 @@ export declare class DictionaryCacheService extends CacheMap {
    * Whether the id of a dictionary is stored.
    *
    * The Redis key: `dictionary_cache:{signalId}:{dictionaryName}`.
+   *
+   * @param signalId Id of the signal.
+   * @param dictionaryName Name of the dictionary.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasDictionaryId(signalId: string, dictionaryName: string): Promise<boolean>;
   /**
    * The stored id of a dictionary, or null.
    *
    * The Redis key: `dictionary_cache:{signalId}:{dictionaryName}`.
+   *
+   * @param signalId Id of the signal.
+   * @param dictionaryName Name of the dictionary.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getDictionaryId(signalId: string, dictionaryName: string): Promise<string | null>;
   /**
-   * Stores the id of a dictionary row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a dictionary row: `row.id`, or else `row._id`.
    *
    * The Redis key: `dictionary_cache:{signalId}:{dictionaryName}`.
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setDictionaryId(row: DictionaryRow): Promise<string>;
 }
@@ -818,6 +1338,15 @@ export declare class SessionCacheService extends CacheMap {
    *
    * The Redis key: `session_cache:{exchangeName}:{strategyName}:{frameName}:{symbol}:{mode}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasSessionId(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean): Promise<boolean>;
   /**
@@ -826,6 +1355,13 @@ export declare class SessionCacheService extends CacheMap {
    * Since 3 strings fit two forms, one command asks for two Redis keys; the first that exists wins:
    * 1. `session_cache:{exchangeName}:{strategyName}:{frameName}`
    * 2. `session_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasSessionId(strategyName: string, exchangeName: string, frameName: string): Promise<boolean>;
   /**
@@ -834,6 +1370,13 @@ export declare class SessionCacheService extends CacheMap {
    * Since 3 strings fit two forms, one command asks for two Redis keys; the first that exists wins:
    * 1. `session_cache:{exchangeName}:{strategyName}:{frameName}`
    * 2. `session_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   hasSessionId(symbol: string, strategyName: string, exchangeName: string): Promise<boolean>;
   /**
@@ -841,6 +1384,15 @@ export declare class SessionCacheService extends CacheMap {
    *
    * The Redis key: `session_cache:{exchangeName}:{strategyName}:{frameName}:{symbol}:{mode}`.
    * `{mode}` is `backtest` where `backtest` is truthy, else `live`.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getSessionId(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean): Promise<string | null>;
   /**
@@ -849,6 +1401,13 @@ export declare class SessionCacheService extends CacheMap {
    * Since 3 strings fit two forms, one command asks for two Redis keys; the first that exists wins:
    * 1. `session_cache:{exchangeName}:{strategyName}:{frameName}`
    * 2. `session_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getSessionId(strategyName: string, exchangeName: string, frameName: string): Promise<string | null>;
   /**
@@ -857,15 +1416,28 @@ export declare class SessionCacheService extends CacheMap {
    * Since 3 strings fit two forms, one command asks for two Redis keys; the first that exists wins:
    * 1. `session_cache:{exchangeName}:{strategyName}:{frameName}`
    * 2. `session_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for arguments that fit no call form.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   getSessionId(symbol: string, strategyName: string, exchangeName: string): Promise<string | null>;
   /**
-   * Stores the id of a session row: `row.id`, or else `row._id`. Resolves with the id.
+   * Stores the id of a session row: `row.id`, or else `row._id`.
    *
    * The Redis key is that of the first form whose fields are all present (neither null nor undefined):
    * 1. `session_cache:{exchangeName}:{strategyName}:{frameName}:{symbol}:{mode}`
    * 2. `session_cache:{exchangeName}:{strategyName}:{frameName}`
    * 3. `session_cache:{exchangeName}:{strategyName}:{symbol}`
+   *
+   * @param row The fields of a call form, and the id.
+   * @returns The id as it is stored.
+   * @throws TypeError `INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then.
+   * @throws Error `REDIS_UNAVAILABLE`, `REDIS_TIMEOUT`, `REDIS_AUTH`, `REDIS_REPLY`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   setSessionId(row: SessionRow): Promise<string>;
 }
@@ -884,6 +1456,30 @@ export interface DbRow {
 /** The lengths of candles that the kit knows. */
 export type CandleInterval = "1m" | "3m" | "5m" | "15m" | "30m" | "1h" | "2h" | "4h" | "6h" | "8h" | "1d";
 
+/** An interval as calls about single candles take it: one that the kit knows, or any other text, as the original stores it. */
+export type CandleIntervalInput = CandleInterval | (string & {});
+
+/**
+ * What a project stores in each collection, by its name: `signal` of `signal-items`. Empty, so that a payload is `any`, until the
+ * project says what its own are:
+ *
+ * ```ts
+ * declare module "backtest-kit-native" {
+ *   interface Payloads {
+ *     signal: { position: "long" | "short"; priceOpen: number };
+ *   }
+ * }
+ * ```
+ *
+ * Then the rows, the calls of the db service and of the adapter class of that collection have this type. Nothing is checked at run time.
+ * Names: `signal`, `schedule`, `strategy`, `risk` (of `positions`), `partial`, `breakeven`, `storage`, `notification`, `log`, `measure`,
+ * `interval`, `memory`, `recent`, `state`, `dictionary`, `session`.
+ */
+export interface Payloads {}
+
+/** The payload of a collection: what {@link Payloads} says of it, or else `any`. */
+export type PayloadOf<Name extends string> = Name extends keyof Payloads ? Payloads[Name] : any;
+
 /** What the lists of db services take after their own arguments. */
 export interface ListOptions {
   /** The most rows, a whole number; 0 is no limit. */
@@ -894,6 +1490,10 @@ export interface ListOptions {
  * The operations that every collection has. Filters and fields are cast as the collection's schema says: `_id` from text,
  * numbers, dates, also within `$in`, `$gte` and the like. What cannot be cast is an `INVALID_VALUE` that names the field.
  * So is a function or a symbol in a filter, a sort or a field: MongoDB would never see it.
+ *
+ * Every method rejects with a {@link BacktestKitError}: reads with `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, writes with
+ * `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, all with `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`, and with what
+ * its own comment names.
  */
 export interface BaseCRUD<Row = any, Model = { readonly modelName: string }> {
   readonly loggerService: LoggerService;
@@ -902,26 +1502,67 @@ export interface BaseCRUD<Row = any, Model = { readonly modelName: string }> {
   /**
    * Adds a row. Fields that the collection does not have are dropped; a field of its own that is missing or null, and has
    * no default, is an `INVALID_VALUE`. Empty text is none of that.
+   *
+   * @param dto The fields of the row.
+   * @throws TypeError `INVALID_VALUE`; Error `MONGO_WRITE` where there is a row of that key.
    */
   create(dto: any): Promise<Row>;
   /**
-   * Changes a row, and resolves with it as it is then; rejects with `NOT_FOUND`. The dto has fields, paths like
+   * Changes a row, and resolves with it as it is then. The dto has fields, paths like
    * `"payload.price"`, and operators like `$set`, `$inc`, `$unset`, `$push`, `$pull`. An `id` in it is ignored, and so are
    * `createDate` and fields that the collection does not have. What is no operator is an `INVALID_VALUE`.
    *
    * What would count twice (`$inc`, `$mul`, `$push`, `$pop`, `$bit`, `$rename`) is not sent again when its reply is lost, unless
    * the server would know it again (a replica set): it rejects with `MONGO_UNKNOWN`, and may have been done.
+   *
+   * @param id The row's `_id`, or its text.
+   * @param dto The changes.
+   * @throws Error `NOT_FOUND`; TypeError `INVALID_VALUE`.
+   * @example
+   * ```ts
+   * await ioc.riskDbService.update(row.id, { $set: { "positions.0.price": 0.29 }, $inc: { when: 1 } });
+   * ```
    */
   update(id: string | ObjectId, dto: any): Promise<Row>;
-  /** The row; rejects with `NOT_FOUND`. */
+  /**
+   * The row of an id.
+   *
+   * @param id The row's `_id`, or its text.
+   * @throws Error `NOT_FOUND`; TypeError `INVALID_VALUE` for text that is no id.
+   */
   findById(id: string | ObjectId): Promise<Row>;
-  /** The first row of a filter, or null. No filter is any row. */
+  /**
+   * The first row of a filter, or null.
+   *
+   * @param filterData A filter as MongoDB takes it. Default: any row.
+   * @param sort Fields with 1 or -1. Default: the server's order.
+   * @throws TypeError `INVALID_VALUE`
+   */
   findByFilter(filterData?: any, sort?: any): Promise<Row | null>;
-  /** The rows of a filter, the last changed first; 1000 where no limit is given, all where it is 0. */
+  /**
+   * The rows of a filter, the last changed first.
+   *
+   * @param filterData A filter as MongoDB takes it. Default: all rows.
+   * @param limit The most rows, a whole number; 0 is no limit. Default: 1000.
+   * @throws TypeError `INVALID_VALUE`
+   */
   findAll(filterData?: any, limit?: number): Promise<Row[]>;
-  /** The rows of a filter, page by page. Nothing is sent before the first `next()`. */
+  /**
+   * The rows of a filter, page by page. Nothing is sent before the first `next()`.
+   *
+   * @param filterData A filter as MongoDB takes it. Default: all rows.
+   * @param sort Fields with 1 or -1. Default: the server's order.
+   * @throws TypeError `INVALID_VALUE`, from the first `next()`.
+   */
   iterate(filterData?: any, sort?: any): AsyncGenerator<Row, void, undefined>;
-  /** A page of a filter's rows, and how many there are. Without a limit all rows from the offset on. */
+  /**
+   * A page of a filter's rows, and how many there are.
+   *
+   * @param filterData A filter as MongoDB takes it.
+   * @param pagination `limit`: the most rows, default all; `offset`: rows that are passed over, default none. Whole numbers.
+   * @param sort Fields with 1 or -1. Default: the server's order.
+   * @throws TypeError `INVALID_VALUE`
+   */
   paginate(filterData: any, pagination: { limit?: number; offset?: number }, sort?: any): Promise<{ rows: Row[]; total: number }>;
 }
 
@@ -985,7 +1626,7 @@ export interface CandleColumns {
 /** A candle to be written. */
 export interface CandleDto {
   readonly symbol: string;
-  readonly interval: string;
+  readonly interval: CandleIntervalInput;
   /** Default: `ccxt_binance`. */
   readonly exchangeName?: string;
   /** Milliseconds since 1970. */
@@ -1002,6 +1643,7 @@ export interface CandleDbRow extends DbRow {
   exchangeName: string;
   symbol: string;
   interval: CandleInterval;
+  /** When the candle opens, in milliseconds since 1970. */
   timestamp: number;
   open: number;
   high: number;
@@ -1017,42 +1659,137 @@ export declare class CandleDbService extends CandleCrud {
   /** The service that keeps the ids of these rows. */
   readonly candleCacheService: CandleCacheService;
   /**
-   * The candle, which is there afterwards; the first write of it wins. `exchangeName` is `ccxt_binance` where absent. Where this
-   * process knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.
+   * Stores a candle, and resolves with the one that is there afterwards: the first write of it wins. Where this process
+   * knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.
+   *
+   * @param dto The candle; `exchangeName` is `ccxt_binance` where absent.
+   * @throws TypeError `INVALID_VALUE` for what is no candle, or holds what cannot be stored; the message names the
+   *   field.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   create(dto: CandleDto): Promise<CandleDbRow>;
   /**
-   * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
-   * none is written. What is known to be there is not sent; what another call is writing is waited for, and fails with it.
+   * Stores many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be
+   * stored, none is written. What is known to be there is not sent; what another call is writing is waited for, and
+   * fails with it.
+   *
+   * @param dtos The candles.
+   * @returns How many are new, and how many were there.
+   * @throws TypeError `INVALID_VALUE` for what is no candle, or holds what cannot be stored; the message names the
+   *   field.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
   createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
-  /** The same for candles of one context. */
-  createMany(symbol: string, interval: string, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;
   /**
-   * `limit` candles (0 to 1000000) at the interval's step from `sinceTimestamp` on, in order; null as a whole where any is
-   * missing.
+   * The same for candles of one context.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param candles The candles.
+   * @throws TypeError `INVALID_VALUE` for what is no candle, or holds what cannot be stored; the message names the
+   *   field.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;
+  createMany(symbol: string, interval: CandleIntervalInput, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;
   /**
-   * The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN; a candle with text or a
-   * decimal in place of one is `INVALID_VALUE`.
+   * A range of candles as rows, one for each step of the interval, in order; null as a whole where any is missing.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param sinceTimestamp When the first candle opens, in milliseconds since 1970.
+   * @param limit Number of candles, 0 to 1000000.
+   * @throws TypeError `INVALID_CONTEXT` for an interval that is none, null, undefined, or a limit out of its bounds.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
    */
-  findColumns(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns | null>;
-  /** The columns of those of the `limit` candles that are there, ascending; none is empty columns. */
-  findPresent(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns>;
+  findRange(symbol: string, interval: CandleInterval, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;
   /**
-   * Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For after
-   * corrections by others: changes by `update` are heard of. Each worker thread has an engine of its own.
+   * The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param sinceTimestamp When the first candle opens, in milliseconds since 1970.
+   * @param limit Number of candles, 0 to 1000000.
+   * @throws TypeError `INVALID_CONTEXT` for an interval that is none, null, undefined, or a limit out of its bounds.
+   * @throws TypeError `INVALID_VALUE` for a candle that has text or a decimal in place of a number.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   * @example
+   * ```ts
+   * const hour = await ioc.candleDbService.findColumns("TRXUSDT", "1m", "ccxt-exchange", Date.UTC(2026, 0, 1), 60);
+   * console.log(hour?.close[59]);
+   * ```
    */
-  forget(symbol?: string, interval?: string, exchangeName?: string): void;
-  /** The row, or null. */
-  findBySymbolIntervalTimestamp(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<CandleDbRow | null>;
-  /** The candle of `ccxt_binance`, or null. */
-  findBySymbolIntervalTimestamp(symbol: string, interval: string, timestamp: number): Promise<CandleDbRow | null>;
-  /** Whether there is such a row. */
-  hasCandle(symbol: string, interval: string, exchangeName: string, timestamp: number): Promise<boolean>;
-  /** Whether there is such a candle of `ccxt_binance`. */
-  hasCandle(symbol: string, interval: string, timestamp: number): Promise<boolean>;
+  findColumns(symbol: string, interval: CandleInterval, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns | null>;
+  /**
+   * The columns of those candles of the range that are there, ascending; none is empty columns.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param sinceTimestamp When the first candle opens, in milliseconds since 1970.
+   * @param limit Number of candles, 0 to 1000000.
+   * @throws TypeError `INVALID_CONTEXT` for an interval that is none, null, undefined, or a limit out of its bounds.
+   * @throws TypeError `INVALID_VALUE` as in findColumns.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
+  findPresent(symbol: string, interval: CandleInterval, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns>;
+  /**
+   * Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For
+   * after corrections by others: changes by `update` are heard of. Each worker thread has an engine of its own. Sends
+   * nothing.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   */
+  forget(symbol?: string, interval?: CandleIntervalInput, exchangeName?: string): void;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
+  findBySymbolIntervalTimestamp(symbol: string, interval: CandleIntervalInput, exchangeName: string, timestamp: number): Promise<CandleDbRow | null>;
+  /**
+   * The candle of `ccxt_binance`, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
+  findBySymbolIntervalTimestamp(symbol: string, interval: CandleIntervalInput, timestamp: number): Promise<CandleDbRow | null>;
+  /**
+   * Whether there is such a row.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param exchangeName Name of the exchange.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
+  hasCandle(symbol: string, interval: CandleIntervalInput, exchangeName: string, timestamp: number): Promise<boolean>;
+  /**
+   * Whether there is such a candle of `ccxt_binance`.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param interval Length of the candle, like `1m`.
+   * @param timestamp When the candle opens, in milliseconds since 1970.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
+  hasCandle(symbol: string, interval: CandleIntervalInput, timestamp: number): Promise<boolean>;
 }
 
 /** A document of `signal-items`. */
@@ -1060,7 +1797,7 @@ export interface SignalDbRow extends DbRow {
   symbol: string;
   strategyName: string;
   exchangeName: string;
-  payload: any;
+  payload: PayloadOf<"signal"> | null;
 }
 
 declare const SignalCrud: new () => BaseCRUD<SignalDbRow>;
@@ -1070,11 +1807,34 @@ export declare class SignalDbService extends SignalCrud {
   /** The service that keeps the ids of these rows. */
   readonly signalCacheService: SignalCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   * @example
+   * ```ts
+   * await ioc.signalDbService.upsert("TRXUSDT", "jan_2026_strategy", "ccxt-exchange", { priceOpen: 0.2871 });
+   * const row = await ioc.signalDbService.findByContext("TRXUSDT", "jan_2026_strategy", "ccxt-exchange");
+   * console.log(row?.payload?.priceOpen); // 0.2871
+   * ```
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, payload: PayloadOf<"signal"> | null): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string): Promise<SignalDbRow | null>;
 }
 
@@ -1083,7 +1843,7 @@ export interface ScheduleDbRow extends DbRow {
   symbol: string;
   strategyName: string;
   exchangeName: string;
-  payload: any;
+  payload: PayloadOf<"schedule"> | null;
 }
 
 declare const ScheduleCrud: new () => BaseCRUD<ScheduleDbRow>;
@@ -1093,11 +1853,28 @@ export declare class ScheduleDbService extends ScheduleCrud {
   /** The service that keeps the ids of these rows. */
   readonly scheduleCacheService: ScheduleCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, payload: PayloadOf<"schedule"> | null): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string): Promise<ScheduleDbRow | null>;
 }
 
@@ -1106,7 +1883,7 @@ export interface StrategyDbRow extends DbRow {
   symbol: string;
   strategyName: string;
   exchangeName: string;
-  payload: any;
+  payload: PayloadOf<"strategy"> | null;
 }
 
 declare const StrategyCrud: new () => BaseCRUD<StrategyDbRow>;
@@ -1116,11 +1893,28 @@ export declare class StrategyDbService extends StrategyCrud {
   /** The service that keeps the ids of these rows. */
   readonly strategyCacheService: StrategyCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, payload: PayloadOf<"strategy"> | null): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string): Promise<StrategyDbRow | null>;
 }
 
@@ -1128,7 +1922,8 @@ export declare class StrategyDbService extends StrategyCrud {
 export interface RiskDbRow extends DbRow {
   riskName: string;
   exchangeName: string;
-  positions: any;
+  positions: PayloadOf<"risk">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1139,11 +1934,27 @@ export declare class RiskDbService extends RiskCrud {
   /** The service that keeps the ids of these rows. */
   readonly riskCacheService: RiskCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param riskName Name of the risk profile.
+   * @param exchangeName Name of the exchange.
+   * @param positions The active positions, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(riskName: string, exchangeName: string, positions: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(riskName: string, exchangeName: string, positions: PayloadOf<"risk">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param riskName Name of the risk profile.
+   * @param exchangeName Name of the exchange.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(riskName: string, exchangeName: string): Promise<RiskDbRow | null>;
 }
 
@@ -1153,7 +1964,8 @@ export interface PartialDbRow extends DbRow {
   strategyName: string;
   exchangeName: string;
   signalId: string;
-  payload: any;
+  payload: PayloadOf<"partial">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1164,11 +1976,31 @@ export declare class PartialDbService extends PartialCrud {
   /** The service that keeps the ids of these rows. */
   readonly partialCacheService: PartialCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, signalId: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, signalId: string, payload: PayloadOf<"partial">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<PartialDbRow | null>;
 }
 
@@ -1178,7 +2010,8 @@ export interface BreakevenDbRow extends DbRow {
   strategyName: string;
   exchangeName: string;
   signalId: string;
-  payload: any;
+  payload: PayloadOf<"breakeven">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1189,19 +2022,40 @@ export declare class BreakevenDbService extends BreakevenCrud {
   /** The service that keeps the ids of these rows. */
   readonly breakevenCacheService: BreakevenCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, signalId: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, signalId: string, payload: PayloadOf<"breakeven">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string, signalId: string): Promise<BreakevenDbRow | null>;
 }
 
 /** A document of `storage-items`. */
 export interface StorageDbRow extends DbRow {
+  /** True for backtests, false for live trading. */
   backtest: boolean;
   signalId: string;
-  payload: any;
+  payload: PayloadOf<"storage">;
 }
 
 declare const StorageCrud: new () => BaseCRUD<StorageDbRow>;
@@ -1211,23 +2065,53 @@ export declare class StorageDbService extends StorageCrud {
   /** The service that keeps the ids of these rows. */
   readonly storageCacheService: StorageCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param signalId Id of the signal.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(backtest: boolean, signalId: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(backtest: boolean, signalId: string, payload: PayloadOf<"storage">): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param signalId Id of the signal.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findBySignalId(backtest: boolean, signalId: string): Promise<StorageDbRow | null>;
-  /** The rows, the last changed first; 1000 where no limit is given. */
+  /**
+   * The rows, the last changed first; 1000 where no limit is given.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listByMode(backtest: boolean, options: ListOptions): Promise<StorageDbRow[]>;
-  /** The rows, the last changed first; 1000 where no limit is given. */
+  /**
+   * The rows, the last changed first; 1000 where no limit is given.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listByMode(backtest: boolean): Promise<StorageDbRow[]>;
 }
 
 /** A document of `notification-items`. */
 export interface NotificationDbRow extends DbRow {
+  /** True for backtests, false for live trading. */
   backtest: boolean;
   notificationId: string;
-  payload: any;
+  payload: PayloadOf<"notification">;
 }
 
 declare const NotificationCrud: new () => BaseCRUD<NotificationDbRow>;
@@ -1237,22 +2121,51 @@ export declare class NotificationDbService extends NotificationCrud {
   /** The service that keeps the ids of these rows. */
   readonly notificationCacheService: NotificationCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param notificationId Id of the notification.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(backtest: boolean, notificationId: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(backtest: boolean, notificationId: string, payload: PayloadOf<"notification">): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param notificationId Id of the notification.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByNotificationId(backtest: boolean, notificationId: string): Promise<NotificationDbRow | null>;
-  /** The rows, the newest first; 200 where no limit is given. */
+  /**
+   * The rows, the newest first; 200 where no limit is given.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listByMode(backtest: boolean, options: ListOptions): Promise<NotificationDbRow[]>;
-  /** The rows, the newest first; 200 where no limit is given. */
+  /**
+   * The rows, the newest first; 200 where no limit is given.
+   *
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listByMode(backtest: boolean): Promise<NotificationDbRow[]>;
 }
 
 /** A document of `log-items`. */
 export interface LogDbRow extends DbRow {
   entryId: string;
-  payload: any;
+  payload: PayloadOf<"log">;
 }
 
 declare const LogCrud: new () => BaseCRUD<LogDbRow>;
@@ -1262,15 +2175,38 @@ export declare class LogDbService extends LogCrud {
   /** The service that keeps the ids of these rows. */
   readonly logCacheService: LogCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param entryId Id of the log entry.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(entryId: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(entryId: string, payload: PayloadOf<"log">): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param entryId Id of the log entry.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByEntryId(entryId: string): Promise<LogDbRow | null>;
-  /** The rows, the newest first; 200 where no limit is given. */
+  /**
+   * The rows, the newest first; 200 where no limit is given.
+   *
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listAll(options: ListOptions): Promise<LogDbRow[]>;
-  /** The rows, the newest first; 200 where no limit is given. */
+  /**
+   * The rows, the newest first; 200 where no limit is given.
+   *
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listAll(): Promise<LogDbRow[]>;
 }
 
@@ -1278,7 +2214,8 @@ export declare class LogDbService extends LogCrud {
 export interface MeasureDbRow extends DbRow {
   bucket: string;
   entryKey: string;
-  payload: any;
+  payload: PayloadOf<"measure">;
+  /** Whether the row counts as removed: lists leave it out. */
   removed: boolean;
 }
 
@@ -1289,17 +2226,59 @@ export declare class MeasureDbService extends MeasureCrud {
   /** The service that keeps the ids of these rows. */
   readonly measureCacheService: MeasureCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   * Where `payload` has a field `removed`, that says whether the row counts as removed.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(bucket: string, entryKey: string, payload: any): Promise<void>;
-  /** The row, or null. */
+  upsert(bucket: string, entryKey: string, payload: PayloadOf<"measure">): Promise<void>;
+  /**
+   * The row of a key, removed or not, or null.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByKey(bucket: string, entryKey: string): Promise<MeasureDbRow | null>;
-  /** Marks a row as removed; nothing happens where there is none. */
+  /**
+   * Marks a row as removed: it is still read by its key, and no longer listed. Nothing happens where there is none.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   */
   softRemove(bucket: string, entryKey: string): Promise<void>;
-  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param bucket Name of the bucket.
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   * @example
+   * ```ts
+   * const keys = await ioc.measureDbService.listKeys("indicators", { limit: 50 });
+   * ```
+   */
   listKeys(bucket: string, options: ListOptions): Promise<string[]>;
-  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param bucket Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listKeys(bucket: string): Promise<string[]>;
 }
 
@@ -1307,8 +2286,10 @@ export declare class MeasureDbService extends MeasureCrud {
 export interface IntervalDbRow extends DbRow {
   bucket: string;
   entryKey: string;
-  payload: any;
+  payload: PayloadOf<"interval">;
+  /** Whether the row counts as removed: lists leave it out. */
   removed: boolean;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1319,19 +2300,65 @@ export declare class IntervalDbService extends IntervalCrud {
   /** The service that keeps the ids of these rows. */
   readonly intervalCacheService: IntervalCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   * Where `payload` has a field `removed`, that says whether the row counts as removed.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(bucket: string, entryKey: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(bucket: string, entryKey: string, payload: PayloadOf<"interval">, when: Date): Promise<void>;
+  /**
+   * The row of a key, removed or not, or null.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByKey(bucket: string, entryKey: string): Promise<IntervalDbRow | null>;
-  /** Marks a row as removed; nothing happens where there is none. */
+  /**
+   * Marks a row as removed: it is still read by its key, and no longer listed. Nothing happens where there is none.
+   *
+   * @param bucket Name of the bucket.
+   * @param entryKey Key of the entry within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   */
   softRemove(bucket: string, entryKey: string): Promise<void>;
-  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param bucket Name of the bucket.
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listKeys(bucket: string, options: ListOptions): Promise<string[]>;
-  /** `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * `entryKey` of the rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param bucket Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listKeys(bucket: string): Promise<string[]>;
-  /** Deletes all rows of a bucket, and their ids. */
+  /**
+   * Deletes all rows of a bucket that are there when it is called, and their ids.
+   *
+   * @param bucket Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   */
   clearBucket(bucket: string): Promise<void>;
 }
 
@@ -1340,8 +2367,10 @@ export interface MemoryDbRow extends DbRow {
   signalId: string;
   bucketName: string;
   memoryId: string;
-  payload: any;
+  payload: PayloadOf<"memory">;
+  /** Whether the row counts as removed: lists leave it out. */
   removed: boolean;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1352,19 +2381,71 @@ export declare class MemoryDbService extends MemoryCrud {
   /** The service that keeps the ids of these rows. */
   readonly memoryCacheService: MemoryCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   * Where `payload` has a field `removed`, that says whether the row counts as removed.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(signalId: string, bucketName: string, memoryId: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(signalId: string, bucketName: string, memoryId: string, payload: PayloadOf<"memory">, when: Date): Promise<void>;
+  /**
+   * The row of a key, removed or not, or null.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByMemoryId(signalId: string, bucketName: string, memoryId: string): Promise<MemoryDbRow | null>;
-  /** Whether there is such a row, removed or not. */
+  /**
+   * Whether there is such a row, removed or not.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   hasMemoryEntry(signalId: string, bucketName: string, memoryId: string): Promise<boolean>;
-  /** Marks a row as removed; nothing happens where there is none. */
+  /**
+   * Marks a row as removed: it is still read by its key, and no longer listed. Nothing happens where there is none.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param memoryId Id of the memory within its bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   */
   softRemove(signalId: string, bucketName: string, memoryId: string): Promise<void>;
-  /** The rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * The rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param options `limit`: the most rows, a whole number; 0 is no limit.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for a limit that is no whole number, or negative.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listEntries(signalId: string, bucketName: string, options: ListOptions): Promise<MemoryDbRow[]>;
-  /** The rows that are not removed, the last changed first; 1000 where no limit is given. */
+  /**
+   * The rows that are not removed, the last changed first; 1000 where no limit is given.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   listEntries(signalId: string, bucketName: string): Promise<MemoryDbRow[]>;
 }
 
@@ -1374,8 +2455,10 @@ export interface RecentDbRow extends DbRow {
   strategyName: string;
   exchangeName: string;
   frameName: string;
+  /** True for backtests, false for live trading. */
   backtest: boolean;
-  payload: any;
+  payload: PayloadOf<"recent">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1386,11 +2469,33 @@ export declare class RecentDbService extends RecentCrud {
   /** The service that keeps the ids of these rows. */
   readonly recentCacheService: RecentCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param backtest True for backtests, false for live trading.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean, payload: PayloadOf<"recent">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(symbol: string, strategyName: string, exchangeName: string, frameName: string, backtest: boolean): Promise<RecentDbRow | null>;
 }
 
@@ -1398,7 +2503,8 @@ export declare class RecentDbService extends RecentCrud {
 export interface StateDbRow extends DbRow {
   signalId: string;
   bucketName: string;
-  payload: any;
+  payload: PayloadOf<"state">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1409,11 +2515,27 @@ export declare class StateDbService extends StateCrud {
   /** The service that keeps the ids of these rows. */
   readonly stateCacheService: StateCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(signalId: string, bucketName: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(signalId: string, bucketName: string, payload: PayloadOf<"state">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param signalId Id of the signal.
+   * @param bucketName Name of the bucket.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(signalId: string, bucketName: string): Promise<StateDbRow | null>;
 }
 
@@ -1421,7 +2543,8 @@ export declare class StateDbService extends StateCrud {
 export interface DictionaryDbRow extends DbRow {
   signalId: string;
   dictionaryName: string;
-  payload: any;
+  payload: PayloadOf<"dictionary">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1432,11 +2555,27 @@ export declare class DictionaryDbService extends DictionaryCrud {
   /** The service that keeps the ids of these rows. */
   readonly dictionaryCacheService: DictionaryCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param signalId Id of the signal.
+   * @param dictionaryName Name of the dictionary.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(signalId: string, dictionaryName: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(signalId: string, dictionaryName: string, payload: PayloadOf<"dictionary">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param signalId Id of the signal.
+   * @param dictionaryName Name of the dictionary.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(signalId: string, dictionaryName: string): Promise<DictionaryDbRow | null>;
 }
 
@@ -1446,8 +2585,10 @@ export interface SessionDbRow extends DbRow {
   exchangeName: string;
   frameName: string;
   symbol: string;
+  /** True for backtests, false for live trading. */
   backtest: boolean;
-  payload: any;
+  payload: PayloadOf<"session">;
+  /** The logical time of the last write, in milliseconds since 1970. */
   when: number;
 }
 
@@ -1461,15 +2602,58 @@ export declare class SessionDbService extends SessionCrud {
   /** The service that keeps the ids of these rows. */
   readonly sessionCacheService: SessionCacheService;
   /**
-   * Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.
-   * Once it has resolved, the next read anywhere sees it.
+   * Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param backtest True for backtests, false for live trading.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
    */
-  upsert(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean, payload: any, when: Date): Promise<void>;
-  /** The session that older releases name by three parts; rows with a symbol are others. */
-  upsert(strategyName: string, exchangeName: string, frameName: string, payload: any, when: Date): Promise<void>;
-  /** The row, or null. */
+  upsert(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean, payload: PayloadOf<"session">, when: Date): Promise<void>;
+  /**
+   * The same of a session that older releases name by three parts; rows with a symbol are others.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param payload What is stored, as a whole. Undefined keeps what is there.
+   * @param when The logical time of the write. It is stored in milliseconds since 1970, and nothing is filtered by it.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws TypeError `INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no
+   *   Date as `when`.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, `QUEUE_FULL`, `CLOSED`,
+   *   `INVALID_CONFIG`.
+   */
+  upsert(strategyName: string, exchangeName: string, frameName: string, payload: PayloadOf<"session">, when: Date): Promise<void>;
+  /**
+   * The row of a key, or null.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @param symbol Trading pair, like `BTCUSDT`.
+   * @param backtest True for backtests, false for live trading.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(strategyName: string, exchangeName: string, frameName: string, symbol: string, backtest: boolean): Promise<SessionDbRow | null>;
-  /** The session without symbol and backtest. */
+  /**
+   * The session without symbol and backtest, or null.
+   *
+   * @param strategyName Name of the strategy.
+   * @param exchangeName Name of the exchange.
+   * @param frameName Name of the frame, the span of time that is traded.
+   * @throws TypeError `INVALID_CONTEXT` for a part of the key that is null or undefined.
+   * @throws Error `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`.
+   */
   findByContext(strategyName: string, exchangeName: string, frameName: string): Promise<ThreePartSessionDbRow | null>;
 }
 
@@ -1693,26 +2877,42 @@ export interface CandleData {
  * them. They can be registered one by one (`PersistSignalAdapter.usePersistSignalAdapter(PersistSignalInstance)`) and
  * extended. Payloads are stored and returned as they are: Infinity, Dates and nulls included. No write resolves before the
  * server has acknowledged it, and writes of one context go out in the order of their calls.
+ *
+ * Every method rejects with a {@link BacktestKitError}: reads with `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_REPLY`, writes with
+ * `MONGO_UNAVAILABLE`, `MONGO_TIMEOUT`, `MONGO_WRITE`, `MONGO_UNKNOWN`, all with `QUEUE_FULL`, `CLOSED`, `INVALID_CONFIG`, and with
+ * `INVALID_VALUE` for what cannot be stored. The payloads of {@link Payloads} are theirs too.
  */
 export interface PersistInstance {
   /**
    * Where `initial` is true, waits up to 15 s until MongoDB is there, or rejects with the cause; all contexts share the
    * attempt, and its failure for a second. Otherwise there is nothing to wait for.
+   *
+   * @param initial True in the first call of a context.
    */
   waitForInit(initial: boolean): Promise<void>;
 }
 
 /** Candles of one symbol and interval. */
 export declare class PersistCandleInstance implements PersistInstance {
-  constructor(symbol: string, interval: string, exchangeName: string);
+  constructor(symbol: string, interval: CandleIntervalInput, exchangeName: string);
   readonly symbol: string;
   readonly interval: string;
   readonly exchangeName: string;
   /** As in {@link PersistInstance}; `initial` also forgets what is held of this context in memory. */
   waitForInit(initial: boolean): Promise<void>;
-  /** `limit` candles from `sinceTimestamp` on, in order, or null as a whole where one is missing. */
+  /**
+   * Candles at the interval's step, in order, or null as a whole where one is missing.
+   *
+   * @param limit Number of candles, 0 to 1000000.
+   * @param sinceTimestamp When the first one opens, in milliseconds since 1970.
+   * @param untilTimestamp Not used: `limit` says how many.
+   */
   readCandlesData(limit: number, sinceTimestamp: number, untilTimestamp: number): Promise<CandleData[] | null>;
-  /** Stores candles; those that are there stay as they are, and those that are not over yet are left out. */
+  /**
+   * Stores candles; those that are there stay as they are, and those that are not over yet are left out.
+   *
+   * @param candles The candles, in any order.
+   */
   writeCandlesData(candles: CandleData[]): Promise<void>;
 }
 
@@ -1722,9 +2922,16 @@ export declare class PersistSignalInstance implements PersistInstance {
   readonly symbol: string;
   readonly strategyName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readSignalData(): Promise<any>;
-  writeSignalData(signalRow: any): Promise<void>;
+  /** The pending signal; null where there is none, or where null was stored. */
+  readSignalData(): Promise<PayloadOf<"signal"> | null>;
+  /**
+   * Stores the pending signal.
+   *
+   * @param signalRow The pending signal, or null for none.
+   */
+  writeSignalData(signalRow: PayloadOf<"signal"> | null): Promise<void>;
 }
 
 /** The scheduled signal of a strategy; null is stored as such. */
@@ -1733,9 +2940,16 @@ export declare class PersistScheduleInstance implements PersistInstance {
   readonly symbol: string;
   readonly strategyName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readScheduleData(): Promise<any>;
-  writeScheduleData(row: any): Promise<void>;
+  /** The scheduled signal; null where there is none, or where null was stored. */
+  readScheduleData(): Promise<PayloadOf<"schedule"> | null>;
+  /**
+   * Stores the scheduled signal.
+   *
+   * @param row The scheduled signal, or null for none.
+   */
+  writeScheduleData(row: PayloadOf<"schedule"> | null): Promise<void>;
 }
 
 /** The state of a strategy; null is stored as such. */
@@ -1744,9 +2958,16 @@ export declare class PersistStrategyInstance implements PersistInstance {
   readonly symbol: string;
   readonly strategyName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readStrategyData(): Promise<any>;
-  writeStrategyData(row: any): Promise<void>;
+  /** The state; null where there is none, or where null was stored. */
+  readStrategyData(): Promise<PayloadOf<"strategy"> | null>;
+  /**
+   * Stores the state.
+   *
+   * @param row The state, or null for none.
+   */
+  writeStrategyData(row: PayloadOf<"strategy"> | null): Promise<void>;
 }
 
 /** The active positions of a risk profile; [] where there are none. */
@@ -1754,9 +2975,21 @@ export declare class PersistRiskInstance implements PersistInstance {
   constructor(riskName: string, exchangeName: string);
   readonly riskName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readPositionData(when: Date): Promise<any>;
-  writePositionData(riskRow: any, when: Date): Promise<void>;
+  /**
+   * The active positions; [] where nothing was stored.
+   *
+   * @param when The logical time of the read; nothing is filtered by it.
+   */
+  readPositionData(when: Date): Promise<PayloadOf<"risk">>;
+  /**
+   * Stores the active positions, all of them.
+   *
+   * @param riskRow The positions, as the kit has them: pairs of a key and a position.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writePositionData(riskRow: PayloadOf<"risk">, when: Date): Promise<void>;
 }
 
 /** Partial profits and losses of signals; {} where there are none. */
@@ -1765,9 +2998,23 @@ export declare class PersistPartialInstance implements PersistInstance {
   readonly symbol: string;
   readonly strategyName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readPartialData(signalId: string, when: Date): Promise<any>;
-  writePartialData(data: any, signalId: string, when: Date): Promise<void>;
+  /**
+   * What was stored of a signal; {} where nothing was.
+   *
+   * @param signalId Id of the signal.
+   * @param when The logical time of the read; nothing is filtered by it.
+   */
+  readPartialData(signalId: string, when: Date): Promise<PayloadOf<"partial">>;
+  /**
+   * Stores what is known of a signal, as a whole.
+   *
+   * @param data By the kit's own keys.
+   * @param signalId Id of the signal.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writePartialData(data: PayloadOf<"partial">, signalId: string, when: Date): Promise<void>;
 }
 
 /** Breakeven levels of signals; {} where there are none. */
@@ -1776,9 +3023,23 @@ export declare class PersistBreakevenInstance implements PersistInstance {
   readonly symbol: string;
   readonly strategyName: string;
   readonly exchangeName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readBreakevenData(signalId: string, when: Date): Promise<any>;
-  writeBreakevenData(data: any, signalId: string, when: Date): Promise<void>;
+  /**
+   * What was stored of a signal; {} where nothing was.
+   *
+   * @param signalId Id of the signal.
+   * @param when The logical time of the read; nothing is filtered by it.
+   */
+  readBreakevenData(signalId: string, when: Date): Promise<PayloadOf<"breakeven">>;
+  /**
+   * Stores what is known of a signal, as a whole.
+   *
+   * @param data By the kit's own keys.
+   * @param signalId Id of the signal.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeBreakevenData(data: PayloadOf<"breakeven">, signalId: string, when: Date): Promise<void>;
 }
 
 /**
@@ -1789,18 +3050,32 @@ export declare class PersistBreakevenInstance implements PersistInstance {
 export declare class PersistStorageInstance implements PersistInstance {
   constructor(backtest: boolean);
   readonly backtest: boolean;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readStorageData(): Promise<any[]>;
-  writeStorageData(signals: any[]): Promise<void>;
+  /** The newest signals, the oldest of them first. */
+  readStorageData(): Promise<PayloadOf<"storage">[]>;
+  /**
+   * Stores those signals of the list that are not stored as they are.
+   *
+   * @param signals The whole list. Each entry has an `id`.
+   */
+  writeStorageData(signals: PayloadOf<"storage">[]): Promise<void>;
 }
 
 /** The kit's list of notifications, as {@link PersistStorageInstance}; a read returns 500, or CC_MAX_NOTIFICATIONS. */
 export declare class PersistNotificationInstance implements PersistInstance {
   constructor(backtest: boolean);
   readonly backtest: boolean;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readNotificationData(): Promise<any[]>;
-  writeNotificationData(notifications: any[]): Promise<void>;
+  /** The newest notifications, the oldest of them first. */
+  readNotificationData(): Promise<PayloadOf<"notification">[]>;
+  /**
+   * Stores those notifications of the list that are not stored as they are.
+   *
+   * @param notifications The whole list. Each entry has an `id`.
+   */
+  writeNotificationData(notifications: PayloadOf<"notification">[]): Promise<void>;
 }
 
 /**
@@ -1809,20 +3084,43 @@ export declare class PersistNotificationInstance implements PersistInstance {
  */
 export declare class PersistLogInstance implements PersistInstance {
   constructor();
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readLogData(): Promise<any[]>;
-  writeLogData(entries: any[]): Promise<void>;
+  /** The newest log entries, the oldest of them first. */
+  readLogData(): Promise<PayloadOf<"log">[]>;
+  /**
+   * Stores those log entries of the list that are not stored as they are.
+   *
+   * @param entries The whole list. Each entry has an `id`.
+   */
+  writeLogData(entries: PayloadOf<"log">[]): Promise<void>;
 }
 
 /** Cached results of measurements. */
 export declare class PersistMeasureInstance implements PersistInstance {
   constructor(bucket: string);
   readonly bucket: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  /** Null where there is none, or it was removed. */
-  readMeasureData(key: string): Promise<any>;
-  writeMeasureData(data: any, key: string, when: Date): Promise<void>;
-  /** Marks an entry as removed. */
+  /**
+   * An entry; null where there is none, or it was removed.
+   *
+   * @param key Key within the bucket.
+   */
+  readMeasureData(key: string): Promise<PayloadOf<"measure"> | null>;
+  /**
+   * Stores an entry, also one that was removed.
+   *
+   * @param data The entry; its `removed` says whether it counts as removed.
+   * @param key Key within the bucket.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeMeasureData(data: PayloadOf<"measure">, key: string, when: Date): Promise<void>;
+  /**
+   * Marks an entry as removed; nothing happens where there is none.
+   *
+   * @param key Key within the bucket.
+   */
   removeMeasureData(key: string): Promise<void>;
   /** All keys that are not removed, page by page. */
   listMeasureData(): AsyncGenerator<string>;
@@ -1832,11 +3130,27 @@ export declare class PersistMeasureInstance implements PersistInstance {
 export declare class PersistIntervalInstance implements PersistInstance {
   constructor(bucket: string);
   readonly bucket: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  /** Null where there is none, or it was removed. */
-  readIntervalData(key: string): Promise<any>;
-  writeIntervalData(data: any, key: string, when: Date): Promise<void>;
-  /** Marks an entry as removed. */
+  /**
+   * An entry; null where there is none, or it was removed.
+   *
+   * @param key Key within the bucket.
+   */
+  readIntervalData(key: string): Promise<PayloadOf<"interval"> | null>;
+  /**
+   * Stores an entry, also one that was removed.
+   *
+   * @param data The entry; its `removed` says whether it counts as removed.
+   * @param key Key within the bucket.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeIntervalData(data: PayloadOf<"interval">, key: string, when: Date): Promise<void>;
+  /**
+   * Marks an entry as removed; nothing happens where there is none.
+   *
+   * @param key Key within the bucket.
+   */
   removeIntervalData(key: string): Promise<void>;
   /** All keys that are not removed, page by page. */
   listIntervalData(): AsyncGenerator<string>;
@@ -1847,16 +3161,36 @@ export declare class PersistMemoryInstance implements PersistInstance {
   constructor(signalId: string, bucketName: string);
   readonly signalId: string;
   readonly bucketName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  /** Null where there is none, or it was removed. */
-  readMemoryData(memoryId: string): Promise<any>;
-  /** Whether there is one, or was one. */
+  /**
+   * A memory; null where there is none, or it was removed.
+   *
+   * @param memoryId Id of the memory within the bucket.
+   */
+  readMemoryData(memoryId: string): Promise<PayloadOf<"memory"> | null>;
+  /**
+   * Whether there is such a memory, removed or not.
+   *
+   * @param memoryId Id of the memory within the bucket.
+   */
   hasMemoryData(memoryId: string): Promise<boolean>;
-  writeMemoryData(data: any, memoryId: string, when: Date): Promise<void>;
-  /** Marks one as removed. */
+  /**
+   * Stores a memory, also one that was removed.
+   *
+   * @param data The memory; its `removed` says whether it counts as removed.
+   * @param memoryId Id of the memory within the bucket.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeMemoryData(data: PayloadOf<"memory">, memoryId: string, when: Date): Promise<void>;
+  /**
+   * Marks a memory as removed; nothing happens where there is none.
+   *
+   * @param memoryId Id of the memory within the bucket.
+   */
   removeMemoryData(memoryId: string): Promise<void>;
   /** All that are not removed, page by page. */
-  listMemoryData(): AsyncGenerator<{ memoryId: string; data: any }>;
+  listMemoryData(): AsyncGenerator<{ memoryId: string; data: PayloadOf<"memory"> }>;
   /** Does nothing: there is nothing to let go of. */
   dispose(): void;
 }
@@ -1869,9 +3203,17 @@ export declare class PersistRecentInstance implements PersistInstance {
   readonly exchangeName: string;
   readonly frameName: string;
   readonly backtest: boolean;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readRecentData(): Promise<any>;
-  writeRecentData(signalRow: any, when: Date): Promise<void>;
+  /** The last signal; null where there is none. */
+  readRecentData(): Promise<PayloadOf<"recent"> | null>;
+  /**
+   * Stores the last signal.
+   *
+   * @param signalRow The signal.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeRecentData(signalRow: PayloadOf<"recent">, when: Date): Promise<void>;
 }
 
 /** State that belongs to a signal. */
@@ -1879,9 +3221,17 @@ export declare class PersistStateInstance implements PersistInstance {
   constructor(signalId: string, bucketName: string);
   readonly signalId: string;
   readonly bucketName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readStateData(): Promise<any>;
-  writeStateData(data: any, when: Date): Promise<void>;
+  /** What was stored; null where nothing was. */
+  readStateData(): Promise<PayloadOf<"state"> | null>;
+  /**
+   * Stores it, as a whole.
+   *
+   * @param data What is stored.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeStateData(data: PayloadOf<"state">, when: Date): Promise<void>;
   /** Does nothing: there is nothing to let go of. */
   dispose(): void;
 }
@@ -1891,9 +3241,17 @@ export declare class PersistDictionaryInstance implements PersistInstance {
   constructor(signalId: string, dictionaryName: string);
   readonly signalId: string;
   readonly dictionaryName: string;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readDictionaryData(): Promise<any>;
-  writeDictionaryData(data: any, when: Date): Promise<void>;
+  /** What was stored; null where nothing was. */
+  readDictionaryData(): Promise<PayloadOf<"dictionary"> | null>;
+  /**
+   * Stores it, as a whole.
+   *
+   * @param data What is stored.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeDictionaryData(data: PayloadOf<"dictionary">, when: Date): Promise<void>;
   /** Does nothing: there is nothing to let go of. */
   dispose(): void;
 }
@@ -1906,17 +3264,30 @@ export declare class PersistSessionInstance implements PersistInstance {
   readonly frameName: string;
   readonly symbol?: string;
   readonly backtest?: boolean;
+  /** As in {@link PersistInstance}. */
   waitForInit(initial: boolean): Promise<void>;
-  readSessionData(): Promise<any>;
-  writeSessionData(data: any, when: Date): Promise<void>;
+  /** What was stored; null where nothing was. */
+  readSessionData(): Promise<PayloadOf<"session"> | null>;
+  /**
+   * Stores it, as a whole.
+   *
+   * @param data What is stored.
+   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   */
+  writeSessionData(data: PayloadOf<"session">, when: Date): Promise<void>;
   /** Does nothing: there is nothing to let go of. */
   dispose(): void;
 }
 
-/** Sets the logger; the same as `ioc.loggerService.setLogger`. */
+/** Sets the logger of all services; the same as `ioc.loggerService.setLogger`. Default: none, and nothing is logged. */
 export declare function setLogger(logger: ILogger): void;
 
-/** Waits until both servers are reachable, up to 15 s, or rejects with an error that says which is not, and why. */
+/**
+ * Waits until both servers are reachable, up to 15 s, or rejects with an error that says which is not, and why. A call after a
+ * failure tries again.
+ *
+ * @throws Error a code of Redis or MongoDB, `INVALID_CONFIG`, `CLOSED`.
+ */
 export declare const waitForInit: (() => Promise<void>) & {
   /** Forgets the result, so that the next call asks both servers again. */
   clear(): void;

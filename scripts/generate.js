@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 
 const { dbParts } = require("./lib/db-declarations.js");
+const { comment, parameters, throwing } = require("./lib/doc-comments.js");
 
 const root = path.resolve(__dirname, "..");
 
@@ -34,12 +35,8 @@ export {};
 
 const article = (noun) => (/^[AEIOU]/.test(noun) ? "an" : "a");
 const words = (noun) => noun.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
-const parameters = (form) => form.args.map((arg) => `${arg.name}: ${arg.type}`).join(", ");
-
-function comment(lines, indent = "") {
-  if (lines.length === 1) return `${indent}/** ${lines[0]} */`;
-  return [`${indent}/**`, ...lines.map((line) => `${indent} * ${line}`.trimEnd()), `${indent} */`].join("\n");
-}
+const typeOf = (arg) => (arg.name === "interval" ? "CandleIntervalInput" : arg.type);
+const signature = (form) => form.args.map((arg) => `${arg.name}: ${typeOf(arg)}`).join(", ");
 
 /** `candle_cache:{exchangeName}:…`, as a code span. */
 const keyOf = (service, form) => `\`${service.prefix}:${form.key}\``;
@@ -61,15 +58,16 @@ function method(service, noun, form, verb) {
   const [first, result] = {
     has: [`Whether the ${id} is stored.`, "boolean"],
     get: [`The stored ${id}, or null.`, "string | null"],
-    delete: [`Removes the stored ${id}.`, "void"],
+    delete: [`Removes the stored ${id}; nothing happens where there is none.`, "void"],
   }[verb];
-  const head = comment([first, "", ...aboutKey(service, form, noun)], "  ");
-  return `${head}\n  ${verb}${noun.noun}Id(${parameters(form)}): Promise<${result}>;`;
+  const errors = throwing("redis", ["`INVALID_CONTEXT` for arguments that fit no call form."]);
+  const head = comment([first, "", ...aboutKey(service, form, noun), "", ...parameters(form.args), ...errors], "  ");
+  return `${head}\n  ${verb}${noun.noun}Id(${signature(form)}): Promise<${result}>;`;
 }
 
 function setter(service, noun) {
   const lines = [
-    `Stores the id of ${article(noun.noun)} ${words(noun.noun)} row: \`row.id\`, or else \`row._id\`. Resolves with the id.`,
+    `Stores the id of ${article(noun.noun)} ${words(noun.noun)} row: \`row.id\`, or else \`row._id\`.`,
     "",
   ];
   const keys = noun.forms.map((form) => keyOf(service, form));
@@ -78,6 +76,9 @@ function setter(service, noun) {
     lines.push("The Redis key is that of the first form whose fields are all present (neither null nor undefined):");
     keys.forEach((key, index) => lines.push(`${index + 1}. ${key}`));
   }
+  const row = "@param row The fields of a call form, and the id.";
+  const errors = throwing("redis", ["`INVALID_ROW` for a row without an id, or that fits no call form; nothing is written then."]);
+  lines.push("", row, "@returns The id as it is stored.", ...errors);
   return `${comment(lines, "  ")}\n  set${noun.noun}Id(row: ${noun.noun}Row): Promise<string>;`;
 }
 

@@ -81,6 +81,8 @@ async function types() {
     `${folder}/tsconfig.json`,
     `${folder}/tsconfig.classic.json`,
     `${folder}/tsconfig.bundler.json`,
+    `${folder}/tsconfig.payloads.json`,
+    `${folder}/tsconfig.payloads-esm.json`,
     "__test__/jest/tsconfig.json",
   ]) {
     console.log(`  ${config}`);
@@ -105,7 +107,7 @@ async function committed() {
  * What is not run again without the near cache: files that turn it on themselves or count on it, and those about the
  * network, the process and the package, which never see it.
  */
-const CACHE_BLIND = /^__test__\/(near|faults|mongo|kit|demo|tls|acl|pack|compose|documents|workers|exit)\b/;
+const CACHE_BLIND = /^__test__\/(near|faults|mongo|kit|demo|tls|acl|pack|compose|declarations|documents|workers|exit)\b/;
 const withoutNear = specFiles().filter((file) => /^__test__\/[^/]+\.spec\.js$/.test(file) && !CACHE_BLIND.test(file));
 
 /** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */

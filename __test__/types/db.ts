@@ -61,6 +61,27 @@ export async function sessions(): Promise<string> {
   return `${whole?.symbol.length} ${whole?.backtest} ${older?.payload.id} ${rows.map((row) => row.symbol.toUpperCase())}`;
 }
 
+// Intervals: the original stores any text; a range has the step of one that the kit knows.
+export async function intervals(text: string): Promise<void> {
+  await ioc.candleDbService.create({ ...dto, interval: "7m" });
+  await ioc.candleDbService.createMany("S", text, "ex", []);
+  await ioc.candleDbService.findBySymbolIntervalTimestamp("S", text, "ex", 5);
+  await ioc.candleCacheService.getCandleId("S", text, "ex", 5);
+  ioc.candleDbService.forget("S", text);
+  await ioc.candleDbService.findRange("S", "1m", "ex", 0, 5);
+  // @ts-expect-error no interval of the kit
+  await ioc.candleDbService.findRange("S", "7m", "ex", 0, 5);
+  // @ts-expect-error a text that may be any
+  await ioc.candleDbService.findColumns("S", text, "ex", 0, 5);
+}
+
+// Payloads of which the project has said nothing.
+export async function payloads(): Promise<void> {
+  expectType<any>()((await ioc.signalDbService.findByContext("S", "st", "ex"))!.payload);
+  expectType<any>()((await ioc.riskDbService.findAll())[0]!.positions);
+  await ioc.stateDbService.upsert("sig", "bucket", [1, "any"], new Date());
+}
+
 // Methods as callbacks, and lists with a limit.
 export async function lists(buckets: string[], options: ListOptions): Promise<string[]> {
   const keys = await Promise.all(buckets.map(ioc.measureDbService.listKeys));

@@ -1,11 +1,26 @@
 "use strict";
 // The declarations of the db services, from the table of collections.
 
+const { comment, parameters, throwing } = require("./doc-comments.js");
+
 const WHEN = "Date";
 
-/** `{ name: type }` of a field that a call takes. */
-function argument(field) {
-  return `${field.name}: ${field.name === "when" ? WHEN : field.type}`;
+/** Null is a payload of these: the kit says so that there is no signal. */
+const NULLABLE = ["signal", "schedule", "strategy"];
+
+/** How a project names what it stores in a collection, in the interface Payloads: `signal` of `signal-items`. */
+const payloadName = (row) => row.collection.replace(/-items$/, "");
+
+/** The type of what a project stores in a field. */
+function typeOf(row, field) {
+  if (field.type !== "any") return field.type;
+  const name = payloadName(row);
+  return `PayloadOf<"${name}">${NULLABLE.includes(name) ? " | null" : ""}`;
+}
+
+/** `name: type` of a field that a call takes. */
+function argument(row, field) {
+  return `${field.name}: ${field.name === "when" ? WHEN : field.name === "interval" ? "CandleIntervalInput" : typeOf(row, field)}`;
 }
 
 /** Rows of sessions that older releases name by three parts. */
@@ -19,50 +34,73 @@ function keyOf(row, services) {
 }
 
 const pascal = (row) => row.class.replace(/DbService$/, "");
-const list = (fields) => fields.map(argument).join(", ");
 
-function comment(lines) {
-  const body = lines.map((line) => `   * ${line}`.trimEnd()).join("\n");
-  return lines.length === 1 ? `  /** ${lines[0]} */` : `  /**\n${body}\n   */`;
+const NO_KEY = "`INVALID_CONTEXT` for a part of the key that is null or undefined.";
+const NO_VALUE = "`INVALID_VALUE` for what cannot be stored: functions, symbols, an object where a key belongs, no Date as `when`.";
+const NO_LIMIT = "`INVALID_VALUE` for a limit that is no whole number, or negative.";
+
+/** A method with its comment: what it does, its arguments, its errors. */
+function method(row, { about, name, args, result, errors, example = [] }) {
+  const shown = example.length === 0 ? [] : ["@example", "```ts", ...example, "```"];
+  const lines = [...about, "", ...parameters(args), ...errors, ...shown];
+  return `${comment(lines, "  ")}\n  ${name}(${args.map((field) => argument(row, field)).join(", ")}): ${result};`;
 }
 
-function method(about, signature) {
-  return `${comment(about)}\n  ${signature};`;
-}
+/** What a field of a document holds, where its name does not say it. */
+const FIELDS = {
+  timestamp: "When the candle opens, in milliseconds since 1970.",
+  when: "The logical time of the last write, in milliseconds since 1970.",
+  removed: "Whether the row counts as removed: lists leave it out.",
+  backtest: "True for backtests, false for live trading.",
+};
 
 function rowType(row) {
-  // What adapters hand back to the kit is of its type.
-  const type = (field) => (field.name === "interval" ? "CandleInterval" : field.type);
-  const fields = [...row.key, ...row.rest].map((field) => `  ${field.name}: ${type(field)};`);
+  const type = (field) => (field.name === "interval" ? "CandleInterval" : typeOf(row, field));
+  const fields = [...row.key, ...row.rest].map(
+    (field) => `${FIELDS[field.name] ? `${comment([FIELDS[field.name]], "  ")}\n` : ""}  ${field.name}: ${type(field)};`,
+  );
   const about = `/** A document of \`${row.collection}\`. */`;
   const declared = `${about}\nexport interface ${pascal(row)}DbRow extends DbRow {\n${fields.join("\n")}\n}`;
   return row.service === "sessionDbService" ? `${declared}\n\n${OLDER_SESSION}` : declared;
 }
 
+const EXAMPLES = {
+  signalDbService: [
+    'await ioc.signalDbService.upsert("TRXUSDT", "jan_2026_strategy", "ccxt-exchange", { priceOpen: 0.2871 });',
+    'const row = await ioc.signalDbService.findByContext("TRXUSDT", "jan_2026_strategy", "ccxt-exchange");',
+    "console.log(row?.payload?.priceOpen); // 0.2871",
+  ],
+  measureDbService: ['const keys = await ioc.measureDbService.listKeys("indicators", { limit: 50 });'],
+};
+
 function upserts(row, key) {
   const values = row.rest.filter((field) => field.name !== "removed");
   const about = [
-    "Writes a row: replaces what is there, or adds it. What is undefined keeps its old value.",
-    "Once it has resolved, the next read anywhere sees it.",
-  ];
-  const forms = [method(about, `upsert(${list([...key, ...values])}): Promise<void>`)];
+    "Writes a row: replaces what is there, or adds it. Once it has resolved, the next read anywhere sees it.",
+    "Where `payload` has a field `removed`, that says whether the row counts as removed.",
+  ].slice(0, row.removes ? 2 : 1);
+  const errors = throwing("write", [NO_KEY, NO_VALUE]);
+  const common = { name: "upsert", result: "Promise<void>", errors };
+  const forms = [method(row, { ...common, about, args: [...key, ...values], example: EXAMPLES[row.service] && !row.removes ? EXAMPLES[row.service] : [] })];
   if (row.service === "sessionDbService") {
-    const older = "The session that older releases name by three parts; rows with a symbol are others.";
-    forms.push(method([older], `upsert(${list([...key.slice(0, 3), ...values])}): Promise<void>`));
+    const older = "The same of a session that older releases name by three parts; rows with a symbol are others.";
+    forms.push(method(row, { ...common, about: [older], args: [...key.slice(0, 3), ...values] }));
   }
   return forms;
 }
 
 function finds(row, key) {
   const result = `Promise<${pascal(row)}DbRow | null>`;
-  const forms = [method(["The row, or null."], `${row.find}(${list(key)}): ${result}`)];
+  const common = { name: row.find, result, errors: throwing("read", [NO_KEY]) };
+  const first = row.removes ? "The row of a key, removed or not, or null." : "The row of a key, or null.";
+  const forms = [method(row, { ...common, about: [first], args: key })];
   if (row.service === "sessionDbService") {
     const older = "Promise<ThreePartSessionDbRow | null>";
-    forms.push(method(["The session without symbol and backtest."], `${row.find}(${list(key.slice(0, 3))}): ${older}`));
+    forms.push(method(row, { ...common, about: ["The session without symbol and backtest, or null."], args: key.slice(0, 3), result: older }));
   }
   if (row.service === "candleDbService") {
     const without = key.filter((field) => field.name !== "exchangeName");
-    forms.push(method(["The candle of `ccxt_binance`, or null."], `${row.find}(${list(without)}): ${result}`));
+    forms.push(method(row, { ...common, about: ["The candle of `ccxt_binance`, or null."], args: without }));
   }
   return forms;
 }
@@ -70,68 +108,117 @@ function finds(row, key) {
 function hases(row, key) {
   if (row.has === null) return [];
   const about = row.removes ? "Whether there is such a row, removed or not." : "Whether there is such a row.";
-  const forms = [method([about], `${row.has}(${list(key)}): Promise<boolean>`)];
+  const common = { name: row.has, result: "Promise<boolean>", errors: throwing("read", [NO_KEY]) };
+  const forms = [method(row, { ...common, about: [about], args: key })];
   if (row.service === "candleDbService") {
     const without = key.filter((field) => field.name !== "exchangeName");
-    forms.push(method(["Whether there is such a candle of `ccxt_binance`."], `${row.has}(${list(without)}): Promise<boolean>`));
+    forms.push(method(row, { ...common, about: ["Whether there is such a candle of `ccxt_binance`."], args: without }));
   }
   return forms;
 }
 
+function removals(row, key) {
+  if (!row.removes) return [];
+  const about = ["Marks a row as removed: it is still read by its key, and no longer listed. Nothing happens where there is none."];
+  return [method(row, { about, name: "softRemove", args: key, result: "Promise<void>", errors: throwing("write", [NO_KEY]) })];
+}
+
 function lists(row) {
-  const type = (name) => [...row.key, ...row.rest].find((field) => field.name === name);
+  const field = (name) => [...row.key, ...row.rest].find((one) => one.name === name);
   return row.lists.flatMap((it) => {
     const what = it.only === null ? "The rows" : `\`${it.only}\` of the rows`;
     const which = `${it.present ? " that are not removed" : ""}, ${it.newest ? "the newest first; 200" : "the last changed first; 1000"}`;
-    const result = `Promise<${it.only === null ? `${pascal(row)}DbRow` : "string"}[]>`;
-    const by = it.by.map((name) => argument(type(name)));
     const about = [`${what}${which} where no limit is given.`];
+    const result = `Promise<${it.only === null ? `${pascal(row)}DbRow` : "string"}[]>`;
+    const by = it.by.map(field);
+    const errors = (limit) => throwing("read", [...(by.length > 0 ? [NO_KEY] : []), ...(limit ? [NO_LIMIT] : [])]);
+    const bare = method(row, { about, name: it.method, args: by, result, errors: errors(false) });
     // Two forms, so that the method is a callback for \`map\`, which gives it a number there.
-    return [[...by, "options: ListOptions"], by].map((args) => method(about, `${it.method}(${args.join(", ")}): ${result}`));
+    const options = { name: "options", type: "ListOptions" };
+    const example = row.removes ? (EXAMPLES[row.service] ?? []) : [];
+    return [method(row, { about, name: it.method, args: [...by, options], result, errors: errors(true), example }), bare];
   });
 }
 
-const CANDLES = `  /**
-   * The candle, which is there afterwards; the first write of it wins. \`exchangeName\` is \`ccxt_binance\` where absent. Where this
-   * process knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.
-   */
-  create(dto: CandleDto): Promise<CandleDbRow>;
-  /**
-   * Writes many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored,
-   * none is written. What is known to be there is not sent; what another call is writing is waited for, and fails with it.
-   */
-  createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;
-  /** The same for candles of one context. */
-  createMany(symbol: string, interval: string, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;
-  /**
-   * \`limit\` candles (0 to 1000000) at the interval's step from \`sinceTimestamp\` on, in order; null as a whole where any is
-   * missing.
-   */
-  findRange(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleDbRow[] | null>;
-  /**
-   * The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN; a candle with text or a
-   * decimal in place of one is \`INVALID_VALUE\`.
-   */
-  findColumns(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns | null>;
-  /** The columns of those of the \`limit\` candles that are there, ascending; none is empty columns. */
-  findPresent(symbol: string, interval: string, exchangeName: string, sinceTimestamp: number, limit: number): Promise<CandleColumns>;
-  /**
-   * Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For after
-   * corrections by others: changes by \`update\` are heard of. Each worker thread has an engine of its own.
-   */
-  forget(symbol?: string, interval?: string, exchangeName?: string): void;`;
+/** Arguments of a range of candles. */
+const RANGE = "symbol: string, interval: CandleInterval, exchangeName: string, sinceTimestamp: number, limit: number";
+const RANGE_ARGUMENTS = ["symbol", "interval", "exchangeName", "sinceTimestamp", "limit"].map((name) => ({ name }));
+const NO_RANGE = "`INVALID_CONTEXT` for an interval that is none, null, undefined, or a limit out of its bounds.";
+const NO_CANDLE = "`INVALID_VALUE` for what is no candle, or holds what cannot be stored; the message names the field.";
+
+function range(about, name, result, { wrong = [], example = [] } = {}) {
+  const shown = example.length === 0 ? [] : ["@example", "```ts", ...example, "```"];
+  return `${comment([...about, "", ...parameters(RANGE_ARGUMENTS), ...throwing("read", [NO_RANGE, ...wrong]), ...shown], "  ")}\n  ${name}(${RANGE}): ${result};`;
+}
+
+function candles() {
+  const writes = throwing("write", [NO_CANDLE]);
+  return [
+    `${comment(
+      [
+        "Stores a candle, and resolves with the one that is there afterwards: the first write of it wins. Where this process knows that it is there, nothing is sent, and the row is the stored one with the dates that are known of it.",
+        "",
+        "@param dto The candle; `exchangeName` is `ccxt_binance` where absent.",
+        ...writes,
+      ],
+      "  ",
+    )}\n  create(dto: CandleDto): Promise<CandleDbRow>;`,
+    `${comment(
+      [
+        "Stores many candles, thousands at a time. Those that are there already stay as they are. Where one cannot be stored, none is written. What is known to be there is not sent; what another call is writing is waited for, and fails with it.",
+        "",
+        "@param dtos The candles.",
+        "@returns How many are new, and how many were there.",
+        ...writes,
+      ],
+      "  ",
+    )}\n  createMany(dtos: readonly CandleDto[]): Promise<{ inserted: number; existing: number }>;`,
+    `${comment(
+      ["The same for candles of one context.", "", ...parameters(RANGE_ARGUMENTS.slice(0, 3)), "@param candles The candles.", ...writes],
+      "  ",
+    )}\n  createMany(symbol: string, interval: CandleIntervalInput, exchangeName: string, candles: readonly Candle[]): Promise<{ inserted: number; existing: number }>;`,
+    range(["A range of candles as rows, one for each step of the interval, in order; null as a whole where any is missing."], "findRange", "Promise<CandleDbRow[] | null>"),
+    range(
+      ["The same as columns of numbers, which are the caller's own. A number that a candle lacks is NaN."],
+      "findColumns",
+      "Promise<CandleColumns | null>",
+      {
+        wrong: ["`INVALID_VALUE` for a candle that has text or a decimal in place of a number."],
+        example: [
+          'const hour = await ioc.candleDbService.findColumns("TRXUSDT", "1m", "ccxt-exchange", Date.UTC(2026, 0, 1), 60);',
+          "console.log(hour?.close[59]);",
+        ],
+      },
+    ),
+    range(["The columns of those candles of the range that are there, ascending; none is empty columns."], "findPresent", "Promise<CandleColumns>", {
+      wrong: ["`INVALID_VALUE` as in findColumns."],
+    }),
+    `${comment(
+      [
+        "Forgets the candles that this engine holds in memory: those that fit all that is named; nothing named is all. For after corrections by others: changes by `update` are heard of. Each worker thread has an engine of its own. Sends nothing.",
+        "",
+        ...parameters(RANGE_ARGUMENTS.slice(0, 3)),
+      ],
+      "  ",
+    )}\n  forget(symbol?: string, interval?: CandleIntervalInput, exchangeName?: string): void;`,
+  ];
+}
+
+function clearing(row) {
+  const about = ["Deletes all rows of a bucket that are there when it is called, and their ids."];
+  return method(row, { about, name: "clearBucket", args: [{ name: "bucket", type: "string" }], result: "Promise<void>", errors: throwing("write", [NO_KEY]) });
+}
 
 function serviceClass(row, services) {
   const key = keyOf(row, services);
-  const candles = row.service === "candleDbService";
   const members = [
     `  /** The service that keeps the ids of these rows. */\n  readonly ${row.cache}: ${row.cache[0].toUpperCase()}${row.cache.slice(1)};`,
-    ...(candles ? [CANDLES] : upserts(row, key)),
+    ...(row.service === "candleDbService" ? candles() : upserts(row, key)),
     ...finds(row, key),
     ...hases(row, key),
-    ...(row.removes ? [method(["Marks a row as removed; nothing happens where there is none."], `softRemove(${list(key)}): Promise<void>`)] : []),
+    ...removals(row, key),
     ...lists(row),
-    ...(row.service === "intervalDbService" ? [method(["Deletes all rows of a bucket, and their ids."], "clearBucket(bucket: string): Promise<void>")] : []),
+    ...(row.service === "intervalDbService" ? [clearing(row)] : []),
   ];
   const crud = `${pascal(row)}Crud`;
   return [
