@@ -28,6 +28,8 @@ const trusting = (url, more) => ({ CC_REDIS_URL: url, CC_REDIS_TLS_CA: own.autho
 const secure = (t, options) => secureServerFor(t, own.authority, own.identity, options);
 /** A deadline that a test never reaches: what rejects before was rejected for another reason. */
 const PATIENT = { CC_REDIS_TIMEOUT_MS: 600_000 };
+/** A deadline after the first attempt was given up. */
+const HASTY = { CC_REDIS_TIMEOUT_MS: 3_500 };
 
 async function works(t, config) {
   const lib = loadFor(t, config);
@@ -37,7 +39,7 @@ async function works(t, config) {
   return lib;
 }
 
-/** A call is rejected long before its deadline, in words that match; health() has them too, and none has a secret. */
+/** A call is rejected, long before its deadline unless `config` has one, in words that match; health() has them too. */
 async function refuses(t, config, words) {
   const lib = loadFor(t, { ...PATIENT, ...config });
   const { error } = await outcome(new lib.BaseMap("tls").get("the-key"));
@@ -196,9 +198,16 @@ test("a server that does not trust our certificate is refused at once, naming th
   for (let round = 0; round < 10; round++) await refuses(t, config, /the server refuses our certificate, CC_REDIS_TLS_CERT/);
 });
 
-test("TLS to a plain port is refused at once, and named", async (t) => {
+test("TLS to a plain port is refused with a hint to the URL", async (t) => {
   const redis = await serverFor(t, { password: "hunter2" });
-  await refuses(t, trusting(`rediss://127.0.0.1:${redis.port}`), /127\.0\.0\.1:\d+: it speaks plain Redis, not TLS/);
+  // It says something only where TLS's greeting, random in parts, holds the end of a line.
+  const words = /speaks plain Redis.*; CC_REDIS_URL must be redis:\/\/, not rediss|if the server speaks plain Redis, CC_REDIS_URL must be a redis:\/\/ URL/;
+  await refuses(t, trusting(`rediss://127.0.0.1:${redis.port}`, HASTY), words);
+});
+
+test("a port that says nothing to TLS's greeting is given up with a hint to the URL", async (t) => {
+  const port = await listenFor(t, net.createServer());
+  await refuses(t, trusting(`rediss://127.0.0.1:${port}`, HASTY), /nor an answer to its greeting within 2\.4 seconds; if the server speaks plain Redis, CC_REDIS_URL must be a redis:\/\/ URL/);
 });
 
 test("TLS to a port that answers with something else is refused at once, and quoted", async (t) => {
@@ -211,14 +220,24 @@ test("TLS to a port that answers with something else is refused at once, and quo
   }
 });
 
-test("plain commands to a TLS port are refused at once, and named", async (t) => {
+test("plain commands to a TLS port are refused with a hint to the URL", async (t) => {
   const redis = await secure(t);
+  const config = { CC_REDIS_URL: `redis://127.0.0.1:${redis.tlsPort}`, CC_REDIS_TIMEOUT_MS: 500 };
   for (let round = 0; round < 10; round++) {
-    await refuses(t, { CC_REDIS_URL: `redis://127.0.0.1:${redis.tlsPort}` }, /127\.0\.0\.1:\d+: it speaks TLS; CC_REDIS_URL must be a rediss/);
+    await refuses(t, config, /127\.0\.0\.1:\d+.*; if the server speaks TLS, CC_REDIS_URL must be a rediss:\/\/ URL/);
   }
 });
 
-test("plain commands that are answered with TLS's alert are named without asking again", async (t) => {
+test("a server that hangs up after it has spoken is no matter of the URL", async (t) => {
+  const listener = net.createServer((socket) => socket.once("data", () => socket.end("%1\r\n$2\r\nid\r\n:1\r\n")));
+  const port = await listenFor(t, listener);
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 500 });
+  const { error } = await outcome(new lib.BaseMap("tls").get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.notRegex(error.message, /rediss/);
+});
+
+test("plain commands that are answered with TLS's alert are refused at once, and named", async (t) => {
   let connections = 0;
   const alert = Buffer.from([0x15, 3, 1, 0, 2, 2, 0x46]);
   const listener = net.createServer((socket) => {
@@ -236,7 +255,7 @@ test("a TLS server that is slow to answer is not taken for a plain one", async (
   const lib = loadFor(t, trusting(redis.secure()));
   const call = new lib.BaseMap("tls", -1).get("k");
   await until(() => lib.health().redis.lastError !== null, "the silence was noticed");
-  t.regex(lib.health().redis.lastError, /no answer within/);
+  t.regex(lib.health().redis.lastError, /nor an answer to its greeting/);
   await redis.kill("SIGCONT");
   t.is(await call, null);
 });

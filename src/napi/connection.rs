@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use super::engine::{Core, Engine, Hook, engine};
 use super::probe::Probe;
-use super::question::Question;
 use super::socket::{Endpoint, Stream, name};
 use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
 use crate::config::Address;
@@ -39,8 +38,8 @@ pub(super) struct Connection {
     /// How TLS is spoken, where it is.
     pub(super) trust: Option<Trust>,
     pub(super) link: Option<Link>,
-    /// Ask a silent server whether it answers at all; one of each pace.
-    pub(super) probes: Vec<Probe>,
+    /// Ask a silent server whether it answers at all; the oldest first.
+    pub(super) probes: VecDeque<Probe>,
     /// Addresses that this attempt has not tried yet.
     endpoints: VecDeque<Endpoint>,
     /// The socket would not take more when it was last written to.
@@ -76,8 +75,6 @@ pub(super) struct Link {
     pub(super) connected: bool,
     /// Since when it is connected, or connects.
     pub(super) since: Nanos,
-    /// It carries only this, and is never `connected`.
-    pub(super) question: Option<Box<Question>>,
     watching: c_int,
 }
 
@@ -198,7 +195,7 @@ impl Engine {
         let mut failure = failure.to_owned();
         while let Some(endpoint) = core.connection.endpoints.pop_front() {
             let trust = core.connection.trust.as_ref();
-            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, stream, endpoint.clone(), None)) {
+            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, stream, endpoint.clone())) {
                 Ok(true) => return,
                 Ok(false) => failure = format!("connect {endpoint}: the event loop refused the socket"),
                 Err(error) => failure = format!("connect {} {endpoint}", name(&error)),
@@ -219,15 +216,9 @@ impl Engine {
     }
 
     /// Watches a socket that connects. False: the event loop refuses it.
-    pub(super) fn open_link(
-        self: &Rc<Self>,
-        core: &mut Core,
-        stream: Stream,
-        endpoint: Endpoint,
-        question: Option<Box<Question>>,
-    ) -> bool {
+    fn open_link(self: &Rc<Self>, core: &mut Core, stream: Stream, endpoint: Endpoint) -> bool {
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return false };
-        let link = Link { stream, handle, endpoint, connected: false, since: self.now(), question, watching: 0 };
+        let link = Link { stream, handle, endpoint, connected: false, since: self.now(), watching: 0 };
         core.connection.link = Some(link);
         self.progressed(core);
         self.watch(core);
@@ -246,6 +237,12 @@ impl Engine {
     pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
         self.attempt_failed(core, why);
         core.abandon(u64::MAX, Code::RedisUnavailable, why);
+    }
+
+    /// The connection is lost.
+    fn lost(self: &Rc<Self>, core: &mut Core, why: &str) {
+        let why = core.with_hint(why);
+        self.attempt_failed(core, &why);
     }
 
     /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
@@ -282,7 +279,7 @@ impl Engine {
         core.connection.fresh = false;
         core.connection.failed_write = None;
         core.watchdog.reset();
-        self.end_probes(core, |_| true);
+        self.end_probes(core);
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
@@ -295,7 +292,6 @@ impl Engine {
         let writing = core.connection.blocked;
         let Some(link) = &mut core.connection.link else { return };
         let events = match (link.connected, writing) {
-            (false, _) if link.question.as_ref().is_some_and(|question| question.is_asked()) => READABLE,
             (false, _) => WRITABLE | DISCONNECT,
             (true, true) => READABLE | WRITABLE,
             (true, false) => READABLE,
@@ -399,7 +395,7 @@ impl Engine {
             match Self::read_in(core) {
                 Read::Nothing => return true,
                 Read::Lost(why) | Read::Hopeless(why) => {
-                    self.attempt_failed(core, &why);
+                    self.lost(core, &why);
                     self.answer_soon();
                     return true;
                 }
@@ -551,9 +547,7 @@ impl Engine {
                 // libuv has stopped watching. What went wrong, and what came before that, is told by reading.
                 link.watching = 0;
             }
-            if link.question.is_some() {
-                self.question_polled(core);
-            } else if !link.connected {
+            if !link.connected {
                 match link.stream.connected() {
                     Ok(()) if status >= 0 => {
                         link.connected = true;

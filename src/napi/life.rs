@@ -4,11 +4,13 @@ use std::rc::Rc;
 
 use super::connection::CLOSED;
 use super::engine::{Closing, Core, EARLY, Engine, REJECTED_AT_ONCE, engine};
+use super::socket::Endpoint;
 use super::uv;
 use crate::config::Address;
 use crate::error::{Code, Error};
 use crate::host::literal;
 use crate::map::store::Outcome;
+use crate::redis::first_words::hint;
 use crate::redis::supervise::{Asked, State};
 use crate::redis::watchdog::{Owed, Verdict, Watchdog};
 use crate::redis::{MILLI, Nanos};
@@ -36,8 +38,7 @@ impl Core {
 
     /// Whether an attempt waits for the server.
     fn connects(&self) -> bool {
-        let link = self.connection.link.as_ref();
-        self.supervisor.state() == State::Connecting && link.is_some_and(|link| link.question.is_none())
+        self.supervisor.state() == State::Connecting && self.connection.link.is_some()
     }
 
     /// Who would have something of an attempt.
@@ -49,6 +50,17 @@ impl Core {
             Address::Tcp(host, _) if literal(host).is_none() => Asked::NobodyByName,
             _ => Asked::Nobody,
         }
+    }
+
+    /// Why the connection came to nothing, with a hint where the server has not said a word on it.
+    pub(super) fn with_hint(&self, why: &str) -> String {
+        let Some(link) = self.connection.link.as_ref().filter(|link| link.connected) else { return why.to_owned() };
+        let in_tls = self.config.tls.is_some();
+        let is_mute = if in_tls { link.stream.is_mute() } else { self.store.lane.is_unanswered() };
+        if is_mute && matches!(link.endpoint, Endpoint::Tcp(_)) {
+            return format!("{why}; {}", hint(in_tls));
+        }
+        why.to_owned()
     }
 
     fn owed(&self) -> Owed {
@@ -181,9 +193,9 @@ impl Engine {
             let blocked = self.stalled.get() - core.stalled_before;
             if core.supervisor.overdue(self.uv.now() - blocked) {
                 let why = if core.connection.link.is_some() { SLOW } else { UNRESOLVED };
-                self.attempt_failed(core, why);
+                let why = core.with_hint(why);
+                self.attempt_failed(core, &why);
             }
-            self.ask_if_mute(core);
             self.leave_silent_address(core);
             if drained {
                 self.look_after(core);
@@ -200,9 +212,9 @@ impl Engine {
     /// Gives up a connection, or an attempt, that is dead although nobody said so.
     fn look_after(self: &Rc<Self>, core: &mut Core) {
         match core.watchdog.look(self.now(), core.owed()) {
-            Verdict::Well => self.end_probes(core, |_| true),
+            Verdict::Well => self.end_probes(core),
             Verdict::Doubtful => {}
-            Verdict::Probe(pace) => self.probe(core, pace),
+            Verdict::Probe => self.probe(core),
             Verdict::Dead => {
                 self.attempt_failed(core, SILENT);
                 core.supervisor.hurry(self.uv.now());

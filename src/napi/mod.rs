@@ -8,7 +8,6 @@
 //! * [`engine`]: one engine for one copy of the JavaScript module, and who keeps it alive.
 //! * [`life`]: what happens to it between turns: flushes, deadlines, alarms, `close()`.
 //! * [`connection`]: its socket: connecting, reading, writing.
-//! * [`question`]: asks a server that does not answer in the other language, plain or TLS.
 //! * [`files`]: the files and the system's certificates that TLS is told of.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
@@ -28,7 +27,6 @@ mod mongo;
 mod mongo_calls;
 mod part;
 mod probe;
-mod question;
 mod report;
 mod settle;
 mod socket;

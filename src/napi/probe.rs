@@ -7,7 +7,8 @@ use std::rc::Rc;
 use super::engine::{Core, Engine, engine};
 use super::socket::Stream;
 use super::uv::{self, READABLE, RawHandle, WRITABLE};
-use crate::redis::watchdog::Pace;
+use crate::redis::Nanos;
+use crate::redis::watchdog::PROBE_LIMIT;
 
 /// Redis answers it before any handshake, if only by asking for one.
 const WORDS: &[u8] = b"PING\r\n";
@@ -16,45 +17,44 @@ const WORDS: &[u8] = b"PING\r\n";
 pub(super) struct Probe {
     stream: Stream,
     handle: RawHandle,
-    pace: Pace,
+    sent: Nanos,
     asked: bool,
 }
 
 impl Engine {
-    /// Sends a probe to where the connection goes, in place of the last one of its pace. Without one, the next look tries
-    /// again.
-    pub(super) fn probe(self: &Rc<Self>, core: &mut Core, pace: Pace) {
-        self.end_probes(core, |probe| probe.pace == pace);
+    /// Sends a probe to where the connection goes, and gives up those that are too old. Without one, the next look tries again.
+    pub(super) fn probe(self: &Rc<Self>, core: &mut Core) {
+        let now = self.now();
+        while core.connection.probes.front().is_some_and(|probe| now.saturating_sub(probe.sent) >= PROBE_LIMIT) {
+            self.end_probe(core, 0);
+        }
         let Some(endpoint) = core.connection.endpoint() else { return };
         let Ok(stream) = Stream::connect(&endpoint, core.connection.trust.as_ref()) else { return };
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return };
-        core.connection.probes.push(Probe { stream, handle, pace, asked: false });
-        self.watch_probe(core, pace, WRITABLE);
+        // SAFETY: the handle is open.
+        unsafe { handle.watch(&self.uv, WRITABLE, on_probe) };
+        core.connection.probes.push_back(Probe { stream, handle, sent: now, asked: false });
     }
 
-    fn watch_probe(&self, core: &mut Core, pace: Pace, events: c_int) {
-        let Some(probe) = core.connection.probes.iter_mut().find(|probe| probe.pace == pace) else { return };
-        let callback = match pace {
-            Pace::Quick => on_quick_probe,
-            Pace::Patient => on_patient_probe,
-        };
-        // SAFETY: the probe's handle is open.
-        unsafe { probe.handle.watch(&self.uv, events, callback) };
-    }
-
-    /// Lets go of some.
-    pub(super) fn end_probes(&self, core: &mut Core, which: impl FnMut(&mut Probe) -> bool) {
-        for Probe { stream, handle, .. } in core.connection.probes.extract_if(.., which) {
-            // SAFETY: the probe owns the handle and is taken out here, so it is closed once, before its descriptor.
-            unsafe { handle.close(&self.uv) };
-            drop(stream);
+    /// Lets go of all.
+    pub(super) fn end_probes(&self, core: &mut Core) {
+        while !core.connection.probes.is_empty() {
+            self.end_probe(core, 0);
         }
     }
 
-    fn probe_polled(&self, status: c_int, pace: Pace) {
+    fn end_probe(&self, core: &mut Core, at: usize) {
+        let Some(Probe { stream, handle, .. }) = core.connection.probes.remove(at) else { return };
+        // SAFETY: the probe owns the handle and is taken out here, so it is closed once, before its descriptor.
+        unsafe { handle.close(&self.uv) };
+        drop(stream);
+    }
+
+    fn probe_polled(&self, status: c_int, handle: *mut uv::Handle) {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return };
-        let Some(probe) = core.connection.probes.iter_mut().find(|probe| probe.pace == pace) else { return };
+        let Some(at) = core.connection.probes.iter().position(|probe| probe.handle.is(handle)) else { return };
+        let probe = &mut core.connection.probes[at];
         let over = if probe.asked {
             match probe.stream.read(&mut [0; 64]) {
                 Ok(1..) => core.watchdog.answered(self.now()),
@@ -73,21 +73,16 @@ impl Engine {
             status < 0 || probe.stream.connected().and_then(|()| probe.stream.write(WORDS)).is_err()
         };
         if over {
-            self.end_probes(core, |probe| probe.pace == pace);
+            self.end_probe(core, at);
         } else {
-            self.watch_probe(core, pace, READABLE);
+            // SAFETY: the probe's handle is open.
+            unsafe { probe.handle.watch(&self.uv, READABLE, on_probe) };
         }
     }
 }
 
-unsafe extern "C" fn on_quick_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
+unsafe extern "C" fn on_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine| engine.probe_polled(status, Pace::Quick));
-}
-
-unsafe extern "C" fn on_patient_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
-    // SAFETY: as above.
-    let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine| engine.probe_polled(status, Pace::Patient));
+    engine.guarded(|engine| engine.probe_polled(status, handle));
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
@@ -145,11 +145,6 @@ impl Stream {
     /// Whether the server has not answered TLS's greeting.
     pub(super) fn is_mute(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| !tls.heard())
-    }
-
-    /// Tells the other side that nothing more will be written.
-    pub(super) fn finish_writing(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
     }
 }
 

@@ -211,6 +211,11 @@ pub(super) unsafe fn context(handle: *mut Handle) -> *const c_void {
 }
 
 impl RawHandle {
+    /// Whether it is the one that is called back.
+    pub(super) fn is(self, handle: *mut Handle) -> bool {
+        self.0.as_ptr() == handle
+    }
+
     /// Watches for events; replaces what was watched for before.
     ///
     /// # Safety

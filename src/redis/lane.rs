@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::redis::Nanos;
 use crate::redis::decode::{Decoder, Malformed, Token};
-use crate::redis::dialect::verdict;
+use crate::redis::first_words::{Speaks, recognise};
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::latency::{Latency, Summary};
 use crate::redis::queue::{Answered, Front, Queue};
@@ -318,8 +318,12 @@ impl<T> Lane<T> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Malformed(why)) => {
-                    let words = verdict(true, &self.input[..self.filled]).filter(|_| self.is_unanswered());
-                    news = words.map_or_else(|| News::Broken(format!("protocol error: {why}")), News::Foreign);
+                    let speaks_tls = recognise(&self.input[..self.filled]) == Speaks::Tls && self.is_unanswered();
+                    news = if speaks_tls {
+                        News::Foreign("it speaks TLS; CC_REDIS_URL must be a rediss:// URL".to_owned())
+                    } else {
+                        News::Broken(format!("protocol error: {why}"))
+                    };
                     break;
                 }
             }

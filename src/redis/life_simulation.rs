@@ -155,7 +155,7 @@ impl World {
         if (self.now / TICK).is_multiple_of(LOOK) && self.lane.queue().unanswered() > 0 {
             let owed = if self.lane.is_owed() { Owed::Answer } else { Owed::Nothing };
             match self.watchdog.look(self.now, owed) {
-                Verdict::Probe(_) if self.mood != Mood::Away => self.watchdog.answered(self.now),
+                Verdict::Probe if self.mood != Mood::Away => self.watchdog.answered(self.now),
                 Verdict::Dead => {
                     self.failed();
                     self.supervisor.hurry(self.now);

@@ -2,6 +2,7 @@
 //!
 //! * `abandoned`: calls that are given up and yet to be told so.
 //! * [`encode`]: commands to bytes.
+//! * [`first_words`]: what a server speaks, as far as its first bytes tell.
 //! * [`decode`]: bytes to replies, resumable at any byte.
 //! * [`handshake`]: what a new connection says before it carries calls.
 //! * [`latency`]: how long the server takes to answer.
@@ -11,14 +12,13 @@
 //! * [`supervise`]: when to connect, and when to try again.
 //! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
 //! * [`tls`]: TLS between a socket and the lane.
-//! * [`dialect`]: what a server speaks that does not answer as it should.
 //! * [`spin`]: whether waiting a moment on the socket pays.
 //! * [`watchdog`]: notices a connection that is dead although the network never said so.
 
 mod abandoned;
 pub mod decode;
-pub mod dialect;
 pub mod encode;
+pub mod first_words;
 pub mod handshake;
 pub mod lane;
 pub mod latency;

@@ -81,13 +81,13 @@ pub struct Supervisor {
     step: (Nanos, Nanos),
     /// A command was answered since the connection was last ready.
     served: bool,
-    random: u64,
+    random: fastrand::Rng,
 }
 
 impl Supervisor {
     /// `seed`: anything that differs between processes.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
             state: State::Idle,
             attempts: 0,
@@ -95,7 +95,7 @@ impl Supervisor {
             last_attempt: 0,
             step: (0, 0),
             served: false,
-            random: seed | 1,
+            random: fastrand::Rng::with_seed(seed),
         }
     }
 
@@ -191,7 +191,7 @@ impl Supervisor {
             0
         } else {
             let longest = (PAUSE.0 << self.attempts.min(10)).min(PAUSE.1);
-            longest / 2 + self.next_random() % (longest / 2 + 1)
+            longest / 2 + self.random.u64(..=longest / 2)
         };
         self.state = State::Waiting(now + pause);
     }
@@ -208,14 +208,6 @@ impl Supervisor {
         self.state = State::Idle;
         self.attempts = 0;
         self.unasked = 0;
-    }
-
-    /// xorshift64: quite enough to spread reconnections.
-    const fn next_random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, ClientConnection, Error};
 
-use crate::redis::dialect::{Speaks, quote, recognise};
+use crate::redis::first_words::{Speaks, quote, recognise};
 use crate::redis::trust::Trust;
 
 /// What the socket has not taken yet is bounded by so many bytes.

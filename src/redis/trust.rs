@@ -76,13 +76,6 @@ impl Trust {
     }
 }
 
-/// Nobody is trusted: good for nothing but to see whether TLS is spoken.
-#[must_use]
-pub fn distrustful(host: &str) -> Option<ClientConnection> {
-    let client = builder().ok()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-    ClientConnection::new(Arc::new(client), ServerName::try_from(without_scope(host).to_owned()).ok()?).ok()
-}
-
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -27,11 +27,12 @@ const DOUBLINGS: u32 = 4;
 /// After an answer to the probe, what the server has said on the connection itself may still be on its way.
 const GRACE: Nanos = 150 * MILLI;
 
-/// Quick probes follow each other after so long: a network that comes back is noticed within a second.
-const QUICK: Nanos = 400 * MILLI;
+/// Probes follow each other after so long: what was sent into a network that is gone is lost, and its return is to be
+/// noticed within a second.
+const PROBE_PAUSE: Nanos = 400 * MILLI;
 
-/// A patient one beside them is waited for so long: over a slow link an answer takes several round trips.
-const PATIENT: Nanos = 4_000 * MILLI;
+/// Each is waited for so long, beside those that follow it: over a slow link an answer takes several round trips.
+pub const PROBE_LIMIT: Nanos = 4_000 * MILLI;
 
 /// What the server owes on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,24 +45,15 @@ pub enum Owed {
     Answer,
 }
 
-/// How long a probe has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// Until the next quick one.
-    Quick,
-    /// Some seconds.
-    Patient,
-}
-
 /// What a look finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// No reason to doubt.
     Well,
-    /// It is silent; a probe is under way, or was answered a moment ago.
+    /// It is silent; a probe was sent, or answered, a moment ago.
     Doubtful,
-    /// It is silent; send a probe, in place of the last one of its pace.
-    Probe(Pace),
+    /// It is silent; send a probe, beside those that are younger than [`PROBE_LIMIT`].
+    Probe,
     /// The server answers, but not on this connection.
     Dead,
 }
@@ -73,8 +65,8 @@ pub struct Watchdog {
     alive: bool,
     /// When the silence began: at the first look that found an answer owed and no sign of life before it.
     silent_since: Option<Nanos>,
-    /// When the next quick and the next patient probe are due.
-    due: (Nanos, Nanos),
+    /// When the next probe is due.
+    due: Nanos,
     /// When a probe was answered.
     answered: Option<Nanos>,
     /// How many connections were replaced since a call was last answered.
@@ -129,15 +121,11 @@ impl Watchdog {
             self.replaced = self.replaced.saturating_add(1);
             return Verdict::Dead;
         }
-        if now < self.due.0 {
+        if now < self.due {
             return Verdict::Doubtful;
         }
-        self.due.0 = now + QUICK;
-        if now < self.due.1 {
-            return Verdict::Probe(Pace::Quick);
-        }
-        self.due.1 = now + PATIENT;
-        Verdict::Probe(Pace::Patient)
+        self.due = now + PROBE_PAUSE;
+        Verdict::Probe
     }
 }
 
@@ -156,7 +144,7 @@ mod tests {
                 watchdog.sign();
             }
             let verdict = watchdog.look(look * LOOK, Owed::Answer);
-            if matches!(verdict, Verdict::Probe(_)) && answers(look) {
+            if verdict == Verdict::Probe && answers(look) {
                 watchdog.answered(look * LOOK);
             }
             verdict
@@ -183,16 +171,17 @@ mod tests {
     /// answered after two: over by the step's answer, or given up, at a moment.
     fn step(round_trip: Nanos, answered: bool) -> Result<Nanos, Nanos> {
         let mut watchdog = Watchdog::default();
-        let mut probes = [None; 2];
+        let mut probes = Vec::new();
         for now in (0..100).map(|look| look * LOOK) {
             if answered && now >= round_trip {
                 return Ok(now);
             }
-            if probes.iter().flatten().any(|&sent| now >= sent + 2 * round_trip) {
+            probes.retain(|&sent| now < sent + PROBE_LIMIT);
+            if probes.iter().any(|&sent| now >= sent + 2 * round_trip) {
                 watchdog.answered(now);
             }
             match watchdog.look(now, Owed::Step) {
-                Verdict::Probe(pace) => probes[usize::from(pace == Pace::Patient)] = Some(now),
+                Verdict::Probe => probes.push(now),
                 Verdict::Dead => return Err(now),
                 Verdict::Well | Verdict::Doubtful => {}
             }
@@ -214,10 +203,8 @@ mod tests {
     fn a_server_that_answers_nowhere_is_waited_for() {
         let verdicts = verdicts(|_| false, |_| false);
         assert_eq!(dead_at(&verdicts), None);
-        let count = |probe| verdicts.iter().filter(|&&verdict| verdict == Verdict::Probe(probe)).count();
-        let (quick, patient) = (count(Pace::Quick), count(Pace::Patient));
-        assert!((120..150).contains(&(quick + patient)), "{quick} quick probes in a minute");
-        assert!((13..16).contains(&patient), "{patient} patient probes in a minute");
+        let probes = verdicts.iter().filter(|&&verdict| verdict == Verdict::Probe).count();
+        assert!((120..150).contains(&probes), "{probes} probes in a minute");
     }
 
     /// When connections to a server that answers probes and no call are given up, each replaced at once; some are answered
@@ -226,7 +213,7 @@ mod tests {
         let (mut watchdog, mut replaced) = (Watchdog::default(), Vec::new());
         for now in (0..millis * MILLI / LOOK).map(|look| look * LOOK) {
             match watchdog.look(now, Owed::Answer) {
-                Verdict::Probe(_) => watchdog.answered(now),
+                Verdict::Probe => watchdog.answered(now),
                 Verdict::Dead => {
                     replaced.push(now);
                     watchdog.reset();
@@ -270,7 +257,7 @@ mod tests {
     fn bytes_that_come_after_the_probes_answer_are_life() {
         let mut watchdog = Watchdog::default();
         assert_eq!(watchdog.look(0, Owed::Answer), Verdict::Well);
-        assert_eq!(watchdog.look(SILENCE, Owed::Answer), Verdict::Probe(Pace::Patient));
+        assert_eq!(watchdog.look(SILENCE, Owed::Answer), Verdict::Probe);
         watchdog.answered(SILENCE);
         assert_eq!(watchdog.look(SILENCE + LOOK, Owed::Answer), Verdict::Doubtful);
         watchdog.sign();
@@ -289,6 +276,6 @@ mod tests {
         assert_eq!(watchdog.look(0, Owed::Answer), Verdict::Well);
         assert_eq!(watchdog.look(10 * SILENCE, Owed::Nothing), Verdict::Well);
         assert_eq!(watchdog.look(11 * SILENCE, Owed::Answer), Verdict::Well, "the silence begins with the question");
-        assert_eq!(watchdog.look(13 * SILENCE, Owed::Answer), Verdict::Probe(Pace::Patient));
+        assert_eq!(watchdog.look(13 * SILENCE, Owed::Answer), Verdict::Probe);
     }
 }
