@@ -8,9 +8,12 @@ use std::collections::HashSet;
 use backtest_kit_native::config::{Values, resolve};
 use backtest_kit_native::error::{Code, Error};
 use backtest_kit_native::map::scan::Kind;
-use backtest_kit_native::map::store::{Call, Demand, Outcome, Store};
+use backtest_kit_native::map::op::{CallId, Op, Outcome};
+use backtest_kit_native::map::scans::Demand;
+use backtest_kit_native::map::store::Store;
 use backtest_kit_native::redis::decode::Token;
 use backtest_kit_native::redis::lane::{Batch, News};
+use backtest_kit_native::redis::peer::Peer;
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
 
@@ -21,8 +24,9 @@ const KINDS: [Kind; 5] = [Kind::Keys, Kind::Pairs, Kind::Values, Kind::Count, Ki
 /// A store with a server, and what is known of its calls.
 struct World {
     store: Store,
+    peer: Peer<Op>,
     now: u64,
-    settled: HashSet<Call>,
+    settled: HashSet<CallId>,
     scans: Vec<(u32, bool)>,
     unparsed: Vec<u8>,
 }
@@ -32,6 +36,7 @@ impl World {
         let config = resolve(&Values::new()).unwrap();
         let mut world = Self {
             store: Store::new(&config, None),
+            peer: Peer::new(&config, 7, None),
             now: 1,
             settled: HashSet::new(),
             scans: Vec::new(),
@@ -46,29 +51,30 @@ impl World {
         let config = resolve(&Values::new()).unwrap();
         self.unparsed.clear();
         let prefixes = if tracking { vec!["signal_cache:".to_owned()] } else { Vec::new() };
-        self.store.connected(&config, prefixes, Some("127.0.0.1:1".to_owned()));
+        let asks_run = self.store.holds_cursors(self.peer.epoch());
+        self.peer.connected(&config, prefixes, Some("127.0.0.1:1".to_owned()), asks_run);
         for _ in 0..7 {
-            if self.store.lane.is_up() {
+            if self.peer.lane.is_up() {
                 return;
             }
             self.send(usize::MAX);
             self.feed(b"%1\r\n$2\r\nid\r\n:5\r\n");
         }
-        assert!(self.store.lane.is_up(), "the handshake does not end");
+        assert!(self.peer.lane.is_up(), "the handshake does not end");
     }
 
     fn lost(&mut self) {
-        self.store.lane.lost();
+        self.peer.lane.lost();
         self.store.ids.lost();
     }
 
     /// The socket takes so many bytes; what it has taken so far are whole commands and the beginning of one.
     fn send(&mut self, most: usize) {
         self.now += 1;
-        let bytes = self.store.lane.unsent();
+        let bytes = self.peer.lane.unsent();
         let bytes = bytes[..bytes.len().min(most)].to_vec();
-        self.store.lane.stamp(self.now);
-        self.store.lane.sent(bytes.len(), self.now);
+        self.peer.lane.stamp(self.now);
+        self.peer.lane.sent(bytes.len(), self.now);
         self.unparsed.extend_from_slice(&bytes);
         while !self.unparsed.is_empty() {
             let Ok((value, length)) = first(&self.unparsed) else { return };
@@ -77,7 +83,7 @@ impl World {
         }
     }
 
-    fn settle(&mut self, outcomes: Vec<(Call, Outcome)>, batch: &Batch<backtest_kit_native::map::store::Op>) {
+    fn settle(&mut self, outcomes: Vec<(CallId, Outcome)>, batch: &Batch<Op>) {
         for (call, outcome) in outcomes {
             assert!(self.settled.insert(call), "call {call} was settled twice");
             match outcome {
@@ -100,16 +106,17 @@ impl World {
 
     fn feed(&mut self, bytes: &[u8]) {
         self.now += 1;
-        let space = self.store.lane.space();
+        let space = self.peer.lane.space();
         let count = bytes.len().min(space.len());
         space[..count].copy_from_slice(&bytes[..count]);
-        self.store.lane.filled(count);
+        self.peer.lane.filled(count);
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-        let news = self.store.lane.decode(&mut batch, self.now);
+        let news = self.peer.decode(&mut batch, self.now);
+        let epoch = self.peer.epoch();
         if let News::Ready(tracking) = &news {
-            self.store.ready(tracking.clone());
+            self.store.ids.ready(tracking.clone());
         }
-        self.store.absorb(&mut batch, &mut outcomes);
+        self.store.absorb(&mut self.peer, epoch, &mut batch, &mut outcomes);
         self.settle(outcomes, &batch);
         if !matches!(news, News::None | News::Ready(_)) {
             self.lost();
@@ -120,18 +127,18 @@ impl World {
     fn call(&mut self, what: u8) {
         let key = KEYS[usize::from(what >> 4) % KEYS.len()];
         let tracked = what & 0x80 != 0;
-        let store = &mut self.store;
+        let (store, peer, now) = (&mut self.store, &mut self.peer, self.now);
         let _ = match what % 11 {
-            0 => store.get(key),
-            1 => store.has(key),
-            2 => store.set(key, b"v", Some(u64::from(what)), tracked),
-            3 => store.delete(key, tracked),
-            4 => store.get_first(key, b"m:c"),
-            5 => store.ids.knows(key, self.now).err().map_or(Ok(()), |trace| store.get_id(key, trace)),
-            6 => store.ids.knows(key, self.now).err().map_or(Ok(()), |trace| store.has_id(key, trace)),
-            7 => store.set_id(key, b"id"),
+            0 => store.get(peer, key),
+            1 => store.has(peer, key),
+            2 => store.set(peer, key, b"v", Some(u64::from(what)), tracked),
+            3 => store.delete(peer, key, tracked),
+            4 => store.get_first(peer, key, b"m:c"),
+            5 => store.ids.knows(key, || now).err().map_or(Ok(()), |trace| store.get_id(peer, key, trace)),
+            6 => store.ids.knows(key, || now).err().map_or(Ok(()), |trace| store.has_id(peer, key, trace)),
+            7 => store.set_id(peer, key, b"id"),
             8 => {
-                store.prove();
+                store.prove(peer);
                 Ok(())
             }
             9 => {
@@ -139,7 +146,7 @@ impl World {
                 self.scans.push((store.open_scan(KINDS[kind], PREFIX, tracked), false));
                 Ok(())
             }
-            _ => store.ping(),
+            _ => store.ping(peer),
         };
     }
 
@@ -150,7 +157,7 @@ impl World {
         }
         let at = at % self.scans.len();
         let (scan, _) = self.scans.swap_remove(at);
-        if let Ok(Demand::Now(Outcome::Keys(..))) = self.store.demand(scan) {
+        if let Ok(Demand::Now(Outcome::Keys(..))) = self.store.demand(&mut self.peer, scan) {
             self.scans.push((scan, false));
         }
     }
@@ -158,15 +165,15 @@ impl World {
     fn expire(&mut self) {
         self.now += 20_000_000_000;
         let (mut late, mut outcomes) = (Vec::new(), Vec::new());
-        self.store.lane.expire(self.now, usize::MAX, &mut late);
+        self.peer.lane.expire(self.now, usize::MAX, &mut late);
         for (op, words) in late {
-            self.store.fail(&op, Error::new(Code::RedisTimeout, words), &mut outcomes);
+            self.store.fail(&mut self.peer, &op, Error::new(Code::RedisTimeout, words), &mut outcomes);
         }
         self.settle(outcomes, &Batch::default());
     }
 }
 
-fn texts(batch: &Batch<backtest_kit_native::map::store::Op>, tokens: std::ops::Range<usize>) {
+fn texts(batch: &Batch<Op>, tokens: std::ops::Range<usize>) {
     for token in &batch.tokens[tokens] {
         if let Token::Text(range) = token {
             drop(batch.buffer[range.clone()].to_vec());

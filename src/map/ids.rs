@@ -1,8 +1,8 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
-use crate::map::store::Op;
 use crate::near::{Near, Ticket, Trace, Value};
 use crate::redis::decode::Token;
+use crate::redis::peer::Epoch;
 use crate::redis::{MILLI, Nanos};
 
 /// What the cache answers.
@@ -18,12 +18,12 @@ pub enum Known<'a> {
 
 /// A read that is under way.
 #[derive(Debug)]
-pub struct Read {
+pub struct IdRead {
     ticket: Option<Ticket>,
     expiry: bool,
 }
 
-impl Read {
+impl IdRead {
     /// Whether a PTTL travels with it.
     #[must_use]
     pub const fn asks_expiry(&self) -> bool {
@@ -166,20 +166,20 @@ impl Ids {
         self.near.as_mut().filter(|near| near.is_informed())
     }
 
-    /// A read is about to be queued, of a key of which there is so much.
-    pub fn reading(&mut self, key: &[u8], trace: Trace) -> Read {
+    /// A read is about to be queued, of a key of which there is so much. `epoch`: what its answer will depend on.
+    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> IdRead {
         match self.informed() {
             Some(near) => {
                 let (ticket, expiry) = near.reading(key, trace);
-                Read { ticket: Some(ticket), expiry }
+                IdRead { ticket: Some(ticket.under(epoch)), expiry }
             }
-            None => Read { ticket: None, expiry: false },
+            None => IdRead { ticket: None, expiry: false },
         }
     }
 
     /// A write of an id is about to be queued.
-    pub fn writing(&mut self, key: &[u8]) -> Option<Ticket> {
-        self.informed().map(|near| near.writing(key))
+    pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Option<Ticket> {
+        self.informed().map(|near| near.writing(key).under(epoch))
     }
 
     /// Any other write, or a deletion, is about to be queued.
@@ -189,19 +189,21 @@ impl Ids {
         }
     }
 
-    /// A GET was answered.
-    pub fn got(&mut self, read: Read, text: Option<&[u8]>, written: Nanos) {
-        self.answered(read, text.is_some(), text, written);
+    /// A GET was answered, under an epoch.
+    pub fn got(&mut self, read: IdRead, text: Option<&[u8]>, written: Nanos, epoch: Epoch) {
+        self.answered(read, text.is_some(), text, written, epoch);
     }
 
-    /// An EXISTS was answered.
-    pub fn exists(&mut self, read: Read, there: bool, written: Nanos) {
-        self.answered(read, there, None, written);
+    /// An EXISTS was answered, under an epoch.
+    pub fn exists(&mut self, read: IdRead, there: bool, written: Nanos, epoch: Epoch) {
+        self.answered(read, there, None, written, epoch);
     }
 
-    fn answered(&mut self, read: Read, exists: bool, text: Option<&[u8]>, written: Nanos) {
+    fn answered(&mut self, read: IdRead, exists: bool, text: Option<&[u8]>, written: Nanos, epoch: Epoch) {
         let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
-        if read.expiry {
+        if ticket.epoch() != epoch {
+            near.discard(ticket);
+        } else if read.expiry {
             self.awaiting = Some(Awaited { ticket, exists, text: text.map(Into::into), written });
         } else {
             near.answered(ticket, value(exists, text), written);
@@ -234,10 +236,13 @@ impl Ids {
         awaited.fill(near, ends);
     }
 
-    /// A SET of an id was answered.
-    pub fn written(&mut self, ticket: Option<Ticket>, id: &[u8]) {
-        if let (Some(ticket), Some(near)) = (ticket, &mut self.near) {
+    /// A SET of an id was answered, under an epoch.
+    pub fn written(&mut self, ticket: Option<Ticket>, id: &[u8], epoch: Epoch) {
+        let (Some(ticket), Some(near)) = (ticket, &mut self.near) else { return };
+        if ticket.epoch() == epoch {
             near.written(ticket, id);
+        } else {
+            near.discard(ticket);
         }
     }
 
@@ -260,16 +265,9 @@ impl Ids {
         self.proving = false;
     }
 
-    /// A command of the cache's own failed, or a read whose PTTL follows. The answer to a PING proves the same whatever it
-    /// says; where PTTL is forbidden, entries stay brief.
-    pub fn failed(&mut self, op: &Op) {
-        match op {
-            Op::Proof => self.proving = false,
-            Op::Expiry => {
-                self.without_expiry();
-            }
-            _ => self.awaiting = None,
-        }
+    /// A read failed, whose PTTL may follow.
+    pub fn read_failed(&mut self) {
+        self.awaiting = None;
     }
 
     /// A push message: `invalidate` with keys, or with null for all of them.

@@ -1,13 +1,26 @@
-//! The ten operations of a map over a lane. Pure: replies come in as batches, outcomes go out as values.
+//! The ten operations of a map over a backend. Pure: replies come in as batches, outcomes go out as values.
 //!
+//! * [`request`]: what is wanted of a server, and where it can be answered.
+//! * [`backend`]: what the store needs from below, and one server as that.
+//! * [`op`]: whose reply it is, and what a call comes to.
 //! * [`ids`]: the near cache as the store uses it.
 //! * [`ttl`]: which times to live Redis can take.
 //! * [`pattern`]: the `MATCH` pattern that finds exactly one map's keys.
 //! * [`scan`]: the steps of keys, iterate, values, size and clear.
-//! * [`store`]: calls in, commands out, replies in, outcomes out.
+//! * [`store`]: calls in, requests out.
+//! * [`scans`]: the scans of a store.
+//! * `replies`: replies in, outcomes out.
 
+pub mod backend;
 pub mod ids;
+pub mod op;
 pub mod pattern;
+mod replies;
+pub mod request;
 pub mod scan;
+pub mod scans;
 pub mod store;
 pub mod ttl;
+
+#[cfg(test)]
+mod rig;

@@ -11,6 +11,8 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
+use crate::redis::peer::Epoch;
+
 /// What a scan makes of the keys that it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -160,6 +162,8 @@ pub struct Scan {
     current: Option<Page>,
     /// Somebody waits for an answer.
     demanded: bool,
+    /// What the cursors depend on.
+    epoch: Epoch,
 }
 
 impl Scan {
@@ -179,6 +183,7 @@ impl Scan {
             ahead: None,
             current: None,
             demanded: false,
+            epoch: Epoch::default(),
         }
     }
 
@@ -224,8 +229,16 @@ impl Scan {
         has_cursor || matches!(self.scanning, Some(Asked::Next | Asked::Stale)) || self.deleting > 0
     }
 
-    /// Another run of the server answers from now on: it starts anew. Unanswered commands are sent again.
-    pub fn restart(&mut self) {
+    /// Before each of its steps: what the server's answers depend on now. Where another run of it answers than the one that
+    /// gave the cursor, the scan starts anew. Unanswered commands are sent again.
+    pub fn answered_under(&mut self, epoch: Epoch) {
+        if !epoch.has_cursors_of(self.epoch) {
+            self.restart();
+        }
+        self.epoch = epoch;
+    }
+
+    fn restart(&mut self) {
         if !self.is_bound() {
             return;
         }

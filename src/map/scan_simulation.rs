@@ -7,8 +7,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::resolve;
+use crate::map::rig::Rig;
+use crate::map::scan::Kind;
+use crate::map::scans::Demand;
 use crate::redis::decode::Decoder;
-use crate::redis::lane::News;
+use crate::redis::decode::Token;
+use crate::redis::lane::Batch;
 
 /// Keys that every server has, from the beginning to the end.
 const LASTING: u32 = 40;
@@ -120,7 +124,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 struct World {
     kind: Kind,
     config: Config,
-    store: Store,
+    store: Rig,
     server: Server,
     connected: bool,
     scan: ScanId,
@@ -139,7 +143,7 @@ impl World {
                 .into(),
         )
         .unwrap();
-        let mut store = Store::new(&config, None);
+        let mut store = Rig::new(&config);
         let scan = store.open_scan(kind, b"m:", false);
         let server = Server::new(1, tells);
         let (given, counted) = (BTreeMap::new(), None);
@@ -175,31 +179,23 @@ impl World {
                 Demand::Now(outcome) => self.give(outcome, &Batch::default()),
             },
             Event::Send(most) if self.connected => {
-                let bytes = self.store.lane.unsent();
+                let bytes = self.store.peer.lane.unsent();
                 let bytes = bytes[..bytes.len().min(most)].to_vec();
-                self.store.lane.sent(bytes.len(), 0);
+                self.store.peer.lane.sent(bytes.len(), 0);
                 self.server.input.extend_from_slice(&bytes);
             }
             Event::Serve => self.server.serve(),
             Event::Receive(most) if self.connected => {
                 let count = most.min(self.server.output.len());
                 let bytes: Vec<_> = self.server.output.drain(..count).collect();
-                self.store.lane.space()[..count].copy_from_slice(&bytes);
-                self.store.lane.filled(count);
-                let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-                match self.store.lane.decode(&mut batch, 0) {
-                    News::None => {}
-                    News::Ready(tracking) => drop(self.store.ready(tracking)),
-                    news => panic!("{news:?}"),
-                }
-                self.store.absorb(&mut batch, &mut outcomes);
+                let (batch, outcomes) = self.store.read(&bytes, 0);
                 for (_, outcome) in outcomes {
                     self.give(outcome, &batch);
                 }
             }
             Event::Lose(next) if self.connected => {
                 self.connected = false;
-                self.store.lane.lost();
+                self.store.peer.lane.lost();
                 self.server.input.clear();
                 self.server.output.clear();
                 if let Some(tells) = next {
@@ -208,7 +204,7 @@ impl World {
             }
             Event::Connect if !self.connected => {
                 self.connected = true;
-                self.store.connected(&self.config, Vec::new(), None);
+                self.store.connected(&self.config, Vec::new());
             }
             _ => {}
         }

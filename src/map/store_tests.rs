@@ -2,15 +2,20 @@
 
 use super::*;
 use crate::config::{Values, resolve};
+use crate::error::Code;
 use crate::map::ids::Known;
+use crate::map::rig::Rig;
+use crate::map::scan::Kind;
+use crate::map::scans::Demand;
 use crate::near::LEASE;
-use crate::redis::lane::News;
+use crate::redis::Nanos;
+use crate::redis::peer::Epoch;
 
 /// A store whose server announces changes.
-fn tracking() -> Store {
+fn tracking() -> Rig {
     let config = resolve(&Values::new()).unwrap();
-    let mut store = Store::new(&config, None);
-    store.lane.connected(&config, vec!["signal_cache:".to_owned()], None);
+    let mut store = Rig::new(&config);
+    store.peer.lane.connected(&config, vec!["signal_cache:".to_owned()], None);
     sent(&mut store);
     answer(&mut store, "%0\r\n");
     assert!(sent(&mut store).starts_with("CLIENT TRACKING ON BCAST NOLOOP"));
@@ -19,36 +24,26 @@ fn tracking() -> Store {
     store
 }
 
-fn store() -> Store {
+fn store() -> Rig {
     let config = resolve(&Values::new()).unwrap();
-    let mut store = Store::new(&config, None);
-    store.lane.connected(&config, Vec::new(), None);
-    let hello = store.lane.unsent().len();
-    store.lane.sent(hello, 0);
+    let mut store = Rig::new(&config);
+    store.peer.lane.connected(&config, Vec::new(), None);
+    let hello = store.peer.lane.unsent().len();
+    store.peer.lane.sent(hello, 0);
     assert!(answer(&mut store, "%0\r\n").is_empty());
     store
 }
 
-fn sent(store: &mut Store) -> String {
-    let bytes = store.lane.unsent().to_vec();
-    store.lane.sent(bytes.len(), 0);
+fn sent(store: &mut Rig) -> String {
+    let bytes = store.peer.lane.unsent().to_vec();
+    store.peer.lane.sent(bytes.len(), 0);
     let text = String::from_utf8(bytes).unwrap();
     text.split("\r\n").filter(|w| !w.starts_with(['*', '$']) && !w.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Feeds a reply; outcomes as text.
-fn answer(store: &mut Store, bytes: &str) -> Vec<(Call, String)> {
-    store.lane.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
-    store.lane.filled(bytes.len());
-    let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-    match store.lane.decode(&mut batch, 0) {
-        News::Ready(tracking) => {
-            store.ready(tracking);
-        }
-        News::None => {}
-        news => panic!("{news:?}"),
-    }
-    store.absorb(&mut batch, &mut outcomes);
+fn answer(store: &mut Rig, bytes: &str) -> Vec<(CallId, String)> {
+    let (batch, outcomes) = store.read(bytes.as_bytes(), 0);
     let text = |outcome| match outcome {
         Outcome::Text(range) => String::from_utf8(batch.buffer[range].to_vec()).unwrap(),
         Outcome::Keys(page, cut) => {
@@ -142,22 +137,21 @@ fn replies_to_a_closed_scan_are_dropped() {
 }
 
 /// Loses the connection and makes another, whose handshake is answered with these replies; what it asked.
-fn reconnect(store: &mut Store, replies: &[&str]) -> String {
+fn reconnect(store: &mut Rig, replies: &[&str]) -> String {
     let config = resolve(&Values::new()).unwrap();
-    store.lane.lost();
-    store.ids.lost();
-    store.connected(&config, Vec::new(), None);
+    store.lost();
+    store.connected(&config, Vec::new());
     let mut asked = Vec::new();
     for reply in replies {
         asked.push(sent(store));
         assert!(answer(store, reply).is_empty());
     }
-    assert!(store.lane.is_up());
+    assert!(store.peer.lane.is_up());
     asked.join(", ").split("HELLO").last().unwrap().to_owned()
 }
 
 /// A scan that has seen a first page with `m:a` of a server that says this of its run, and whose second SCAN is under way.
-fn second_page(kind: Kind, run: &str) -> (Store, ScanId) {
+fn second_page(kind: Kind, run: &str) -> (Rig, ScanId) {
     let mut store = store();
     let scan = store.open_scan(kind, b"m:", false);
     store.demand(scan).unwrap();
@@ -250,13 +244,13 @@ fn a_connection_that_no_scan_depends_on_is_not_asked_for_its_run() {
 
 const KEY: &[u8] = b"signal_cache:x:s:B";
 
-fn read(store: &mut Store) -> Result<()> {
+fn read(store: &mut Rig) -> Result<()> {
     let trace = store.ids.knows(KEY, || Nanos::MAX).expect_err("at the end of time nothing is known");
     store.get_id(KEY, trace)
 }
 
 /// What a GET is answered with, asked for as the engine does.
-fn known(store: &mut Store) -> Option<String> {
+fn known(store: &mut Rig) -> Option<String> {
     store.ids.knows(KEY, || 1).ok()?;
     match store.ids.text(KEY, b"", 1)? {
         Known::Text(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
@@ -311,9 +305,9 @@ fn a_null_push_empties_everything() {
 #[test]
 fn writes_and_deletions_by_any_object_on_the_connection_count() {
     for write in [
-        |store: &mut Store| store.set(KEY, b"v", None, true),
-        |store: &mut Store| store.set(KEY, b"v", Some(5), true),
-        |store: &mut Store| store.delete(KEY, true),
+        |store: &mut Rig| store.set(KEY, b"v", None, true),
+        |store: &mut Rig| store.set(KEY, b"v", Some(5), true),
+        |store: &mut Rig| store.delete(KEY, true),
     ] {
         let mut store = tracking();
         store.set_id(KEY, b"id").unwrap();
@@ -389,7 +383,7 @@ fn existence_answers_has_and_not_get() {
 #[test]
 fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
     let mut store = tracking();
-    let has = |store: &mut Store, now| {
+    let has = |store: &mut Rig, now| {
         let trace = store.ids.knows(KEY, || now).unwrap_err();
         store.has_id(KEY, trace).unwrap();
         sent(store)
@@ -422,4 +416,20 @@ fn an_error_fills_nothing() {
     sent(&mut store);
     answer(&mut store, "-WRONGTYPE Operation\r\n");
     assert_eq!(known(&mut store), None);
+}
+
+#[test]
+fn an_answer_of_another_epoch_than_its_ticket_fills_nothing() {
+    let mut store = tracking();
+    let (before, now) = (Epoch::default(), store.peer.epoch());
+    assert_ne!(before, now, "a connection has become ready");
+    for (epoch, fills) in [(before, 0), (now, 1)] {
+        let read = store.ids.reading(KEY, Trace::default(), now);
+        store.ids.got(read, Some(b"id"), 1, epoch);
+        let ticket = store.ids.writing(b"signal_cache:w", now);
+        store.ids.written(ticket, b"id", epoch);
+        let counters = store.ids.near().unwrap().counters();
+        assert_eq!((counters.fills, counters.dropped_fills), (2 * fills, 2));
+        assert_eq!(store.ids.text(KEY, b"", 1).is_some(), fills > 0);
+    }
 }

@@ -19,12 +19,15 @@ use super::part::JsPart;
 use crate::config;
 use crate::error::{Code, Error};
 use crate::map::ids::{Ids, Known};
+use crate::map::op::Op;
 use crate::map::scan::Kind;
-use crate::map::store::{Demand, Store};
+use crate::map::scans::Demand;
+use crate::map::store::Store;
 use crate::map::ttl;
 use crate::near::Trace;
 use crate::redis::Nanos;
 use crate::redis::lane::Batch;
+use crate::redis::peer::Peer;
 use crate::services::context::{self, Matched, Shape, Verb};
 use crate::services::context::{Part as _, match_args, match_row};
 use crate::services::table::{Entry, MAX_ARGS, to_json};
@@ -123,12 +126,12 @@ impl Engine {
         self: &Rc<Self>,
         key: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
-        push: impl FnOnce(&mut Store, Trace) -> crate::error::Result<()>,
+        push: impl FnOnce(&mut Store, &mut Peer<Op>, Trace) -> crate::error::Result<()>,
     ) -> Answer {
         match self.hit(key, ask)? {
             Hit::Now(answer) => return Ok(Some(answer)),
             Hit::Queued => {}
-            Hit::Miss(trace) => self.queue(|store| push(store, trace))?,
+            Hit::Miss(trace) => self.queue(|store, peer| push(store, peer, trace))?,
         }
         Ok(None)
     }
@@ -250,7 +253,7 @@ functions! {
     get as "get" (engine, call: 2) {
         engine.with_scratch(|key| {
             engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
-            engine.queue(|store| store.get(key))?;
+            engine.queue(|store, peer| store.get(peer, key))?;
             Ok(None)
         })
     }
@@ -259,7 +262,7 @@ functions! {
     has as "has" (engine, call: 2) {
         engine.with_scratch(|key| {
             engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
-            engine.queue(|store| store.has(key))?;
+            engine.queue(|store, peer| store.has(peer, key))?;
             Ok(None)
         })
     }
@@ -268,7 +271,7 @@ functions! {
     delete as "delete" (engine, call: 2) {
         engine.with_scratch(|key| {
             let map = engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
-            engine.queue(|store| store.delete(key, map.tracked))?;
+            engine.queue(|store, peer| store.delete(peer, key, map.tracked))?;
             Ok(None)
         })
     }
@@ -282,7 +285,7 @@ functions! {
                 return Err(bad_handle("value").into());
             }
             check_length(bytes.len() - end)?;
-            engine.queue(|store| store.set(&bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
+            engine.queue(|store, peer| store.set(peer, &bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
             Ok(None)
         })
     }
@@ -292,9 +295,9 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.unless_known(first, |ids, now| ids.text(first, second, now), |store, trace| match matched.second_end {
-                None => store.get_id(first, trace),
-                Some(_) => store.get_first(first, second),
+            engine.unless_known(first, |ids, now| ids.text(first, second, now), |store, peer, trace| match matched.second_end {
+                None => store.get_id(peer, first, trace),
+                Some(_) => store.get_first(peer, first, second),
             })
         })
     }
@@ -313,9 +316,9 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
-            engine.unless_known(first, |ids, now| ids.presence(first, second, now), |store, trace| match matched.second_end {
-                None => store.has_id(first, trace),
-                Some(_) => store.has_any(first, second),
+            engine.unless_known(first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match matched.second_end {
+                None => store.has_id(peer, first, trace),
+                Some(_) => store.has_any(peer, first, second),
             })
         })
     }
@@ -324,7 +327,7 @@ functions! {
     id_delete as "idDelete" (engine, call: 7) {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Delete, keys)?;
-            engine.queue(|store| store.delete(&keys[..matched.first_end], true))?;
+            engine.queue(|store, peer| store.delete(peer, &keys[..matched.first_end], true))?;
             Ok(None)
         })
     }
@@ -349,7 +352,7 @@ functions! {
     /// `idSet(noun, ...five fields, id)`: stores a row's id; the outcome is the id.
     id_set as "idSet" (engine, call: 7) {
         engine.with_row(call, |key, id| {
-            engine.queue(|store| store.set_id(key, id))?;
+            engine.queue(|store, peer| store.set_id(peer, key, id))?;
             Ok(None)
         })
     }
@@ -358,7 +361,7 @@ functions! {
     /// id. Only for whoever finds out and writes again where somebody else's news is still under way.
     id_refresh as "idRefresh" (engine, call: 7) {
         engine.with_row(call, |key, id| {
-            engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store, _| store.set_id(key, id))
+            engine.unless_known(key, |ids, now| ids.unchanged(key, id, now), |store, peer, _| store.set_id(peer, key, id))
         })
     }
 
@@ -384,14 +387,14 @@ functions! {
     open_scan as "openScan" (engine, call: 2) {
         let kind = *KINDS.get(call.env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("kind of scan"))?;
         let map = engine.map(call.env.u32(call.args[0])? as usize).ok_or_else(|| bad_handle("map"))?;
-        let id = engine.queue(|store| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?;
+        let id = engine.queue(|store, _| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?;
         Ok(Some(call.env.number(id.into())?))
     }
 
     /// `page(scan)`: the next page; `null` at the end; of a count, the number.
     page as "page" (engine, call: 1) {
         let id = call.env.u32(call.args[0])?;
-        match engine.queue(|store| store.demand(id))? {
+        match engine.queue(|store, peer| store.demand(peer, id))? {
             Demand::Queued => Ok(None),
             Demand::Now(outcome) => Ok(Some(engine.value(&Batch::default(), outcome)?)),
         }
@@ -400,7 +403,7 @@ functions! {
     /// `closeScan(scan)`
     close_scan as "closeScan" (engine, call: 1) {
         let id = call.env.u32(call.args[0])?;
-        engine.queue(|store| {
+        engine.queue(|store, _| {
             store.close_scan(id);
             Ok(())
         })?;

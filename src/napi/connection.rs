@@ -12,7 +12,8 @@ use super::uv::{self, DISCONNECT, READABLE, RawHandle, WRITABLE};
 use crate::config::Address;
 use crate::error::Code;
 use crate::host::literal;
-use crate::map::store::{Call, Op, Outcome};
+use crate::map::backend::Backend as _;
+use crate::map::op::{Op, Outcomes};
 use crate::redis::lane::{Batch, News};
 use crate::redis::lookup::Use;
 use crate::redis::supervise::{Asked, Due, State};
@@ -99,7 +100,7 @@ impl Engine {
     /// Starts an attempt that the supervisor has decided on.
     pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
         self.begin_attempt(core);
-        match &core.config.address {
+        match core.peer.target() {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
             Address::Tcp(host, port) => {
                 let Some(literal) = literal(host) else {
@@ -121,7 +122,7 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut().filter(|core| core.lookup) else { return };
             core.lookup = false;
-            let Address::Tcp(host, _) = &core.config.address else { return };
+            let Address::Tcp(host, _) = core.peer.target() else { return };
             let Some(question) = core.lookups.ask(host) else { return };
             (host.clone(), question)
         };
@@ -161,7 +162,7 @@ impl Engine {
         {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
-            let (name, port) = match &core.config.address {
+            let (name, port) = match core.peer.target() {
                 Address::Tcp(host, port) => (host.as_str(), *port),
                 Address::Unix(_) => ("", 0),
             };
@@ -171,18 +172,18 @@ impl Engine {
                 return;
             }
             // The attempt that asked may have given up. Another one need not begin with the question.
-            if !endpoints.is_empty() && core.asked() == Asked::Somebody {
-                core.supervisor.hurry(self.uv.now());
-                if core.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
+            if !endpoints.is_empty() && core.peer.asked() == Asked::Somebody {
+                core.peer.supervisor.hurry(self.uv.now());
+                if core.peer.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
                     self.begin_attempt(core);
                 }
             }
-            if core.supervisor.state() != State::Connecting || core.connection.link.is_some() {
+            if core.peer.supervisor.state() != State::Connecting || core.connection.link.is_some() {
                 return;
             }
             core.lookup = false;
             // An address that accepts connections and then keeps silent must not shut out the others for good.
-            let others = core.supervisor.attempts() as usize % endpoints.len().max(1);
+            let others = core.peer.supervisor.attempts() as usize % endpoints.len().max(1);
             endpoints.rotate_left(others);
             core.connection.endpoints = endpoints;
             self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
@@ -227,8 +228,7 @@ impl Engine {
 
     /// The attempt has come one step further. What blocked the loop before that does not count any more.
     fn progressed(&self, core: &mut Core) {
-        core.watchdog.sign();
-        core.supervisor.progressed(self.uv.now());
+        core.peer.progressed(self.uv.now());
         core.stalled_before = self.stalled.get();
     }
 
@@ -250,15 +250,11 @@ impl Engine {
         self.disconnect(core);
         core.connection.endpoints.clear();
         core.lookup = false;
-        core.store.lane.lost();
+        core.peer.failed(why, self.uv.now());
         core.store.ids.lost();
-        core.last_error = Some(why.to_owned());
-        core.unfit = None;
         core.changed();
-        let now = self.uv.now();
-        core.supervisor.failed(now);
         if let Some(closing) = core.closing.back().copied() {
-            let (_, settled) = core.store.lane.queue().accepted_and_settled();
+            let (_, settled) = core.peer.watermark();
             core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
         }
         self.attempt_if_due(core);
@@ -266,7 +262,7 @@ impl Engine {
 
     /// Begins the next attempt, or none, where that is due.
     pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core) {
-        match core.supervisor.due(self.uv.now(), core.asked()) {
+        match core.peer.supervisor.due(self.uv.now(), core.peer.asked()) {
             Due::Nothing => {}
             Due::Attempt => self.start_attempt(core),
             Due::Rest => core.changed(),
@@ -278,7 +274,7 @@ impl Engine {
         core.connection.blocked = false;
         core.connection.fresh = false;
         core.connection.failed_write = None;
-        core.watchdog.reset();
+        core.peer.watchdog.reset();
         self.end_probes(core);
         if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
@@ -308,13 +304,13 @@ impl Engine {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return };
         let was_blocked = std::mem::take(&mut core.connection.blocked);
         let failure = loop {
-            let bytes = core.store.lane.unsent();
+            let bytes = core.peer.lane.unsent();
             if bytes.is_empty() {
                 match link.stream.is_held_up() {
                     Ok(held_up) => {
                         core.connection.blocked = held_up;
                         if was_blocked && !held_up {
-                            core.watchdog.sign();
+                            core.peer.watchdog.sign();
                         }
                         return;
                     }
@@ -324,10 +320,10 @@ impl Engine {
             let at = Self::wall();
             match link.stream.write(bytes) {
                 Ok(count) => {
-                    core.store.lane.sent(count, at);
+                    core.peer.lane.sent(count, at);
                     core.connection.fresh = true;
                     if was_blocked {
-                        core.watchdog.sign();
+                        core.peer.watchdog.sign();
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -344,7 +340,7 @@ impl Engine {
 
     fn read_in(core: &mut Core) -> Read {
         let Some(link) = core.connection.link.as_mut().filter(|link| link.connected) else { return Read::Nothing };
-        match link.stream.read(core.store.lane.space()) {
+        match link.stream.read(core.peer.lane.space()) {
             Ok(0) => Read::Lost(
                 core.connection
                     .failed_write
@@ -352,15 +348,15 @@ impl Engine {
                     .unwrap_or_else(|| format!("{} closed the connection", link.endpoint)),
             ),
             Ok(count) => {
-                core.store.lane.filled(count);
-                core.watchdog.sign();
+                core.peer.lane.filled(count);
+                core.peer.watchdog.sign();
                 Read::Bytes
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
             Err(error) => match link.stream.failure() {
                 None => Read::Lost(format!("read {} {}", name(&error), link.endpoint)),
                 Some(failure) => {
-                    let words = core.store.lane.secrets().mask(&failure.words);
+                    let words = core.peer.lane.secrets().mask(&failure.words);
                     let why = format!("TLS with {}: {words}", link.endpoint);
                     if failure.is_final { Read::Hopeless(why) } else { Read::Lost(why) }
                 }
@@ -371,7 +367,7 @@ impl Engine {
     /// Reads; waits a moment on the socket where that pays.
     fn read_or_wait(&self, core: &mut Core) -> Read {
         let mut read = Self::read_in(core);
-        if !matches!(read, Read::Nothing) || !core.store.lane.expects_replies() {
+        if !matches!(read, Read::Nothing) || !core.peer.lane.expects_replies() {
             return read;
         }
         let window = core.spin.window();
@@ -436,7 +432,7 @@ impl Engine {
             {
                 let mut slot = self.core.borrow_mut();
                 let Some(core) = slot.as_mut() else { break };
-                core.store.lane.stamp(self.now());
+                core.peer.lane.stamp(self.now());
                 Self::write_out(core);
                 // While the server works.
                 core.store.ids.settle();
@@ -463,32 +459,22 @@ impl Engine {
         drained
     }
 
-    fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
-        let replies = core.store.lane.counters().replies;
-        if !core.store.lane.is_up() {
+    fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
+        if !core.peer.lane.is_up() {
             self.progressed(core);
         }
-        let news = core.store.lane.decode(batch, Self::wall());
-        if core.store.lane.counters().replies > replies {
-            core.supervisor.answered();
-            core.watchdog.served();
-            core.unfit = None;
-        }
+        let news = core.peer.decode(batch, Self::wall());
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
-            && core.store.ready(tracking.clone())
+            && core.store.ids.ready(tracking.clone())
         {
             core.notice = core.store.ids.refusal().map(str::to_owned);
         }
-        core.store.absorb(batch, outcomes);
+        let epoch = core.peer.epoch();
+        core.store.absorb(&mut core.peer, epoch, batch, outcomes);
         match news {
             News::None => {}
-            News::Ready(_) => {
-                core.supervisor.ready();
-                core.last_error = None;
-                core.connects += 1;
-                core.changed();
-            }
+            News::Ready(_) => core.changed(),
             News::Refused(words) => {
                 self.attempt_failed(core, &words);
                 core.abandon(u64::MAX, Code::RedisAuth, &words);
@@ -496,7 +482,7 @@ impl Engine {
             News::Unfit(words) => {
                 // A name may stand for another server by now; an attempt resolves it anew.
                 self.attempt_failed(core, &words);
-                core.unfit = Some(words);
+                core.peer.is_unfit(words);
             }
             News::Hopeless(why) => self.hopeless(core, &why),
             News::Broken(why) => self.attempt_failed(core, &why),
@@ -524,7 +510,7 @@ impl Engine {
         self.hits_since.set(0);
         let (unwritten, fresh) = match &*self.core.borrow() {
             Some(core) => {
-                (core.store.lane.queue().unflushed() > 0, core.connection.fresh && core.store.lane.expects_replies())
+                (core.peer.lane.queue().unflushed() > 0, core.connection.fresh && core.peer.lane.expects_replies())
             }
             None => return,
         };
@@ -555,7 +541,8 @@ impl Engine {
                         let tracks = core.config.near_max_bytes.is_some();
                         let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                         let local = link.stream.local_address();
-                        core.store.connected(&core.config, prefixes, local);
+                        let asks_run = core.store.holds_cursors(core.peer.epoch());
+                        core.peer.connected(&core.config, prefixes, local, asks_run);
                         self.progressed(core);
                     }
                     result => {

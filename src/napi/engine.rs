@@ -24,14 +24,14 @@ use super::mongo::Mongo;
 use super::uv::{self, Loop, RawHandle, Uv};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::map::store::{Call, Op, Outcome, Store};
+use crate::map::op::{CallId, Op, Outcomes};
+use crate::map::store::Store;
 use crate::redis::Nanos;
 use crate::redis::lane::Batch;
 use crate::redis::lookup::Lookups;
+use crate::redis::peer::Peer;
 use crate::redis::spin::Spin;
-use crate::redis::supervise::Supervisor;
 use crate::redis::trust::Trust;
-use crate::redis::watchdog::Watchdog;
 use crate::services::table::{Entry, entries, is_tracked};
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
@@ -69,24 +69,20 @@ pub(super) struct Map {
 }
 
 /// A batch with the outcomes whose texts are ranges of it.
-type Parked = (Box<Batch<Op>>, Vec<(Call, Outcome)>);
+type Parked = (Box<Batch<Op>>, Outcomes);
 
 /// What an engine does with its configuration, from the first call on.
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) store: Store,
-    pub(super) supervisor: Supervisor,
+    /// The server below the store.
+    pub(super) peer: Peer<Op>,
     pub(super) spin: Spin,
     pub(super) connection: Connection,
     /// In their order.
     pub(super) closing: VecDeque<Closing>,
     /// Outcomes that no reply brought: deadlines, refusals, `close()`. Settled in the next turn.
-    pub(super) later: Vec<(Call, Outcome)>,
-    /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
-    pub(super) last_error: Option<String>,
-    /// In the server's words, why it would not do what waits; until it answers again.
-    pub(super) unfit: Option<String>,
-    pub(super) watchdog: Watchdog,
+    pub(super) later: Outcomes,
     /// How long the loop had been blocked when the attempt began.
     pub(super) stalled_before: Nanos,
     /// When the state last changed, in milliseconds since 1970.
@@ -98,7 +94,6 @@ pub(super) struct Core {
     pub(super) parked: Vec<Parked>,
     /// Why the server cannot keep the near cache informed; told the logger once.
     pub(super) notice: Option<String>,
-    pub(super) connects: u64,
     /// How many unwritten commands of a tick are written early.
     pub(super) early: usize,
     /// Whether the process is kept alive.
@@ -109,7 +104,7 @@ pub(super) struct Core {
 #[derive(Clone, Copy)]
 pub(super) struct Closing {
     /// Whose promise it is.
-    pub(super) call: Call,
+    pub(super) call: CallId,
     /// It is through when that many commands, counted from the beginning, are settled.
     pub(super) mark: u64,
 }
@@ -173,17 +168,17 @@ impl Core {
 
     /// Rejects the first so many calls that are not settled, for that reason. The connection must be down.
     pub(super) fn abandon(&mut self, count: u64, code: Code, why: &str) {
-        self.store.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), Error::new(code, why));
+        self.peer.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), Error::new(code, why));
         self.reject();
     }
 
     /// Tells calls that were given up so, no more of them than one turn may take: the next ones go on.
     pub(super) fn reject(&mut self) {
         let mut tags = Vec::new();
-        self.store.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
+        self.peer.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
         for (op, command, why) in tags {
-            let error = Error::new(why.code, format!("{} ({command} on {})", why.message, self.config.address));
-            self.store.fail(&op, error, &mut self.later);
+            let error = Error::new(why.code, format!("{} ({command} on {})", why.message, self.peer.name()));
+            self.store.fail(&mut self.peer, &op, error, &mut self.later);
         }
     }
 }
@@ -346,27 +341,23 @@ impl Engine {
     pub(super) fn configure(self: &Rc<Self>, config: Config, trust: Option<Trust>) {
         let mut slot = self.core.borrow_mut();
         let before = slot.take();
-        let (busy, connects) = before.as_ref().map_or((false, 0), |core| (core.busy, core.connects));
-        let (store, lookups) = before.map_or_else(Default::default, |core| (Some(core.store), core.lookups));
-        let store = Store::new(&config, store);
+        let busy = before.as_ref().is_some_and(|core| core.busy);
+        let store = Store::new(&config, before.as_ref().map(|core| &core.store));
+        let (peer, lookups) = before.map_or_else(Default::default, |core| (Some(core.peer), core.lookups));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
             spin: Spin::new(config.spin_us),
             store,
-            supervisor: Supervisor::new(seed),
+            peer: Peer::new(&config, seed, peer),
             connection: Connection::new(trust),
             closing: VecDeque::new(),
             later: Vec::new(),
-            last_error: None,
-            unfit: None,
-            watchdog: Watchdog::default(),
             stalled_before: 0,
             since: epoch_millis(),
             lookup: false,
             lookups,
             parked: Vec::new(),
             notice: None,
-            connects,
             early: EARLY,
             busy,
             config,
@@ -407,11 +398,11 @@ impl Engine {
     }
 
     /// Queues a call. The error is the caller's to throw.
-    pub(super) fn queue<T>(&self, push: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
+    pub(super) fn queue<T>(&self, push: impl FnOnce(&mut Store, &mut Peer<Op>) -> Result<T>) -> Result<T> {
         let mut slot = self.core.borrow_mut();
         let core = slot.as_mut().ok_or_else(|| Error::new(Code::InvalidConfig, "the engine is not configured"))?;
-        let queued = push(&mut core.store)?;
-        if core.store.lane.is_up() && core.store.lane.queue().unflushed() >= core.early {
+        let queued = push(&mut core.store, &mut core.peer)?;
+        if core.peer.lane.is_up() && core.peer.lane.queue().unflushed() >= core.early {
             core.early *= 2;
             Self::write_out(core);
         }
@@ -423,7 +414,7 @@ impl Engine {
         self.core
             .borrow()
             .as_ref()
-            .is_some_and(|core| core.waits() || core.supervisor.state() != crate::redis::supervise::State::Idle)
+            .is_some_and(|core| core.waits() || core.peer.supervisor.state() != crate::redis::supervise::State::Idle)
     }
 
     /// Counts a function that JavaScript holds.

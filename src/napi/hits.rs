@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::engine::{Core, Engine};
 use super::js::{Js, Value};
 use crate::map::ids::{Ids, Known};
-use crate::map::store::Outcome;
+use crate::map::op::Outcome;
 use crate::near::Trace;
 use crate::redis::{MILLI, Nanos};
 
@@ -86,7 +86,7 @@ impl Engine {
     /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
     fn keep_lease(&self, core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
-            core.store.prove();
+            core.store.prove(&mut core.peer);
             Self::write_out(core);
             self.watch(core);
         }

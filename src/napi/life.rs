@@ -6,13 +6,12 @@ use super::connection::CLOSED;
 use super::engine::{Closing, Core, EARLY, Engine, REJECTED_AT_ONCE, engine};
 use super::socket::Endpoint;
 use super::uv;
-use crate::config::Address;
 use crate::error::{Code, Error};
-use crate::host::literal;
-use crate::map::store::Outcome;
+use crate::map::backend::Backend as _;
+use crate::map::op::Outcome;
 use crate::redis::first_words::hint;
-use crate::redis::supervise::{Asked, State};
-use crate::redis::watchdog::{Owed, Verdict, Watchdog};
+use crate::redis::supervise::State;
+use crate::redis::watchdog::Verdict;
 use crate::redis::{MILLI, Nanos};
 
 /// While calls wait, or an attempt does, the timer fires at least this often: its lateness tells how long JavaScript has blocked the loop.
@@ -28,49 +27,28 @@ const SILENT: &str = "the connection is dead: Redis answers on another one, but 
 impl Core {
     /// Whether answers are there that nobody was told yet.
     fn has_answers(&self) -> bool {
-        !self.later.is_empty() || !self.parked.is_empty() || self.store.lane.queue().is_abandoning()
+        !self.later.is_empty() || !self.parked.is_empty() || self.peer.lane.queue().is_abandoning()
     }
 
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
-        self.store.lane.queue().waiting() > 0 || !self.closing.is_empty() || self.has_answers()
+        self.peer.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
     }
 
     /// Whether an attempt waits for the server.
     fn connects(&self) -> bool {
-        self.supervisor.state() == State::Connecting && self.connection.link.is_some()
-    }
-
-    /// Who would have something of an attempt.
-    pub(super) fn asked(&self) -> Asked {
-        if self.store.lane.queue().unanswered() > 0 {
-            return Asked::Somebody;
-        }
-        match &self.config.address {
-            Address::Tcp(host, _) if literal(host).is_none() => Asked::NobodyByName,
-            _ => Asked::Nobody,
-        }
+        self.peer.supervisor.state() == State::Connecting && self.connection.link.is_some()
     }
 
     /// Why the connection came to nothing, with a hint where the server has not said a word on it.
     pub(super) fn with_hint(&self, why: &str) -> String {
         let Some(link) = self.connection.link.as_ref().filter(|link| link.connected) else { return why.to_owned() };
         let in_tls = self.config.tls.is_some();
-        let is_mute = if in_tls { link.stream.is_mute() } else { self.store.lane.is_unanswered() };
+        let is_mute = if in_tls { link.stream.is_mute() } else { self.peer.lane.is_unanswered() };
         if is_mute && matches!(link.endpoint, Endpoint::Tcp(_)) {
             return format!("{why}; {}", hint(in_tls));
         }
         why.to_owned()
-    }
-
-    fn owed(&self) -> Owed {
-        if self.store.lane.is_owed() {
-            Owed::Answer
-        } else if self.connects() {
-            Owed::Step
-        } else {
-            Owed::Nothing
-        }
     }
 }
 
@@ -89,9 +67,9 @@ impl Engine {
             let mut slot = self.core.borrow_mut();
             let Some(core) = slot.as_mut() else { return };
             let now = self.now();
-            core.store.lane.stamp(now);
+            core.peer.lane.stamp(now);
             core.early = EARLY;
-            if core.store.lane.queue().unanswered() > 0 && core.supervisor.wanted(self.uv.now()) {
+            if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
                 self.start_attempt(core);
             }
             Self::write_out(core);
@@ -153,12 +131,12 @@ impl Engine {
     fn arm_timer(&self, core: &Core, now: Nanos) {
         // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up. But
         // what blocks the loop during a step of an attempt does not count against it.
-        let connecting = core.supervisor.state() == State::Connecting;
+        let connecting = core.peer.supervisor.state() == State::Connecting;
         let stalled = if connecting { core.stalled_before } else { self.stalled.get() };
-        let mut due = core.supervisor.next().map(|at| at.saturating_sub(stalled));
+        let mut due = core.peer.supervisor.next().map(|at| at.saturating_sub(stalled));
         if core.waits() || core.connects() {
             let heartbeat = now + HEARTBEAT;
-            let soonest = core.store.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
+            let soonest = core.peer.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
         }
         let Some(due) = due else { return };
@@ -191,7 +169,7 @@ impl Engine {
             let Some(core) = slot.as_mut() else { return };
             // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
             let blocked = self.stalled.get() - core.stalled_before;
-            if core.supervisor.overdue(self.uv.now() - blocked) {
+            if core.peer.supervisor.overdue(self.uv.now() - blocked) {
                 let why = if core.connection.link.is_some() { SLOW } else { UNRESOLVED };
                 let why = core.with_hint(why);
                 self.attempt_failed(core, &why);
@@ -211,44 +189,44 @@ impl Engine {
 
     /// Gives up a connection, or an attempt, that is dead although nobody said so.
     fn look_after(self: &Rc<Self>, core: &mut Core) {
-        match core.watchdog.look(self.now(), core.owed()) {
+        match core.peer.watchdog.look(self.now(), core.peer.owed(core.connects())) {
             Verdict::Well => self.end_probes(core),
             Verdict::Doubtful => {}
             Verdict::Probe => self.probe(core),
             Verdict::Dead => {
                 self.attempt_failed(core, SILENT);
-                core.supervisor.hurry(self.uv.now());
+                core.peer.supervisor.hurry(self.uv.now());
             }
         }
     }
 
     fn expire(core: &mut Core, now: Nanos) {
         let mut tags = Vec::new();
-        let up = core.store.lane.is_up();
-        core.store.lane.expire(now, REJECTED_AT_ONCE, &mut tags);
-        let (address, waited) = (&core.config.address, core.config.timeout_ms);
+        let up = core.peer.lane.is_up();
+        core.peer.lane.expire(now, REJECTED_AT_ONCE, &mut tags);
+        let (address, waited) = (core.peer.name().to_owned(), core.config.timeout_ms);
         for (op, command) in tags {
-            let error = if let Some(words) = &core.unfit {
-                let attempts = core.supervisor.attempts();
+            let error = if let Some(words) = core.peer.unfit() {
+                let attempts = core.peer.supervisor.attempts();
                 let message = format!(
                     "{words} ({command} on {address}, tried again for {waited} ms; failed attempts: {attempts})"
                 );
-                Error::new(Code::RedisUnavailable, message).because(words.clone())
+                Error::new(Code::RedisUnavailable, message).because(words.to_owned())
             } else if up {
                 Error::new(
                     Code::RedisTimeout,
                     format!("Redis at {address} did not answer within {waited} ms ({command})"),
                 )
             } else {
-                let attempts = core.supervisor.attempts();
-                let cause = core.last_error.clone().unwrap_or_else(|| "still connecting".to_owned());
+                let attempts = core.peer.supervisor.attempts();
+                let cause = core.peer.last_error().unwrap_or("still connecting").to_owned();
                 let message = format!(
                     "Redis at {address} was not available within {waited} ms ({command}; failed attempts: {attempts}; \
                      last: {cause})"
                 );
                 Error::new(Code::RedisUnavailable, message).because(cause)
             };
-            core.store.fail(&op, error, &mut core.later);
+            core.store.fail(&mut core.peer, &op, error, &mut core.later);
         }
     }
 
@@ -256,7 +234,7 @@ impl Engine {
     pub(super) fn close(self: &Rc<Self>) -> bool {
         let mut slot = self.core.borrow_mut();
         let Some(core) = slot.as_mut() else { return true };
-        if core.supervisor.attempts() > 0 && core.supervisor.state() != State::Ready {
+        if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
             // Nobody can say whether the server comes back: what waits for it is not finished.
             self.disconnect(core);
             core.abandon(u64::MAX, Code::Closed, CLOSED);
@@ -266,10 +244,10 @@ impl Engine {
             self.disconnect(core);
             Self::closed(core);
         } else {
-            let (mark, _) = core.store.lane.queue().accepted_and_settled();
+            let (mark, _) = core.peer.watermark();
             let call = core.store.reserve();
             core.closing.push_back(Closing { call, mark });
-            core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
+            core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         }
         // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
         self.set_busy(core);
@@ -277,7 +255,7 @@ impl Engine {
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let (_, settled) = core.store.lane.queue().accepted_and_settled();
+        let (_, settled) = core.peer.watermark();
         if core.closing.front().is_none_or(|closing| settled < closing.mark) {
             return;
         }
@@ -285,20 +263,16 @@ impl Engine {
         core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
         self.disconnect(core);
         Self::closed(core);
-        core.store.lane.hold_after(core.closing.front().map(|closing| closing.mark));
+        core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         // Calls made since then go out on a new connection.
-        if core.store.lane.queue().unanswered() > 0 && core.supervisor.wanted(self.uv.now()) {
+        if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
             self.start_attempt(core);
         }
     }
 
     fn closed(core: &mut Core) {
-        core.store.lane.lost();
+        core.peer.closed();
         core.store.ids.lost();
-        core.supervisor.closed();
-        core.watchdog = Watchdog::default();
-        core.last_error = None;
-        core.unfit = None;
         core.changed();
     }
 }

@@ -57,7 +57,7 @@ impl Engine {
         let probe = &mut core.connection.probes[at];
         let over = if probe.asked {
             match probe.stream.read(&mut [0; 64]) {
-                Ok(1..) => core.watchdog.answered(self.now()),
+                Ok(1..) => core.peer.watchdog.answered(self.now()),
                 // TLS greets first. Whoever answers that may only stand in front of a server that does not.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // Its greeting is answered by more of ours, behind which the words stand. A failure shows in the next read.

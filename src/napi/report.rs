@@ -14,22 +14,22 @@ impl Engine {
             // Who has an answer finds it counted.
             core.store.ids.settle();
         }
-        let counters = core.as_ref().map(|core| *core.store.lane.counters()).unwrap_or_default();
-        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.store.lane.queue().queued_and_in_flight());
+        let counters = core.as_ref().map(|core| *core.peer.lane.counters()).unwrap_or_default();
+        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.peer.lane.queue().queued_and_in_flight());
         json!({ "redis": {
             "commands": counters.commands,
             "replies": counters.replies,
             "errors": counters.errors,
             "timeouts": counters.timeouts,
             "retried": counters.retried,
-            "connects": core.as_ref().map_or(0, |core| core.connects),
+            "connects": core.as_ref().map_or(0, |core| core.peer.connects()),
             "losses": counters.losses,
             "flushes": counters.flushes,
             "bytesSent": counters.bytes_sent,
             "bytesReceived": counters.bytes_received,
             "queued": queued,
             "inFlight": in_flight,
-            "latency": core.as_ref().map(|core| latency(core.store.lane.latency(Self::wall()))),
+            "latency": core.as_ref().map(|core| latency(core.peer.lane.latency(Self::wall()))),
         }, "nearCache": core.as_ref().map(near_stats), "mongo": self.mongo_stats() })
     }
 
@@ -42,13 +42,13 @@ impl Engine {
                 "queued": 0, "inFlight": 0,
             }, "nearCache": null, "mongo": self.mongo_health() });
         };
-        let (queued, in_flight) = core.store.lane.queue().queued_and_in_flight();
+        let (queued, in_flight) = core.peer.lane.queue().queued_and_in_flight();
         json!({ "redis": {
-            "state": core.supervisor.state().as_str(),
+            "state": core.peer.supervisor.state().as_str(),
             "since": core.since,
-            "server": core.config.address.to_string(),
-            "attempts": core.supervisor.attempts(),
-            "lastError": core.last_error,
+            "server": core.peer.name(),
+            "attempts": core.peer.supervisor.attempts(),
+            "lastError": core.peer.last_error(),
             "queued": queued,
             "inFlight": in_flight,
         }, "nearCache": near_health(core), "mongo": self.mongo_health() })

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::engine::{Engine, Hook};
 use super::js::{Js, Pending, Value};
 use crate::error::{Class, Code, Error};
+use crate::map::op::{CallId, Op, Outcome, Outcomes};
 use crate::map::scan::Page;
-use crate::map::store::{Call, Op, Outcome};
 use crate::redis::decode::Token;
 use crate::redis::lane::Batch;
 
@@ -15,7 +15,7 @@ const CHUNK: usize = 1_024;
 
 impl Engine {
     /// Settles outcomes in one callback from the event loop: all their promises first, then what waits for them runs.
-    pub(super) fn deliver(&self, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) {
+    pub(super) fn deliver(&self, batch: &Batch<Op>, outcomes: &mut Outcomes) {
         if outcomes.is_empty() || self.is_dead() {
             outcomes.clear();
             return;
@@ -33,11 +33,11 @@ impl Engine {
         outcomes.clear();
     }
 
-    fn settle_all(&self, batch: &Batch<Op>, outcomes: &mut Vec<(Call, Outcome)>) -> Js<()> {
+    fn settle_all(&self, batch: &Batch<Op>, outcomes: &mut Outcomes) -> Js<()> {
         let env = self.env;
         let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
         let mut args: Vec<Value> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
-        let mut expected = Call::MAX;
+        let mut expected = CallId::MAX;
         for (call, outcome) in outcomes.drain(..) {
             // One call of the hook settles a run of consecutive numbers.
             if call != expected || args.len() > CHUNK {

@@ -30,6 +30,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::redis::peer::Epoch;
 use crate::redis::{MILLI, Nanos};
 use fingerprint::{Fingerprint, Fingerprints};
 use later::Later;
@@ -53,6 +54,23 @@ struct Issued {
     made: u64,
     /// Counts tickets that are under way, however they end.
     outstanding: Option<Rc<()>>,
+    /// What its answer depends on, besides the key.
+    epoch: Epoch,
+}
+
+impl Ticket {
+    /// The same, for an answer under an epoch.
+    #[must_use]
+    pub fn under(mut self, epoch: Epoch) -> Self {
+        self.0.epoch = epoch;
+        self
+    }
+
+    /// What the answer depends on.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch
+    }
 }
 
 /// What the cache holds of a key, for a read that it cannot answer.
@@ -251,7 +269,12 @@ impl Near {
     }
 
     fn ticket(&mut self, key: Fingerprint) -> Ticket {
-        let issued = Issued { key, made: self.touches, outstanding: Some(Rc::clone(&self.outstanding)) };
+        let issued = Issued {
+            key,
+            made: self.touches,
+            outstanding: Some(Rc::clone(&self.outstanding)),
+            epoch: Epoch::default(),
+        };
         match self.spare.pop() {
             Some(Ticket(mut room)) => {
                 *room = issued;
@@ -267,6 +290,12 @@ impl Near {
             ticket.0.outstanding = None;
             self.spare.push(ticket);
         }
+    }
+
+    /// The answer came from elsewhere than the ticket says: it fills nothing.
+    pub fn discard(&mut self, ticket: Ticket) {
+        self.counters.dropped_fills += 1;
+        self.done(ticket);
     }
 
     fn is_outstanding(&self) -> bool {

@@ -8,6 +8,7 @@
 //! * [`latency`]: how long the server takes to answer.
 //! * [`lane`]: one connection's traffic: which reply belongs to which command.
 //! * [`lookup`]: questions to the resolver that are under way.
+//! * [`peer`]: one server: all of this together, but for the socket.
 //! * [`queue`]: commands that are not answered yet: bounds, deadlines, what is sent again after a lost connection.
 //! * [`supervise`]: when to connect, and when to try again.
 //! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
@@ -23,6 +24,7 @@ pub mod handshake;
 pub mod lane;
 pub mod latency;
 pub mod lookup;
+pub mod peer;
 pub mod queue;
 pub mod spin;
 pub mod supervise;

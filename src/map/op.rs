@@ -1,0 +1,72 @@
+//! Whose reply it is, and what a call comes to.
+
+use std::ops::Range;
+
+use crate::error::Error;
+use crate::map::ids::IdRead;
+use crate::map::scan::Page;
+use crate::near::Ticket;
+
+/// The number of a waiting call.
+pub type CallId = u64;
+/// The number of a scan.
+pub type ScanId = u32;
+
+/// Whose reply it is, and what to make of it.
+#[derive(Debug)]
+pub enum Op {
+    /// GET: text or null.
+    Get(CallId),
+    /// EXISTS: whether any of its keys is there.
+    Has(CallId),
+    /// SET, DEL: nothing.
+    Done(CallId),
+    /// GET of an id, whose reply may fill the near cache.
+    GetId(CallId, IdRead),
+    /// EXISTS of an id, likewise.
+    HasId(CallId, IdRead),
+    /// The PTTL that travels with the read before it.
+    Expiry,
+    /// A PING that proves that the server still tells us everything.
+    Proof,
+    /// An INFO that tells which run of the server answers.
+    Run,
+    /// SET of an id: the id, as stored.
+    Stored(CallId, Box<[u8]>, Option<Ticket>),
+    /// MGET: the first value that is there.
+    First(CallId),
+    /// A SCAN.
+    Scan(ScanId),
+    /// The MGET of a scan's page.
+    Values(ScanId),
+    /// The DEL of a scan's page.
+    Deleted(ScanId),
+}
+
+/// What a call comes to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// A boolean.
+    Boolean(bool),
+    /// Text in the batch.
+    Text(Range<usize>),
+    /// Text of its own.
+    Owned(Box<[u8]>),
+    /// A number.
+    Number(u64),
+    /// Keys of a page; the first so many bytes of each are the map's prefix.
+    Keys(Page, usize),
+    /// Keys of a page with their values, which are tokens of the batch.
+    Pairs(Page, usize, Range<usize>),
+    /// Values of a page: tokens of the batch.
+    Values(Range<usize>),
+    /// A rejection.
+    Failed(Error),
+}
+
+/// Outcomes, each with its call.
+pub type Outcomes = Vec<(CallId, Outcome)>;

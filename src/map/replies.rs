@@ -1,0 +1,129 @@
+//! Replies in, outcomes out.
+
+use crate::error::{Code, Error};
+use crate::map::backend::Backend;
+use crate::map::op::{Op, Outcome, Outcomes};
+use crate::map::scan::Page;
+use crate::map::store::Store;
+use crate::redis::decode::Token;
+use crate::redis::handshake::run_id;
+use crate::redis::lane::{Batch, Item};
+use crate::redis::peer::Epoch;
+
+impl Store {
+    /// Turns the replies of a batch into outcomes. `epoch`: what these replies depend on. Requests that scans want next are
+    /// queued.
+    pub fn absorb(&mut self, from: &mut impl Backend, epoch: Epoch, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
+        let mut items = std::mem::take(&mut batch.items);
+        for item in items.drain(..) {
+            self.take(from, epoch, item, batch, outcomes);
+        }
+        batch.items = items;
+    }
+
+    fn take(
+        &mut self,
+        from: &mut impl Backend,
+        epoch: Epoch,
+        item: Item<Op>,
+        batch: &Batch<Op>,
+        outcomes: &mut Outcomes,
+    ) {
+        let (tag, range, written, context) = match item {
+            Item::Reply { tag, tokens, written, context } => (tag, tokens, written, context),
+            Item::Push { tokens } => return self.ids.pushed(&batch.tokens[tokens], &batch.buffer),
+        };
+        self.ids.proof(written);
+        if !matches!(tag, Op::Expiry) {
+            self.ids.without_expiry();
+        }
+        let tokens = &batch.tokens[range.clone()];
+        if let Op::Scan(id) | Op::Values(id) | Op::Deleted(id) = tag
+            && let Some(running) = self.scans.get_mut(&id)
+        {
+            running.scan.answered_under(epoch);
+            if let (Op::Scan(_), Some(step)) = (&tag, running.scan.discard()) {
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+        }
+        if let Token::Error(range) = &tokens[0] {
+            let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
+            let error = reply_error(from, &words, context.as_deref().unwrap_or_default());
+            self.fail(from, &tag, error, outcomes);
+            return;
+        }
+        let outcome = match (tag, tokens) {
+            (Op::Get(call), [Token::Text(range)]) => (call, Outcome::Text(range.clone())),
+            (Op::Get(call), [Token::Null]) => (call, Outcome::Null),
+            (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
+            (Op::Done(call), [_]) => (call, Outcome::Undefined),
+            (Op::GetId(call, read), [Token::Text(range)]) => {
+                self.ids.got(read, Some(&batch.buffer[range.clone()]), written, epoch);
+                (call, Outcome::Text(range.clone()))
+            }
+            (Op::GetId(call, read), [Token::Null]) => {
+                self.ids.got(read, None, written, epoch);
+                (call, Outcome::Null)
+            }
+            (Op::HasId(call, read), [Token::Number(count)]) => {
+                self.ids.exists(read, *count > 0, written, epoch);
+                (call, Outcome::Boolean(*count > 0))
+            }
+            (Op::Expiry, [Token::Number(millis)]) => return self.ids.expiry(*millis),
+            (Op::Proof, [_]) => return self.ids.proven(),
+            (Op::Run, [token]) => return from.told_run(run_id(&batch.buffer, token)),
+            (Op::Stored(call, id, ticket), [_]) => {
+                self.ids.written(ticket, &id, epoch);
+                (call, Outcome::Owned(id))
+            }
+            (Op::First(call), [Token::Array(_), values @ ..]) => {
+                let first = values.iter().find_map(|token| match token {
+                    Token::Text(range) => Some(Outcome::Text(range.clone())),
+                    _ => None,
+                });
+                (call, first.unwrap_or(Outcome::Null))
+            }
+            (Op::Scan(id), [Token::Array(2), Token::Text(cursor), Token::Array(_), keys @ ..]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                // Whatever a server or a proxy in between answers: only keys of this map are listed, let alone deleted.
+                let keys = keys.iter().filter_map(|token| match token {
+                    Token::Text(range) => Some(&batch.buffer[range.clone()]),
+                    _ => None,
+                });
+                let keys = keys.filter(|key| key.starts_with(&running.prefix));
+                let step = running.scan.scanned(&batch.buffer[cursor.clone()], keys);
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+            (Op::Values(id), [Token::Array(_), values @ ..]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                // A key's place in the page is its value's place in the reply, so the two must be of one length.
+                if running.scan.current().map(Page::len) == Some(values.len()) {
+                    let step = running.scan.values_arrived();
+                    return self.carry_out(from, id, step, &(range.start + 1..range.end), outcomes);
+                }
+                return self.fail_scan(id, unexpected(from, "MGET"), outcomes);
+            }
+            (Op::Deleted(id), [_]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                let step = running.scan.deleted();
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+            (op, _) => {
+                let error = unexpected(from, "the command");
+                return self.fail(from, &op, error, outcomes);
+            }
+        };
+        outcomes.push(outcome);
+    }
+}
+
+fn unexpected(from: &impl Backend, what: &str) -> Error {
+    Error::new(Code::RedisReply, format!("The answer to {what} has an unexpected form (server {})", from.name()))
+}
+
+/// The server's words come first, so that code which looks for `WRONGTYPE` at the start finds it.
+fn reply_error(from: &impl Backend, words: &str, context: &str) -> Error {
+    let code =
+        if words.starts_with("NOAUTH") || words.starts_with("WRONGPASS") { Code::RedisAuth } else { Code::RedisReply };
+    Error::new(code, format!("{} ({context} on {})", from.fit_to_show(words), from.name()))
+}

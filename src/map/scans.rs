@@ -1,0 +1,143 @@
+//! The scans of a store: who waits for which page, and what a step sends.
+
+use std::ops::Range;
+
+use crate::error::{Code, Error, Result};
+use crate::map::backend::Backend;
+use crate::map::op::{CallId, Op, Outcome, Outcomes, ScanId};
+use crate::map::pattern::all_under;
+use crate::map::request::{Keys, Request, Route};
+use crate::map::scan::{Answer, Command, Kind, Scan, Step};
+use crate::map::store::Store;
+use crate::redis::peer::Epoch;
+
+/// A scan and who waits for it.
+pub(super) struct Running {
+    pub(super) scan: Scan,
+    /// Its keys may stand in the near cache.
+    tracked: bool,
+    pattern: Vec<u8>,
+    pub(super) prefix: Vec<u8>,
+    caller: Option<CallId>,
+    /// Why it cannot go on, until the next demand asks.
+    failed: Option<Error>,
+}
+
+/// What a demand for a page leads to.
+pub enum Demand {
+    /// The call waits.
+    Queued,
+    /// The answer is there already.
+    Now(Outcome),
+}
+
+impl Store {
+    /// A scan over the keys that begin with `prefix`. Nothing is sent before its first demand.
+    /// `tracked`: its keys may stand in the near cache.
+    pub fn open_scan(&mut self, kind: Kind, prefix: &[u8], tracked: bool) -> ScanId {
+        let id = self.next_scan;
+        self.next_scan = self.next_scan.wrapping_add(1);
+        let scan = Scan::new(kind, self.scan_count, self.scan_count_max);
+        let pattern = all_under(prefix);
+        self.scans.insert(id, Running { scan, tracked, pattern, prefix: prefix.to_vec(), caller: None, failed: None });
+        id
+    }
+
+    /// Forgets a scan; replies on their way are dropped.
+    pub fn close_scan(&mut self, id: ScanId) {
+        self.scans.remove(&id);
+    }
+
+    /// Whether scans depend on the run of the server that has answered them so far.
+    #[must_use]
+    pub fn holds_cursors(&mut self, epoch: Epoch) -> bool {
+        self.scans.values_mut().any(|running| {
+            running.scan.answered_under(epoch);
+            running.scan.is_bound()
+        })
+    }
+
+    /// The next page of a scan. Each scan has one caller at a time.
+    pub fn demand(&mut self, to: &mut impl Backend, id: ScanId) -> Result<Demand> {
+        let Some(running) = self.scans.get_mut(&id) else {
+            return Err(Error::new(Code::Closed, "The iteration was ended by close()"));
+        };
+        if let Some(error) = running.failed.take() {
+            self.scans.remove(&id);
+            return Err(error);
+        }
+        running.scan.answered_under(to.epoch(Route::EveryMaster));
+        let step = running.scan.demand();
+        let call = self.next_call;
+        running.caller = Some(call);
+        let mut outcomes = Vec::new();
+        self.carry_out(to, id, step, &(0..0), &mut outcomes);
+        match outcomes.pop() {
+            Some((_, Outcome::Failed(error))) => Err(error),
+            Some((_, outcome)) => Ok(Demand::Now(outcome)),
+            None => {
+                self.next_call += 1;
+                Ok(Demand::Queued)
+            }
+        }
+    }
+
+    /// Sends what a step wants to be sent and settles what it answers.
+    pub(super) fn carry_out(
+        &mut self,
+        to: &mut impl Backend,
+        id: ScanId,
+        step: Step,
+        values: &Range<usize>,
+        outcomes: &mut Outcomes,
+    ) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        for command in step.commands {
+            let queued = match command {
+                Command::Scan { cursor, count } => {
+                    to.submit(Op::Scan(id), &Request::Scan { cursor: &cursor, pattern: &running.pattern, count })
+                }
+                Command::Values => {
+                    let page = running.scan.current().expect("values are of the current page");
+                    to.submit(Op::Values(id), &Request::Values(page))
+                }
+                Command::Delete(page) => {
+                    if running.tracked {
+                        page.iter().for_each(|key| self.ids.forget(key));
+                    }
+                    to.submit(Op::Deleted(id), &Request::Del(Keys::Page(&page)))
+                }
+            };
+            if let Err(error) = queued {
+                self.fail_scan(id, error, outcomes);
+                return;
+            }
+        }
+        let Some(answer) = step.answer else { return };
+        let (kind, prefix) = (running.scan.kind(), running.prefix.len());
+        let Some(call) = running.caller.take() else { return };
+        let outcome = match answer {
+            Answer::Keys(page) => Outcome::Keys(page, prefix),
+            Answer::Values(page) if kind == Kind::Pairs => Outcome::Pairs(page, prefix, values.clone()),
+            Answer::Values(_) => Outcome::Values(values.clone()),
+            Answer::Count(count) => Outcome::Number(count),
+            Answer::End if kind == Kind::Clear => Outcome::Undefined,
+            Answer::End => Outcome::Null,
+        };
+        if matches!(outcome, Outcome::Null | Outcome::Undefined | Outcome::Number(_)) {
+            self.scans.remove(&id);
+        }
+        outcomes.push((call, outcome));
+    }
+
+    /// Ends a scan with an error: whoever waits gets it, or else whoever asks next.
+    pub(super) fn fail_scan(&mut self, id: ScanId, error: Error, outcomes: &mut Outcomes) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        if let Some(call) = running.caller.take() {
+            self.scans.remove(&id);
+            outcomes.push((call, Outcome::Failed(error)));
+        } else {
+            running.failed = Some(error);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One server: its lane, when to connect to it, whether it is there, and what is known of it. Pure.
+
+use crate::config::{Address, Config};
+use crate::host::literal;
+use crate::redis::Nanos;
+use crate::redis::lane::{Batch, Lane, News};
+use crate::redis::supervise::{Asked, Supervisor};
+use crate::redis::watchdog::{Owed, Watchdog};
+
+/// What an answer depends on besides its command. What was learned under one epoch is not mixed with what is told under
+/// another.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    /// Which server.
+    peer: u16,
+    /// How many connections to it were ready.
+    connection: u32,
+    /// How often another run of the server may have begun.
+    run: u32,
+    /// How often it got or lost keys; never where one server has them all.
+    slots: u32,
+}
+
+impl Epoch {
+    /// Whether a cursor of one epoch means the same in the other. It does over a lost connection, if the server is the same
+    /// process.
+    #[must_use]
+    pub const fn has_cursors_of(self, other: Self) -> bool {
+        self.peer == other.peer && self.run == other.run && self.slots == other.slots
+    }
+}
+
+/// Which run of the server answers.
+#[derive(Debug, PartialEq, Eq)]
+enum Run {
+    /// It was not asked for on this connection.
+    Unasked,
+    /// The question is queued, or under way.
+    Asked,
+    /// The server does not tell, or not us: an ACL may forbid it.
+    Untold,
+    /// This one.
+    Known(String),
+}
+
+/// See the module. `T` says whose reply it is.
+pub struct Peer<T> {
+    /// Its traffic.
+    pub lane: Lane<T>,
+    /// When to connect.
+    pub supervisor: Supervisor,
+    /// Whether it is silent.
+    pub watchdog: Watchdog,
+    target: Address,
+    /// The same as text.
+    name: String,
+    epoch: Epoch,
+    run: Run,
+    last_error: Option<String>,
+    unfit: Option<String>,
+}
+
+impl<T> Peer<T> {
+    /// A server for a configuration. It goes on with the counters of the one before it, which must be down. `seed`: anything
+    /// that differs between processes.
+    #[must_use]
+    pub fn new(config: &Config, seed: u64, before: Option<Self>) -> Self {
+        let mut lane = Lane::new(config);
+        let epoch = before.map_or_else(Epoch::default, |peer| {
+            lane.resume(peer.lane);
+            peer.epoch
+        });
+        Self {
+            lane,
+            supervisor: Supervisor::new(seed),
+            watchdog: Watchdog::default(),
+            target: config.address.clone(),
+            name: config.address.to_string(),
+            epoch,
+            run: Run::Unasked,
+            last_error: None,
+            unfit: None,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn target(&self) -> &Address {
+        &self.target
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its answers depend on now.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// How many connections were ready since the engine began.
+    #[must_use]
+    pub const fn connects(&self) -> u32 {
+        self.epoch.connection
+    }
+
+    /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// In the server's words, why it would not do what waits; until it answers again.
+    #[must_use]
+    pub fn unfit(&self) -> Option<&str> {
+        self.unfit.as_deref()
+    }
+
+    /// The socket is connected: see [`Lane::connected`]. `asks_run`: cursors wait to go on.
+    pub fn connected(&mut self, config: &Config, prefixes: Vec<String>, local: Option<String>, asks_run: bool) {
+        self.lane.ask_run(asks_run);
+        self.lane.connected(config, prefixes, local);
+    }
+
+    /// The attempt has come one step further.
+    pub const fn progressed(&mut self, now: Nanos) {
+        self.watchdog.sign();
+        self.supervisor.progressed(now);
+    }
+
+    /// See [`Lane::decode`]. What it says of the server is noted, but for failures: what is to be done about them is up to
+    /// the caller.
+    pub fn decode(&mut self, batch: &mut Batch<T>, now: Nanos) -> News {
+        let replies = self.lane.counters().replies;
+        let news = self.lane.decode(batch, now);
+        if self.lane.counters().replies > replies {
+            self.supervisor.answered();
+            self.watchdog.served();
+            self.unfit = None;
+        }
+        if let News::Ready(_) = news {
+            self.ready();
+        }
+        news
+    }
+
+    fn ready(&mut self) {
+        let now = self.lane.run();
+        // Where nothing is known, it may be another run.
+        let is_same = matches!((&self.run, now), (Run::Known(before), Some(now)) if before == now);
+        self.epoch.run = self.epoch.run.wrapping_add((!is_same).into());
+        self.epoch.connection = self.epoch.connection.wrapping_add(1);
+        // A question that is still queued only answers the same once more.
+        self.run = now.map_or(Run::Unasked, |now| Run::Known(now.to_owned()));
+        self.supervisor.ready();
+        self.last_error = None;
+    }
+
+    /// Whether it should be asked which run it is, before the first cursor of this connection.
+    #[must_use]
+    pub fn wants_run(&self) -> bool {
+        self.run == Run::Unasked
+    }
+
+    /// It is being asked.
+    pub fn asked_run(&mut self) {
+        self.run = Run::Asked;
+    }
+
+    /// It has answered; `None`: it does not say.
+    pub fn told_run(&mut self, run: Option<String>) {
+        self.run = run.map_or(Run::Untold, Run::Known);
+    }
+
+    /// The attempt, or the connection, came to nothing. What waits goes out again on the next one.
+    pub fn failed(&mut self, why: &str, now: Nanos) {
+        self.lane.lost();
+        self.last_error = Some(why.to_owned());
+        self.unfit = None;
+        self.supervisor.failed(now);
+    }
+
+    /// It cannot do now what waits, in its own words.
+    pub fn is_unfit(&mut self, words: String) {
+        self.unfit = Some(words);
+    }
+
+    /// `close()`: as before the first call.
+    pub fn closed(&mut self) {
+        self.lane.lost();
+        self.supervisor.closed();
+        self.watchdog = Watchdog::default();
+        self.last_error = None;
+        self.unfit = None;
+    }
+
+    /// Who would have something of an attempt.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        if self.lane.queue().unanswered() > 0 {
+            return Asked::Somebody;
+        }
+        match &self.target {
+            Address::Tcp(host, _) if literal(host).is_none() => Asked::NobodyByName,
+            _ => Asked::Nobody,
+        }
+    }
+
+    /// What it owes. `connects`: an attempt waits for it.
+    #[must_use]
+    pub fn owed(&self, connects: bool) -> Owed {
+        if self.lane.is_owed() {
+            Owed::Answer
+        } else if connects {
+            Owed::Step
+        } else {
+            Owed::Nothing
+        }
+    }
+}
