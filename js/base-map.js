@@ -10,7 +10,7 @@ const { engine, enqueue, promise, ready } = native;
 /** Keys that a page of a scan begins with, as in the original; CC_REDIS_SCAN_COUNT sets it. */
 const ITERATOR_BATCH_SIZE = 100;
 const TTL_EXPIRE_SECONDS = 300;
-/** Kinds of scans, in the order of `KINDS` in src/napi/calls.rs. */
+/** Kinds of scans, in the order of `KINDS` in src/napi/map_calls.rs. */
 const [KEYS, PAIRS, VALUES, COUNT, CLEAR] = [0, 1, 2, 3, 4];
 
 /** Where a map keeps its number in the engine: `{ id, key, ttl }`. */

@@ -8,7 +8,7 @@ const { makeError, withCode } = require("./errors.js");
 const { engine, promise, ready, table } = native;
 const { has: plainHas, get: plainGet, set: plainSet, delete: plainDelete } = BaseMap.prototype;
 
-/** Verbs, in the order of `VERBS` in src/napi/calls.rs. */
+/** Verbs, in the order of `VERBS` in src/napi/id_calls.rs. */
 const [HAS, GET, DELETE] = [0, 1, 2];
 
 /**

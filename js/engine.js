@@ -88,7 +88,7 @@ function lookup(host, question) {
 const table = services();
 /** [0] is 1 while a flush is arranged; the engine clears it. [1] is the number of the call queued last, modulo 2^32. */
 const flags = new Uint32Array(2);
-// The order is that of `Hook` in src/napi/engine.rs. The engine holds this array weakly while nothing waits.
+// The order is that of `Hook` in src/napi/hooks.rs. The engine holds this array weakly while nothing waits.
 const hooks = [
   settle,
   makeError,
@@ -177,7 +177,7 @@ function configure() {
 }
 
 const native = {
-  /** The engine's functions; see src/napi/calls.rs. */
+  /** The engine's functions; see src/napi/*_calls.rs. */
   engine,
   /** The table of cache services. */
   table,

@@ -28,7 +28,7 @@ pub fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-/// A host as certificates name it: a scope is nobody's business but ours.
+/// A host as certificates name it: without the scope, which means something on this machine only.
 #[must_use]
 pub fn without_scope(host: &str) -> &str {
     match host.split_once('%') {

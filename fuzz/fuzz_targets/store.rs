@@ -12,7 +12,8 @@ use backtest_kit_native::map::op::{CallId, Op, Outcome};
 use backtest_kit_native::map::scans::Demand;
 use backtest_kit_native::map::store::Store;
 use backtest_kit_native::redis::decode::Token;
-use backtest_kit_native::redis::lane::{Batch, News};
+use backtest_kit_native::redis::batch::Batch;
+use backtest_kit_native::redis::lane::News;
 use backtest_kit_native::redis::peer::Peer;
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
@@ -134,8 +135,8 @@ impl World {
             2 => store.set(peer, key, b"v", Some(u64::from(what)), tracked),
             3 => store.delete(peer, key, tracked),
             4 => store.get_first(peer, key, b"m:c"),
-            5 => store.ids.knows(key, || now).err().map_or(Ok(()), |trace| store.get_id(peer, key, trace)),
-            6 => store.ids.knows(key, || now).err().map_or(Ok(()), |trace| store.has_id(peer, key, trace)),
+            5 => store.ids.recall(key, || now).nothing().map_or(Ok(()), |trace| store.get_id(peer, key, trace)),
+            6 => store.ids.recall(key, || now).nothing().map_or(Ok(()), |trace| store.has_id(peer, key, trace)),
             7 => store.set_id(peer, key, b"id"),
             8 => {
                 store.prove(peer);

@@ -66,7 +66,7 @@ impl Backend for Peer<Op> {
     }
 
     fn watermark(&self) -> (u64, u64) {
-        self.lane.queue().accepted_and_settled()
+        self.lane.queue().watermark()
     }
 
     fn fit_to_show(&self, words: &str) -> String {

@@ -16,6 +16,26 @@ pub enum Known<'a> {
     Exists(bool),
 }
 
+/// Whether a read may be answered from memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// Something is known at this moment. What the socket holds may take it away yet.
+    Maybe(Nanos),
+    /// Nothing is, and so much is there of the key.
+    Nothing(Trace),
+}
+
+impl Recall {
+    /// What is there of a key that nothing is known of.
+    #[must_use]
+    pub const fn nothing(self) -> Option<Trace> {
+        match self {
+            Self::Maybe(_) => None,
+            Self::Nothing(trace) => Some(trace),
+        }
+    }
+}
+
 /// A read that is under way.
 #[derive(Debug)]
 pub struct IdRead {
@@ -120,10 +140,10 @@ impl Ids {
         }
     }
 
-    /// The moment if anything is known of a key then (only that makes a closer look worth its price), or what there is of it.
-    pub fn knows(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
-        let Some(near) = &mut self.near else { return Err(Trace::default()) };
-        near.look_up(key, clock)
+    /// Whether a read of a key may be answered from memory. `clock` is read only where there is an entry.
+    pub fn recall(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Recall {
+        let Some(near) = &mut self.near else { return Recall::Nothing(Trace::default()) };
+        near.look_up(key, clock).map_or_else(Recall::Nothing, Recall::Maybe)
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.

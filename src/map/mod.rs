@@ -8,7 +8,7 @@
 //! * [`pattern`]: the `MATCH` pattern that finds exactly one map's keys.
 //! * [`scan`]: the steps of keys, iterate, values, size and clear.
 //! * [`store`]: calls in, requests out.
-//! * [`scans`]: the scans of a store.
+//! * `running`, [`scans`]: a scan under way, and all of a store.
 //! * `replies`: replies in, outcomes out.
 
 pub mod backend;
@@ -17,6 +17,7 @@ pub mod op;
 pub mod pattern;
 mod replies;
 pub mod request;
+mod running;
 pub mod scan;
 pub mod scans;
 pub mod store;

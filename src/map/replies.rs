@@ -5,9 +5,9 @@ use crate::map::backend::Backend;
 use crate::map::op::{Op, Outcome, Outcomes};
 use crate::map::scan::Page;
 use crate::map::store::Store;
+use crate::redis::batch::{Batch, Item};
 use crate::redis::decode::Token;
 use crate::redis::handshake::run_id;
-use crate::redis::lane::{Batch, Item};
 use crate::redis::peer::Epoch;
 
 impl Store {

@@ -9,7 +9,8 @@ use crate::map::scans::Demand;
 use crate::map::store::Store;
 use crate::near::Trace;
 use crate::redis::Nanos;
-use crate::redis::lane::{Batch, News};
+use crate::redis::batch::Batch;
+use crate::redis::lane::News;
 use crate::redis::peer::Peer;
 
 pub(super) struct Rig {

@@ -10,9 +10,9 @@ use crate::config::resolve;
 use crate::map::rig::Rig;
 use crate::map::scan::Kind;
 use crate::map::scans::Demand;
+use crate::redis::batch::Batch;
 use crate::redis::decode::Decoder;
 use crate::redis::decode::Token;
-use crate::redis::lane::Batch;
 
 /// Keys that every server has, from the beginning to the end.
 const LASTING: u32 = 40;

@@ -4,24 +4,12 @@ use std::ops::Range;
 
 use crate::error::{Code, Error, Result};
 use crate::map::backend::Backend;
-use crate::map::op::{CallId, Op, Outcome, Outcomes, ScanId};
-use crate::map::pattern::all_under;
+use crate::map::op::{Op, Outcome, Outcomes, ScanId};
 use crate::map::request::{Keys, Request, Route};
+use crate::map::running::Running;
 use crate::map::scan::{Answer, Command, Kind, Scan, Step};
 use crate::map::store::Store;
 use crate::redis::peer::Epoch;
-
-/// A scan and who waits for it.
-pub(super) struct Running {
-    pub(super) scan: Scan,
-    /// Its keys may stand in the near cache.
-    tracked: bool,
-    pattern: Vec<u8>,
-    pub(super) prefix: Vec<u8>,
-    caller: Option<CallId>,
-    /// Why it cannot go on, until the next demand asks.
-    failed: Option<Error>,
-}
 
 /// What a demand for a page leads to.
 pub enum Demand {
@@ -38,8 +26,7 @@ impl Store {
         let id = self.next_scan;
         self.next_scan = self.next_scan.wrapping_add(1);
         let scan = Scan::new(kind, self.scan_count, self.scan_count_max);
-        let pattern = all_under(prefix);
-        self.scans.insert(id, Running { scan, tracked, pattern, prefix: prefix.to_vec(), caller: None, failed: None });
+        self.scans.insert(id, Running::new(scan, prefix, tracked));
         id
     }
 

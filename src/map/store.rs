@@ -11,7 +11,7 @@ use crate::map::backend::Backend;
 use crate::map::ids::{IdRead, Ids};
 use crate::map::op::{CallId, Op, Outcome, Outcomes, ScanId};
 use crate::map::request::{Keys, Request};
-use crate::map::scans::Running;
+use crate::map::running::Running;
 use crate::near::Trace;
 
 /// The operations of maps. Each takes the backend that its requests go to, which is the same all the time.

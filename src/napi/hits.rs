@@ -6,9 +6,11 @@
 
 use std::rc::Rc;
 
-use super::engine::{Core, Engine};
-use super::js::{Js, Value};
-use crate::map::ids::{Ids, Known};
+use super::clock::wall;
+use super::engine::Engine;
+use super::js::{Js, NapiValue, Outside};
+use super::state::Core;
+use crate::map::ids::{Ids, Known, Recall};
 use crate::map::op::Outcome;
 use crate::near::Trace;
 use crate::redis::{MILLI, Nanos};
@@ -19,7 +21,7 @@ const FAIR: Nanos = MILLI;
 /// Whether the near cache has answered.
 pub(super) enum Hit {
     /// This is the answer.
-    Now(Value),
+    Now(NapiValue),
     /// The answer comes with the next turn of the loop; the call counts as queued.
     Queued,
     /// The server must be asked; so much is there of the key.
@@ -30,64 +32,67 @@ impl Engine {
     /// Asks the near cache. `ask` says what it makes of what it knows of the key (and perhaps another) at a moment.
     pub(super) fn hit(
         self: &Rc<Self>,
+        outside: &mut Outside,
         key: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
     ) -> Js<Hit> {
-        let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return Ok(Hit::Miss(Trace::default())) };
-        // Only what may be a hit is worth a look at the socket; what the look brings may take the answer away.
-        let now = match core.store.ids.knows(key, Self::wall) {
-            Ok(now) => now,
-            Err(trace) => return Ok(Hit::Miss(trace)),
-        };
-        if !self.look(core) {
-            return Ok(Hit::Miss(Trace::default()));
-        }
-        self.keep_lease(core, now);
-        let Some(answer) = ask(&core.store.ids, now) else {
-            return Ok(Hit::Miss(core.store.ids.knows(key, || now).err().unwrap_or_default()));
-        };
-        let since = self.hits_since.get();
-        if since == 0 {
-            self.hits_since.set(now);
-        }
-        if since > 0 && now - since > FAIR {
-            let answer = match answer {
-                Known::Text(text) => Outcome::Owned(text.into()),
-                Known::Absent => Outcome::Null,
-                Known::Exists(there) => Outcome::Boolean(there),
+        self.with_core(outside, |core| {
+            // Only what may be a hit is worth a read of the socket; what that brings may take the answer away.
+            let now = match core.store.ids.recall(key, wall) {
+                Recall::Maybe(now) => now,
+                Recall::Nothing(trace) => return Ok(Hit::Miss(trace)),
             };
-            let call = core.store.reserve();
-            core.later.push((call, answer));
-            return Ok(Hit::Queued);
-        }
-        // The borrow goes on, so that the text need not be copied: making a string or a constant runs no user code.
-        Ok(Hit::Now(match answer {
-            Known::Text(text) => self.env.text(text)?,
-            Known::Absent => self.env.null()?,
-            Known::Exists(there) => self.env.boolean(there)?,
-        }))
+            if !self.drain_socket(core) {
+                return Ok(Hit::Miss(Trace::default()));
+            }
+            self.keep_lease(core, now);
+            let Some(answer) = ask(&core.store.ids, now) else {
+                return Ok(Hit::Miss(core.store.ids.recall(key, || now).nothing().unwrap_or_default()));
+            };
+            let since = self.hits_since.get();
+            if since == 0 {
+                self.hits_since.set(now);
+            }
+            if since > 0 && now - since > FAIR {
+                let answer = match answer {
+                    Known::Text(text) => Outcome::Owned(text.into()),
+                    Known::Absent => Outcome::Null,
+                    Known::Exists(there) => Outcome::Boolean(there),
+                };
+                let call = core.store.reserve();
+                core.later.push((call, answer));
+                return Ok(Hit::Queued);
+            }
+            // Within the core, so that the text need not be copied: making a string or a constant runs no user code.
+            Ok(Hit::Now(match answer {
+                Known::Text(text) => self.env.text(text)?,
+                Known::Absent => self.env.null()?,
+                Known::Exists(there) => self.env.boolean(there)?,
+            }))
+        })
+        .unwrap_or_else(|| Ok(Hit::Miss(Trace::default())))
     }
 
     /// The text that the near cache knows of a key, or else of the second one, without asking the server.
-    pub(super) fn peek(self: &Rc<Self>, first: &[u8], second: &[u8]) -> Js<Option<Value>> {
-        let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return Ok(None) };
-        let Ok(now) = core.store.ids.knows(first, Self::wall) else { return Ok(None) };
-        if !self.look(core) {
-            return Ok(None);
-        }
-        match core.store.ids.text(first, second, now) {
-            Some(Known::Text(text)) => self.env.text(text).map(Some),
-            _ => Ok(None),
-        }
+    pub(super) fn peek(self: &Rc<Self>, outside: &mut Outside, first: &[u8], second: &[u8]) -> Js<Option<NapiValue>> {
+        self.with_core(outside, |core| {
+            let Recall::Maybe(now) = core.store.ids.recall(first, wall) else { return Ok(None) };
+            if !self.drain_socket(core) {
+                return Ok(None);
+            }
+            match core.store.ids.text(first, second, now) {
+                Some(Known::Text(text)) => self.env.text(text).map(Some),
+                _ => Ok(None),
+            }
+        })
+        .unwrap_or(Ok(None))
     }
 
     /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
     fn keep_lease(&self, core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
             core.store.prove(&mut core.peer);
-            Self::write_out(core);
+            core.write_out();
             self.watch(core);
         }
     }

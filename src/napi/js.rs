@@ -9,7 +9,18 @@ use std::ptr;
 use napi::sys;
 
 /// A JavaScript value, valid within the current handle scope.
-pub(super) type Value = sys::napi_value;
+pub(super) type NapiValue = sys::napi_value;
+
+/// Proof that JavaScript may run here: nobody borrows the core. There is one for each time that JavaScript or the event loop
+/// calls us, and whatever runs JavaScript takes it.
+pub(super) struct Outside(());
+
+impl Outside {
+    /// At the beginning of a callback of Node's, and nowhere else.
+    pub(super) const fn of_callback() -> Self {
+        Self(())
+    }
+}
 
 /// Return to JavaScript: an exception is pending, or nothing can run any more.
 #[derive(Debug)]
@@ -25,7 +36,7 @@ pub(super) struct Env(pub(super) sys::napi_env);
 /// What a function of ours is called with.
 pub(super) struct Call<const N: usize> {
     pub(super) env: Env,
-    pub(super) args: [Value; N],
+    pub(super) args: [NapiValue; N],
     pub(super) data: *mut c_void,
 }
 
@@ -56,24 +67,24 @@ impl Env {
         Ok(Call { env: self, args, data })
     }
 
-    pub(super) fn undefined(self) -> Js<Value> {
+    pub(super) fn undefined(self) -> Js<NapiValue> {
         out!(napi_get_undefined(self.0))
     }
 
-    pub(super) fn null(self) -> Js<Value> {
+    pub(super) fn null(self) -> Js<NapiValue> {
         out!(napi_get_null(self.0))
     }
 
-    pub(super) fn boolean(self, value: bool) -> Js<Value> {
+    pub(super) fn boolean(self, value: bool) -> Js<NapiValue> {
         out!(napi_get_boolean(self.0, value))
     }
 
-    pub(super) fn number(self, value: f64) -> Js<Value> {
+    pub(super) fn number(self, value: f64) -> Js<NapiValue> {
         out!(napi_create_double(self.0, value))
     }
 
     /// Text; bytes that are not UTF-8 become U+FFFD, as in the original.
-    pub(super) fn text(self, bytes: &[u8]) -> Js<Value> {
+    pub(super) fn text(self, bytes: &[u8]) -> Js<NapiValue> {
         let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len().cast_signed());
         if bytes.is_ascii() {
             // One byte per character already: V8 copies instead of decoding.
@@ -83,36 +94,36 @@ impl Env {
         }
     }
 
-    pub(super) fn array(self, length: usize) -> Js<Value> {
+    pub(super) fn array(self, length: usize) -> Js<NapiValue> {
         out!(napi_create_array_with_length(self.0, length))
     }
 
-    pub(super) fn object(self) -> Js<Value> {
+    pub(super) fn object(self) -> Js<NapiValue> {
         out!(napi_create_object(self.0))
     }
 
-    pub(super) fn set_element(self, array: Value, index: u32, value: Value) -> Js<()> {
+    pub(super) fn set_element(self, array: NapiValue, index: u32, value: NapiValue) -> Js<()> {
         // SAFETY: values of the running call.
         ok(unsafe { sys::napi_set_element(self.0, array, index, value) })
     }
 
-    pub(super) fn element(self, array: Value, index: u32) -> Js<Value> {
+    pub(super) fn element(self, array: NapiValue, index: u32) -> Js<NapiValue> {
         out!(napi_get_element(self.0, array, index))
     }
 
-    pub(super) fn set_named(self, object: Value, name: &std::ffi::CStr, value: Value) -> Js<()> {
+    pub(super) fn set_named(self, object: NapiValue, name: &std::ffi::CStr, value: NapiValue) -> Js<()> {
         // SAFETY: values of the running call; the name ends with NUL.
         ok(unsafe { sys::napi_set_named_property(self.0, object, name.as_ptr(), value) })
     }
 
-    pub(super) fn type_of(self, value: Value) -> Js<sys::napi_valuetype> {
+    pub(super) fn type_of(self, value: NapiValue) -> Js<sys::napi_valuetype> {
         let mut kind = sys::ValueType::napi_undefined;
         // SAFETY: a value of the running call.
         ok(unsafe { sys::napi_typeof(self.0, value, &raw mut kind) })?;
         Ok(kind)
     }
 
-    pub(super) fn f64(self, value: Value) -> Js<f64> {
+    pub(super) fn f64(self, value: NapiValue) -> Js<f64> {
         let mut number = 0.0;
         // SAFETY: a value of the running call.
         ok(unsafe { sys::napi_get_value_double(self.0, value, &raw mut number) })?;
@@ -120,7 +131,7 @@ impl Env {
     }
 
     /// A whole number as JavaScript's `>>> 0` makes it.
-    pub(super) fn u32(self, value: Value) -> Js<u32> {
+    pub(super) fn u32(self, value: NapiValue) -> Js<u32> {
         let mut number = 0;
         // SAFETY: a value of the running call.
         ok(unsafe { sys::napi_get_value_uint32(self.0, value, &raw mut number) })?;
@@ -128,7 +139,7 @@ impl Env {
     }
 
     /// JavaScript's truth of a value.
-    pub(super) fn truthy(self, value: Value) -> Js<bool> {
+    pub(super) fn truthy(self, value: NapiValue) -> Js<bool> {
         let mut boolean = ptr::null_mut();
         // SAFETY: values of the running call.
         ok(unsafe { sys::napi_coerce_to_bool(self.0, value, &raw mut boolean) })?;
@@ -139,12 +150,12 @@ impl Env {
     }
 
     /// `String(value)`. Runs user code for objects, throws for symbols.
-    pub(super) fn to_text(self, value: Value) -> Js<Value> {
+    pub(super) fn to_text(self, value: NapiValue) -> Js<NapiValue> {
         out!(napi_coerce_to_string(self.0, value))
     }
 
     /// Appends a string as UTF-8 (lone surrogates become U+FFFD); `false`: not a string.
-    pub(super) fn push_text(self, value: Value, out: &mut Vec<u8>) -> Js<bool> {
+    pub(super) fn push_text(self, value: NapiValue, out: &mut Vec<u8>) -> Js<bool> {
         // Nearly all strings fit here, so that one call is enough.
         const ROOM: usize = 256;
         out.reserve(ROOM);
@@ -177,7 +188,7 @@ impl Env {
     }
 
     /// Appends the bytes of a Buffer; `false`: not a Buffer.
-    pub(super) fn push_buffer(self, value: Value, out: &mut Vec<u8>) -> Js<bool> {
+    pub(super) fn push_buffer(self, value: NapiValue, out: &mut Vec<u8>) -> Js<bool> {
         let mut is_buffer = false;
         // SAFETY: a value of the running call.
         ok(unsafe { sys::napi_is_buffer(self.0, value, &raw mut is_buffer) })?;
@@ -196,37 +207,43 @@ impl Env {
     }
 
     /// A Buffer with a copy of the bytes.
-    pub(super) fn buffer(self, bytes: &[u8]) -> Js<Value> {
+    pub(super) fn buffer(self, bytes: &[u8]) -> Js<NapiValue> {
         let mut copy = ptr::null_mut();
         out!(napi_create_buffer_copy(self.0, bytes.len(), bytes.as_ptr().cast(), &raw mut copy))
     }
 
     /// Calls a function. An exception that it throws stays pending.
-    pub(super) fn invoke(self, this: Value, function: Value, args: &[Value]) -> Js<Value> {
+    pub(super) fn invoke(
+        self,
+        _outside: &mut Outside,
+        this: NapiValue,
+        function: NapiValue,
+        args: &[NapiValue],
+    ) -> Js<NapiValue> {
         out!(napi_call_function(self.0, this, function, args.len(), args.as_ptr()))
     }
 
-    pub(super) fn reference(self, value: Value) -> Js<sys::napi_ref> {
+    pub(super) fn reference(self, value: NapiValue) -> Js<sys::napi_ref> {
         out!(napi_create_reference(self.0, value, 1))
     }
 
-    pub(super) fn referenced(self, reference: sys::napi_ref) -> Js<Value> {
+    pub(super) fn referenced(self, reference: sys::napi_ref) -> Js<NapiValue> {
         out!(napi_get_reference_value(self.0, reference))
     }
 
     /// A function that JavaScript can call, with a pointer that it is called with.
-    pub(super) fn function(self, name: &str, callback: sys::napi_callback, data: *mut c_void) -> Js<Value> {
+    pub(super) fn function(self, name: &str, callback: sys::napi_callback, data: *mut c_void) -> Js<NapiValue> {
         let (start, length) = (name.as_ptr().cast::<c_char>(), name.len().cast_signed());
         out!(napi_create_function(self.0, start, length, callback, data))
     }
 
-    pub(super) fn throw(self, error: Value) {
+    pub(super) fn throw(self, error: NapiValue) {
         // SAFETY: a value of the running call. A failure leaves another exception pending, or nothing can run.
         unsafe { sys::napi_throw(self.0, error) };
     }
 
     /// Takes the pending exception, if there is one.
-    pub(super) fn take_exception(self) -> Option<Value> {
+    pub(super) fn take_exception(self) -> Option<NapiValue> {
         let mut pending = false;
         // SAFETY: an environment of this thread.
         ok(unsafe { sys::napi_is_exception_pending(self.0, &raw mut pending) }).ok()?;
@@ -251,11 +268,16 @@ impl Env {
     }
 
     /// Runs `body` as a callback from the event loop: microtasks and ticks run when it ends.
-    pub(super) fn as_callback<T>(self, context: sys::napi_async_context, body: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn as_callback<T>(
+        self,
+        context: sys::napi_async_context,
+        outside: &mut Outside,
+        body: impl FnOnce(&mut Outside) -> T,
+    ) -> Option<T> {
         let mut scope = ptr::null_mut();
         // SAFETY: an environment of this thread within a handle scope; Node ignores the resource object.
         ok(unsafe { sys::napi_open_callback_scope(self.0, ptr::null_mut(), context, &raw mut scope) }).ok()?;
-        let result = body();
+        let result = body(outside);
         // SAFETY: the scope that was opened above.
         unsafe { sys::napi_close_callback_scope(self.0, scope) };
         Some(result)

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use super::connection::CLOSED;
-use super::engine::{Closing, Core, EARLY, Engine, REJECTED_AT_ONCE, engine};
-use super::socket::Endpoint;
+use super::engine::Engine;
+use super::js::Outside;
+use super::state::{CLOSED, Closing, Core, EARLY, REJECTED_AT_ONCE};
+use super::teardown::engine;
 use super::uv;
 use crate::error::{Code, Error};
 use crate::map::backend::Backend as _;
 use crate::map::op::Outcome;
-use crate::redis::first_words::hint;
 use crate::redis::supervise::State;
 use crate::redis::watchdog::Verdict;
 use crate::redis::{MILLI, Nanos};
@@ -24,55 +24,21 @@ const UNRESOLVED: &str = "the name was not resolved within 8 seconds";
 /// Why a connection was given up, in `health()` and in errors.
 const SILENT: &str = "the connection is dead: Redis answers on another one, but not on this";
 
-impl Core {
-    /// Whether answers are there that nobody was told yet.
-    fn has_answers(&self) -> bool {
-        !self.later.is_empty() || !self.parked.is_empty() || self.peer.lane.queue().is_abandoning()
-    }
-
-    /// Whether anybody waits for anything.
-    pub(super) fn waits(&self) -> bool {
-        self.peer.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
-    }
-
-    /// Whether an attempt waits for the server.
-    fn connects(&self) -> bool {
-        self.peer.supervisor.state() == State::Connecting && self.connection.link.is_some()
-    }
-
-    /// Why the connection came to nothing, with a hint where the server has not said a word on it.
-    pub(super) fn with_hint(&self, why: &str) -> String {
-        let Some(link) = self.connection.link.as_ref().filter(|link| link.connected) else { return why.to_owned() };
-        let in_tls = self.config.tls.is_some();
-        let is_mute = if in_tls { link.stream.is_mute() } else { self.peer.lane.is_unanswered() };
-        if is_mute && matches!(link.endpoint, Endpoint::Tcp(_)) {
-            return format!("{why}; {}", hint(in_tls));
-        }
-        why.to_owned()
-    }
-}
-
 impl Engine {
-    /// The end of a tick: deadlines start, a connection is made if there is none, everything queued is written.
-    pub(super) fn flush(self: &Rc<Self>) {
-        self.finish_turn();
-    }
-
-    /// What each turn ends with, whoever began it.
-    pub(super) fn finish_turn(self: &Rc<Self>) {
+    /// What each turn and each tick ends with, whoever began it: deadlines start, a connection is made if there is none,
+    /// everything queued is written.
+    pub(super) fn finish_turn(self: &Rc<Self>, outside: &mut Outside) {
         if self.is_dead() {
             return;
         }
-        {
-            let mut slot = self.core.borrow_mut();
-            let Some(core) = slot.as_mut() else { return };
+        let configured = self.with_core(outside, |core| {
             let now = self.now();
             core.peer.lane.stamp(now);
             core.early = EARLY;
             if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
                 self.start_attempt(core);
             }
-            Self::write_out(core);
+            core.write_out();
             self.watch(core);
             self.advance_close(core);
             self.set_busy(core);
@@ -80,38 +46,38 @@ impl Engine {
             if core.has_answers() || core.connection.has_more() {
                 self.answer_soon();
             }
+        });
+        if configured.is_none() {
+            return;
         }
         self.arranged(false);
-        self.look_up();
-        self.tell();
+        self.resolve_host(outside);
+        self.tell(outside);
     }
 
     /// What is settled already is told in the loop's next turn.
     pub(super) fn answer_soon(&self) {
-        if let Some(handles) = &*self.handles.borrow() {
+        if let Some(handles) = &*self.lifeline.handles.borrow() {
             // SAFETY: the handles are open while they stand in `handles`.
             unsafe { handles.idle.start_idle(&self.uv, on_idle) };
         }
     }
 
-    fn answer(self: &Rc<Self>) {
-        if let Some(handles) = &*self.handles.borrow() {
+    fn answer(self: &Rc<Self>, outside: &mut Outside) {
+        if let Some(handles) = &*self.lifeline.handles.borrow() {
             // SAFETY: as above.
             unsafe { handles.idle.stop_idle(&self.uv) };
         }
-        let more = match self.core.borrow_mut().as_mut() {
-            Some(core) => {
-                core.reject();
-                core.connection.has_more()
-            }
-            None => false,
-        };
-        if more {
-            self.turn();
+        let more = self.with_core(outside, |core| {
+            core.reject();
+            core.connection.has_more()
+        });
+        if more == Some(true) {
+            self.turn(outside);
         }
-        self.deliver_parked();
-        self.deliver_later();
-        self.finish_turn();
+        self.deliver_parked(outside);
+        self.deliver_later(outside);
+        self.finish_turn(outside);
     }
 
     fn set_busy(&self, core: &mut Core) {
@@ -120,7 +86,7 @@ impl Engine {
             return;
         }
         core.busy = busy;
-        if let Some(handles) = &*self.handles.borrow() {
+        if let Some(handles) = &*self.lifeline.handles.borrow() {
             // SAFETY: the handles are open while they stand in `handles`.
             unsafe { handles.timer.keep_alive(&self.uv, busy) };
         }
@@ -145,7 +111,7 @@ impl Engine {
         if armed > 0 && armed <= due.max(now) + MILLI {
             return;
         }
-        let Some(handles) = &*self.handles.borrow() else { return };
+        let Some(handles) = &*self.lifeline.handles.borrow() else { return };
         // Never 0: libuv would call it again before it looks at any descriptor.
         let millis = due.saturating_sub(now).div_ceil(MILLI).max(1);
         self.timer_due.set(now + millis * MILLI);
@@ -156,39 +122,37 @@ impl Engine {
         }
     }
 
-    fn alarm(self: &Rc<Self>) {
+    fn alarm(self: &Rc<Self>, outside: &mut Outside) {
         let now = self.now();
         let late = now.saturating_sub(self.timer_due.replace(0));
         if late > PUNCTUAL {
             self.stalled.set(self.stalled.get() + late);
         }
         // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
-        let drained = self.turn();
-        {
-            let mut slot = self.core.borrow_mut();
-            let Some(core) = slot.as_mut() else { return };
+        let drained = self.turn(outside);
+        let configured = self.with_core(outside, |core| {
             // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
             let blocked = self.stalled.get() - core.stalled_before;
             if core.peer.supervisor.overdue(self.uv.now() - blocked) {
-                let why = if core.connection.link.is_some() { SLOW } else { UNRESOLVED };
-                let why = core.with_hint(why);
+                let why = core.with_hint(if core.connection.link.is_some() { SLOW } else { UNRESOLVED });
                 self.attempt_failed(core, &why);
             }
             self.leave_silent_address(core);
             if drained {
-                self.look_after(core);
-            }
-            if drained {
+                self.check_liveness(core);
                 Self::expire(core, self.now());
             }
             self.attempt_if_due(core);
+        });
+        if configured.is_none() {
+            return;
         }
-        self.deliver_later();
-        self.finish_turn();
+        self.deliver_later(outside);
+        self.finish_turn(outside);
     }
 
     /// Gives up a connection, or an attempt, that is dead although nobody said so.
-    fn look_after(self: &Rc<Self>, core: &mut Core) {
+    fn check_liveness(self: &Rc<Self>, core: &mut Core) {
         match core.peer.watchdog.look(self.now(), core.peer.owed(core.connects())) {
             Verdict::Well => self.end_probes(core),
             Verdict::Doubtful => {}
@@ -231,27 +195,28 @@ impl Engine {
     }
 
     /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
-    pub(super) fn close(self: &Rc<Self>) -> bool {
-        let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return true };
-        if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
-            // Nobody can say whether the server comes back: what waits for it is not finished.
-            self.disconnect(core);
-            core.abandon(u64::MAX, Code::Closed, CLOSED);
-        }
-        let idle = !core.waits();
-        if idle {
-            self.disconnect(core);
-            Self::closed(core);
-        } else {
-            let (mark, _) = core.peer.watermark();
-            let call = core.store.reserve();
-            core.closing.push_back(Closing { call, mark });
-            core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
-        }
-        // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
-        self.set_busy(core);
-        idle
+    pub(super) fn close(&self, outside: &mut Outside) -> bool {
+        self.with_core(outside, |core| {
+            if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
+                // Nobody can say whether the server comes back: what waits for it is not finished.
+                self.disconnect(core);
+                core.abandon(u64::MAX, Code::Closed, CLOSED);
+            }
+            let idle = !core.waits();
+            if idle {
+                self.disconnect(core);
+                Self::closed(core);
+            } else {
+                let (mark, _) = core.peer.watermark();
+                let call = core.store.reserve();
+                core.closing.push_back(Closing { call, mark });
+                core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
+            }
+            // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
+            self.set_busy(core);
+            idle
+        })
+        .unwrap_or(true)
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
@@ -277,14 +242,14 @@ impl Engine {
     }
 }
 
-pub(super) unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
+unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(Engine::alarm);
+    engine.guarded(|engine, outside| engine.alarm(outside));
 }
 
 unsafe extern "C" fn on_idle(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(Engine::answer);
+    engine.guarded(|engine, outside| engine.answer(outside));
 }

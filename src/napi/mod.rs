@@ -3,33 +3,51 @@
 //! All unsafe code of the crate is here. The boundary converts and calls; rules live in the layers below.
 //!
 //! * [`uv`]: the few libuv functions that we need, looked up in the running node binary.
-//! * [`socket`]: a non-blocking stream.
-//! * [`js`]: Node-API calls that return results instead of status codes.
-//! * [`engine`]: one engine for one copy of the JavaScript module, and who keeps it alive.
-//! * [`life`]: what happens to it between turns: flushes, deadlines, alarms, `close()`.
-//! * [`connection`]: its socket: connecting, reading, writing.
-//! * [`files`]: the files and the system's certificates that TLS is told of.
+//! * [`socket`]: a non-blocking stream. [`files`]: the files and the system's certificates that TLS is told of.
+//! * [`js`]: Node-API calls that return results instead of status codes, and the proof that JavaScript may run.
+//! * [`clock`]: the clock of the near cache's lease.
+//! * [`engine`]: one engine for one copy of the JavaScript module; [`state`]: what it does with its configuration; [`maps`],
+//!   [`hooks`]: what JavaScript has made of it and handed to it.
+//! * [`teardown`], [`lifeline`]: who keeps it alive, and how it ends.
+//! * [`link`]: its socket; [`traffic`]: bytes between that and the lane; [`connect`]: attempts; [`turn`]: reading, settling, writing; [`probe`]: second connections that ask
+//!   whether the server is there.
+//! * [`life`]: what happens to it between turns: deadlines, alarms, `close()`.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`report`]: `stats()` and `health()`.
-//! * [`mongo`]: requests to MongoDB's thread, and answers back.
-//! * [`calls`], [`mongo_calls`]: the functions that JavaScript calls.
+//! * [`mongo`], [`mongo_state`]: requests to MongoDB's thread, and answers back.
+//! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`]: the functions;
+//!   [`calls`]: what the addon exports.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
 
+mod bind;
 mod calls;
-mod connection;
+mod clock;
+mod connect;
+mod control_calls;
 mod engine;
 mod files;
 mod hits;
+mod hooks;
+mod id_calls;
 mod js;
 mod life;
+mod lifeline;
+mod link;
+mod map_calls;
+mod maps;
 mod mongo;
 mod mongo_calls;
+mod mongo_state;
 mod part;
 mod probe;
 mod report;
 mod settle;
 mod socket;
+mod state;
+mod teardown;
+mod traffic;
+mod turn;
 mod uv;
 
 use napi::bindgen_prelude::{Env, JsValue as _, Object};

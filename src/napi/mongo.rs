@@ -12,62 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::sys;
 use serde_json::{Value as Json, json};
 
-use super::engine::{Engine, Hook};
-use super::js::{Js, Pending, Value};
+use super::engine::Engine;
+use super::hooks::Hook;
+use super::js::{Js, NapiValue, Outside, Pending};
+use super::mongo_state::{Answers, Wake};
 use crate::error::{Code, Error, Result};
 use crate::mongo::config::MongoConfig;
 use crate::mongo::driver::runtime::Runtime;
-use crate::mongo::driver::session::{Outbox, Session};
+use crate::mongo::driver::session::Session;
 use crate::mongo::wire::Request;
-
-/// What an engine has of MongoDB, from the first call on.
-#[derive(Default)]
-pub(super) struct Mongo {
-    session: Option<Arc<Session>>,
-    /// Requests of this tick.
-    tick: Vec<Request>,
-    answers: Option<Arc<Answers>>,
-    /// Whether the process is kept alive.
-    held: bool,
-}
-
-/// Answers that JavaScript has not been told yet.
-struct Answers {
-    bytes: Mutex<Vec<u8>>,
-    /// Wakes the loop; `None` once the environment goes down.
-    wake: Mutex<Option<Wake>>,
-}
-
-#[derive(Clone, Copy)]
-struct Wake(sys::napi_threadsafe_function);
-
-// SAFETY: a threadsafe function may be called from any thread; it is, only while it stands in `wake`, under its lock.
-unsafe impl Send for Wake {}
-
-impl Outbox for Answers {
-    fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let asleep = bytes.is_empty();
-        write(&mut bytes);
-        drop(bytes);
-        if asleep {
-            let mut wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(Wake(function)) = *wake {
-                // SAFETY: it stands in `wake`, so it has not been finalized.
-                let status = unsafe {
-                    sys::napi_call_threadsafe_function(
-                        function,
-                        ptr::null_mut(),
-                        sys::ThreadsafeFunctionCallMode::nonblocking,
-                    )
-                };
-                if status != sys::Status::napi_ok {
-                    *wake = None;
-                }
-            }
-        }
-    }
-}
 
 /// The thread runs code of this library, so the library stays loaded when the last worker that used it has ended.
 fn pin() {
@@ -238,10 +191,10 @@ impl Engine {
         })
     }
 
-    fn mongo_settle(&self, bytes: &[u8]) -> Js<()> {
+    fn mongo_settle(&self, outside: &mut Outside, bytes: &[u8]) -> Js<()> {
         let env = self.env;
         let settle = self.hook(Hook::MongoSettle)?;
-        env.invoke(env.undefined()?, settle, &[env.buffer(bytes)?]).map(drop)
+        env.invoke(outside, env.undefined()?, settle, &[env.buffer(bytes)?]).map(drop)
     }
 }
 
@@ -251,7 +204,7 @@ struct Context {
     answers: Arc<Answers>,
 }
 
-unsafe extern "C" fn wake_up(env: sys::napi_env, _: Value, context: *mut c_void, _: *mut c_void) {
+unsafe extern "C" fn wake_up(env: sys::napi_env, _: NapiValue, context: *mut c_void, _: *mut c_void) {
     if env.is_null() {
         // The environment goes down.
         return;
@@ -264,7 +217,7 @@ unsafe extern "C" fn wake_up(env: sys::napi_env, _: Value, context: *mut c_void,
         return;
     }
     // A panic must not unwind into Node. What is left of an exception, where JavaScript is ending, is nobody's.
-    let told = catch_unwind(AssertUnwindSafe(|| engine.mongo_settle(&bytes)));
+    let told = catch_unwind(AssertUnwindSafe(|| engine.mongo_settle(&mut Outside::of_callback(), &bytes)));
     if !matches!(told, Ok(Ok(()))) {
         engine.env.take_exception();
     }

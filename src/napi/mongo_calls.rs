@@ -2,14 +2,14 @@
 
 use mongodb::bson::RawDocumentBuf;
 
-use super::calls::{bad_handle, enter, functions, parse_values, text_of};
-use super::js::{Env, Value};
+use super::bind::{Thrown, bad_handle, functions, parse_values, text_of};
+use super::js::{Env, NapiValue};
 use crate::error::{Code, Error};
 use crate::mongo::config;
 use crate::mongo::wire::{OPS, Request};
 use napi::sys;
 
-fn body_of(env: Env, value: Value) -> Result<RawDocumentBuf, super::calls::Thrown> {
+fn body_of(env: Env, value: NapiValue) -> Result<RawDocumentBuf, Thrown> {
     let mut bytes = Vec::new();
     if !env.push_buffer(value, &mut bytes)? {
         return Err(bad_handle("document").into());

@@ -2,7 +2,7 @@
 
 use napi::sys::ValueType;
 
-use super::js::{Env, Value};
+use super::js::{Env, NapiValue};
 use crate::error::{Code, Error, Result};
 use crate::redis::encode::push_number;
 use crate::services::context::{Part, Shape};
@@ -11,7 +11,7 @@ use crate::services::context::{Part, Shape};
 #[derive(Clone, Copy)]
 pub(super) struct JsPart {
     pub(super) env: Env,
-    pub(super) value: Value,
+    pub(super) value: NapiValue,
 }
 
 fn unreadable() -> Error {

@@ -4,22 +4,16 @@ use std::ffi::c_int;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use super::engine::{Core, Engine, engine};
+use super::engine::Engine;
+use super::link::Probe;
 use super::socket::Stream;
-use super::uv::{self, READABLE, RawHandle, WRITABLE};
-use crate::redis::Nanos;
+use super::state::Core;
+use super::teardown::engine;
+use super::uv::{self, READABLE, WRITABLE};
 use crate::redis::watchdog::PROBE_LIMIT;
 
 /// Redis answers it before any handshake, if only by asking for one.
 const WORDS: &[u8] = b"PING\r\n";
-
-/// A probe under way.
-pub(super) struct Probe {
-    stream: Stream,
-    handle: RawHandle,
-    sent: Nanos,
-    asked: bool,
-}
 
 impl Engine {
     /// Sends a probe to where the connection goes, and gives up those that are too old. Without one, the next look tries again.
@@ -50,9 +44,7 @@ impl Engine {
         drop(stream);
     }
 
-    fn probe_polled(&self, status: c_int, handle: *mut uv::Handle) {
-        let mut slot = self.core.borrow_mut();
-        let Some(core) = slot.as_mut() else { return };
+    fn probe_polled(&self, core: &mut Core, status: c_int, handle: *mut uv::Handle) {
         let Some(at) = core.connection.probes.iter().position(|probe| probe.handle.is(handle)) else { return };
         let probe = &mut core.connection.probes[at];
         let over = if probe.asked {
@@ -84,5 +76,7 @@ impl Engine {
 unsafe extern "C" fn on_probe(handle: *mut uv::Handle, status: c_int, _events: c_int) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine| engine.probe_polled(status, handle));
+    engine.guarded(|engine, outside| {
+        engine.with_core(outside, |core| engine.probe_polled(core, status, handle));
+    });
 }

@@ -2,57 +2,70 @@
 
 use serde_json::json;
 
-use super::engine::{Core, Engine};
+use super::clock::wall;
+use super::engine::Engine;
+use super::js::Outside;
+use super::state::Core;
 use crate::redis::Nanos;
 use crate::redis::latency::Summary;
 
 impl Engine {
     /// Counters, for `stats()`.
-    pub(super) fn stats(&self) -> serde_json::Value {
-        let mut core = self.core.borrow_mut();
-        if let Some(core) = &mut *core {
+    pub(super) fn stats(&self, outside: &mut Outside) -> serde_json::Value {
+        let found = self.with_core(outside, |core| {
             // Who has an answer finds it counted.
             core.store.ids.settle();
-        }
-        let counters = core.as_ref().map(|core| *core.peer.lane.counters()).unwrap_or_default();
-        let (queued, in_flight) = core.as_ref().map_or((0, 0), |core| core.peer.lane.queue().queued_and_in_flight());
-        json!({ "redis": {
-            "commands": counters.commands,
-            "replies": counters.replies,
-            "errors": counters.errors,
-            "timeouts": counters.timeouts,
-            "retried": counters.retried,
-            "connects": core.as_ref().map_or(0, |core| core.peer.connects()),
-            "losses": counters.losses,
-            "flushes": counters.flushes,
-            "bytesSent": counters.bytes_sent,
-            "bytesReceived": counters.bytes_received,
-            "queued": queued,
-            "inFlight": in_flight,
-            "latency": core.as_ref().map(|core| latency(core.peer.lane.latency(Self::wall()))),
-        }, "nearCache": core.as_ref().map(near_stats), "mongo": self.mongo_stats() })
+            (redis_stats(Some(core)), near_stats(core))
+        });
+        let (redis, near) = found.map_or_else(|| (redis_stats(None), None), |(redis, near)| (redis, Some(near)));
+        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_stats() })
     }
 
     /// The connection's state, for `health()`.
-    pub(super) fn health(&self) -> serde_json::Value {
-        let core = self.core.borrow();
-        let Some(core) = &*core else {
-            return json!({ "redis": {
+    pub(super) fn health(&self, outside: &mut Outside) -> serde_json::Value {
+        let found = self.with_core(outside, |core| (redis_health(core), near_health(core)));
+        let (redis, near) = found.unwrap_or_else(|| {
+            let redis = json!({
                 "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
                 "queued": 0, "inFlight": 0,
-            }, "nearCache": null, "mongo": self.mongo_health() });
-        };
-        let (queued, in_flight) = core.peer.lane.queue().queued_and_in_flight();
-        json!({ "redis": {
-            "state": core.peer.supervisor.state().as_str(),
-            "since": core.since,
-            "server": core.peer.name(),
-            "attempts": core.peer.supervisor.attempts(),
-            "lastError": core.peer.last_error(),
-            "queued": queued,
-            "inFlight": in_flight,
-        }, "nearCache": near_health(core), "mongo": self.mongo_health() })
+            });
+            (redis, serde_json::Value::Null)
+        });
+        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_health() })
     }
+}
+
+fn redis_stats(core: Option<&Core>) -> serde_json::Value {
+    let counters = core.map(|core| *core.peer.lane.counters()).unwrap_or_default();
+    let (queued, in_flight) = core.map_or((0, 0), |core| core.peer.lane.queue().queued_and_in_flight());
+    json!({
+        "commands": counters.commands,
+        "replies": counters.replies,
+        "errors": counters.errors,
+        "timeouts": counters.timeouts,
+        "retried": counters.retried,
+        "connects": core.map_or(0, |core| core.peer.connects()),
+        "losses": counters.losses,
+        "flushes": counters.flushes,
+        "bytesSent": counters.bytes_sent,
+        "bytesReceived": counters.bytes_received,
+        "queued": queued,
+        "inFlight": in_flight,
+        "latency": core.map(|core| latency(core.peer.lane.latency(wall()))),
+    })
+}
+
+fn redis_health(core: &Core) -> serde_json::Value {
+    let (queued, in_flight) = core.peer.lane.queue().queued_and_in_flight();
+    json!({
+        "state": core.peer.supervisor.state().as_str(),
+        "since": core.since,
+        "server": core.peer.name(),
+        "attempts": core.peer.supervisor.attempts(),
+        "lastError": core.peer.last_error(),
+        "queued": queued,
+        "inFlight": in_flight,
+    })
 }
 
 /// Round trips in microseconds.
@@ -70,7 +83,7 @@ fn latency(summary: Summary) -> serde_json::Value {
 fn near_health(core: &Core) -> serde_json::Value {
     let ids = &core.store.ids;
     let Some(near) = ids.near() else { return json!({ "state": "off", "reason": null }) };
-    let state = match (ids.refusal(), near.is_informed(), near.is_alive(Engine::wall())) {
+    let state = match (ids.refusal(), near.is_informed(), near.is_alive(wall())) {
         (Some(_), _, _) => "refused",
         (None, false, _) => "disconnected",
         (None, true, false) => "expired",

@@ -2,20 +2,21 @@
 
 use std::ops::Range;
 
-use super::engine::{Engine, Hook};
-use super::js::{Js, Pending, Value};
+use super::engine::Engine;
+use super::hooks::Hook;
+use super::js::{Js, NapiValue, Outside, Pending};
 use crate::error::{Class, Code, Error};
 use crate::map::op::{CallId, Op, Outcome, Outcomes};
 use crate::map::scan::Page;
+use crate::redis::batch::Batch;
 use crate::redis::decode::Token;
-use crate::redis::lane::Batch;
 
 /// The most values that one call of a hook carries: arguments live on the stack.
 const CHUNK: usize = 1_024;
 
 impl Engine {
     /// Settles outcomes in one callback from the event loop: all their promises first, then what waits for them runs.
-    pub(super) fn deliver(&self, batch: &Batch<Op>, outcomes: &mut Outcomes) {
+    pub(super) fn deliver(&self, outside: &mut Outside, batch: &Batch<Op>, outcomes: &mut Outcomes) {
         if outcomes.is_empty() || self.is_dead() {
             outcomes.clear();
             return;
@@ -23,8 +24,8 @@ impl Engine {
         self.arranged(true);
         let env = self.env;
         env.scoped(|| {
-            env.as_callback(self.async_context, || {
-                if self.settle_all(batch, outcomes).is_err() {
+            env.as_callback(self.async_context, outside, |outside| {
+                if self.settle_all(outside, batch, outcomes).is_err() {
                     // Nothing can be done about it: JavaScript is ending.
                     env.take_exception();
                 }
@@ -33,35 +34,35 @@ impl Engine {
         outcomes.clear();
     }
 
-    fn settle_all(&self, batch: &Batch<Op>, outcomes: &mut Outcomes) -> Js<()> {
+    fn settle_all(&self, outside: &mut Outside, batch: &Batch<Op>, outcomes: &mut Outcomes) -> Js<()> {
         let env = self.env;
         let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
-        let mut args: Vec<Value> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
+        let mut args: Vec<NapiValue> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
         let mut expected = CallId::MAX;
         for (call, outcome) in outcomes.drain(..) {
             // One call of the hook settles a run of consecutive numbers.
             if call != expected || args.len() > CHUNK {
                 if !args.is_empty() {
-                    env.invoke(this, settle, &args)?;
+                    env.invoke(outside, this, settle, &args)?;
                     args.clear();
                 }
                 #[allow(clippy::cast_precision_loss, reason = "2^53 calls take centuries")]
                 args.push(env.number(call as f64)?);
             }
             expected = call + 1;
-            let value = self.value(batch, outcome).or_else(|Pending| {
+            let value = self.value(outside, batch, outcome).or_else(|Pending| {
                 // One answer that cannot be made must not take the others with it.
                 env.take_exception();
-                self.error(&Error::new(Code::RedisReply, "The answer is too large for JavaScript"))
+                self.error(outside, &Error::new(Code::RedisReply, "The answer is too large for JavaScript"))
             })?;
             args.push(value);
         }
-        env.invoke(this, settle, &args)?;
+        env.invoke(outside, this, settle, &args)?;
         Ok(())
     }
 
     /// The JavaScript value of an outcome. A rejection is an error object: no call resolves to one.
-    pub(super) fn value(&self, batch: &Batch<Op>, outcome: Outcome) -> Js<Value> {
+    pub(super) fn value(&self, outside: &mut Outside, batch: &Batch<Op>, outcome: Outcome) -> Js<NapiValue> {
         let env = self.env;
         match outcome {
             Outcome::Undefined => env.undefined(),
@@ -69,49 +70,58 @@ impl Engine {
             Outcome::Boolean(value) => env.boolean(value),
             #[allow(clippy::cast_precision_loss, reason = "a count of keys in memory")]
             Outcome::Number(count) => env.number(count as f64),
-            Outcome::Text(range) => self.text_or_error(&batch.buffer[range]),
-            Outcome::Owned(bytes) => self.text_or_error(&bytes),
-            Outcome::Keys(page, prefix) => self.list(page.iter().map(|key| env.text(&key[prefix..])), page.len()),
-            Outcome::Pairs(page, prefix, values) => self.pairs(batch, &page, prefix, values),
+            Outcome::Text(range) => self.text_or_error(outside, &batch.buffer[range]),
+            Outcome::Owned(bytes) => self.text_or_error(outside, &bytes),
+            Outcome::Keys(page, prefix) => {
+                self.list(outside, page.iter().map(|key| env.text(&key[prefix..])), page.len())
+            }
+            Outcome::Pairs(page, prefix, values) => self.pairs(outside, batch, &page, prefix, values),
             Outcome::Values(values) => {
                 let length = values.len();
                 let texts = batch.tokens[values].iter().filter_map(|token| match token {
                     Token::Text(range) => Some(env.text(&batch.buffer[range.clone()])),
                     _ => None,
                 });
-                self.list(texts, length)
+                self.list(outside, texts, length)
             }
-            Outcome::Failed(error) => self.error(&error),
+            Outcome::Failed(error) => self.error(outside, &error),
         }
     }
 
     /// Text; longer than a JavaScript string may be, an error.
-    fn text_or_error(&self, bytes: &[u8]) -> Js<Value> {
+    fn text_or_error(&self, outside: &mut Outside, bytes: &[u8]) -> Js<NapiValue> {
         self.env.text(bytes).or_else(|Pending| {
             self.env.take_exception();
             let message = format!("The value of {} bytes is longer than a JavaScript string may be", bytes.len());
-            self.error(&Error::new(Code::RedisReply, message))
+            self.error(outside, &Error::new(Code::RedisReply, message))
         })
     }
 
     /// Keys and values in turn. A key whose value is gone, or is not a string, is passed over.
-    fn pairs(&self, batch: &Batch<Op>, page: &Page, prefix: usize, values: Range<usize>) -> Js<Value> {
+    fn pairs(
+        &self,
+        outside: &mut Outside,
+        batch: &Batch<Op>,
+        page: &Page,
+        prefix: usize,
+        values: Range<usize>,
+    ) -> Js<NapiValue> {
         let length = page.len() * 2;
         let flat = page.iter().zip(&batch.tokens[values]).filter_map(|(key, token)| match token {
             Token::Text(range) => Some([&key[prefix..], &batch.buffer[range.clone()]]),
             _ => None,
         });
-        self.list(flat.flatten().map(|bytes| self.env.text(bytes)), length)
+        self.list(outside, flat.flatten().map(|bytes| self.env.text(bytes)), length)
     }
 
     /// An array of JavaScript's realm.
-    fn list(&self, values: impl Iterator<Item = Js<Value>>, length: usize) -> Js<Value> {
+    fn list(&self, outside: &mut Outside, values: impl Iterator<Item = Js<NapiValue>>, length: usize) -> Js<NapiValue> {
         let env = self.env;
         if length <= 2 * CHUNK {
             let values = values.collect::<Js<Vec<_>>>()?;
-            return env.invoke(env.undefined()?, self.hook(Hook::List)?, &values);
+            return env.invoke(outside, env.undefined()?, self.hook(Hook::List)?, &values);
         }
-        let array = env.invoke(env.undefined()?, self.hook(Hook::List)?, &[])?;
+        let array = env.invoke(outside, env.undefined()?, self.hook(Hook::List)?, &[])?;
         for (index, value) in values.enumerate() {
             env.set_element(array, u32::try_from(index).map_err(|_| Pending)?, value?)?;
         }
@@ -119,7 +129,7 @@ impl Engine {
     }
 
     /// An error object of JavaScript's realm.
-    pub(super) fn error(&self, error: &Error) -> Js<Value> {
+    pub(super) fn error(&self, outside: &mut Outside, error: &Error) -> Js<NapiValue> {
         let env = self.env;
         let class = match error.code.class() {
             Class::Error => "Error",
@@ -132,6 +142,6 @@ impl Engine {
         };
         let (code, class) = (env.text(error.code.as_str().as_bytes())?, env.text(class.as_bytes())?);
         let message = env.text(error.message.as_bytes())?;
-        env.invoke(env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause])
+        env.invoke(outside, env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause])
     }
 }

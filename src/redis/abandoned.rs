@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::error::Error;
 use crate::redis::encode::describe;
-use crate::redis::queue::Pending;
+use crate::redis::pending::Pending;
 
 /// Calls that were given up together.
 struct Batch<T> {

@@ -2,26 +2,22 @@
 //! no clock, no JavaScript: every race is a unit test.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::redis::Nanos;
-use crate::redis::decode::{Decoder, Malformed, Token};
+use crate::redis::batch::{Batch, Item};
+use crate::redis::decode::{Malformed, Token};
 use crate::redis::first_words::{Speaks, recognise};
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
+use crate::redis::inbox::Inbox;
 use crate::redis::latency::{Latency, Summary};
 use crate::redis::queue::{Answered, Front, Queue};
 use crate::secrets::Secrets;
 
-/// Free space offered to each read. One read of this size carries some two thousand small replies.
-const READ_SPACE: usize = 64 * 1024;
-/// Buffers that grew beyond this are given back when they are empty.
-const KEEP: usize = 1024 * 1024;
-
 /// The state of the wire below the calls.
-enum Link {
+enum Phase {
     Down,
     Greeting(Box<Handshake>, Nanos),
     Up,
@@ -50,42 +46,6 @@ pub struct Counters {
     pub bytes_received: u64,
 }
 
-/// One thing that the server said.
-pub enum Item<T> {
-    /// The reply to a command.
-    Reply {
-        /// As given to [`Lane::push`].
-        tag: T,
-        /// Its tokens in the batch.
-        tokens: Range<usize>,
-        /// When the last byte of its command was about to be written.
-        written: Nanos,
-        /// For an error: the command and its key.
-        context: Option<String>,
-    },
-    /// A message of its own accord.
-    Push {
-        /// Its tokens in the batch.
-        tokens: Range<usize>,
-    },
-}
-
-/// What was read together, in the order of the stream. Reused from read to read, so that a single reply costs no allocation.
-pub struct Batch<T> {
-    /// The bytes that texts are ranges of.
-    pub buffer: Vec<u8>,
-    /// The tokens of all replies.
-    pub tokens: Vec<Token>,
-    /// Replies and messages, in their order.
-    pub items: Vec<Item<T>>,
-}
-
-impl<T> Default for Batch<T> {
-    fn default() -> Self {
-        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new() }
-    }
-}
-
 /// What decoding found besides replies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
@@ -110,7 +70,7 @@ pub enum News {
 /// One connection's traffic. `T` says whose reply it is.
 pub struct Lane<T> {
     queue: Queue<T>,
-    link: Link,
+    phase: Phase,
     /// Which byte of this connection's commands was written when: the end of each write, and the moment before it.
     writes: VecDeque<(u64, Nanos)>,
     /// Bytes of this connection's commands that were written, and that were answered.
@@ -121,13 +81,7 @@ pub struct Lane<T> {
     /// Whether the next handshake asks which run of the server it is; which one the last handshake met.
     asks_run: bool,
     run: Option<String>,
-    input: Vec<u8>,
-    filled: usize,
-    /// Where the reply that has begun and not ended starts; 0 but while decoding.
-    start: usize,
-    decoder: Decoder,
-    /// Tokens of a reply that has begun and not ended.
-    partial: Vec<Token>,
+    inbox: Inbox,
     counters: Counters,
     latency: Latency,
     secrets: Secrets,
@@ -139,18 +93,14 @@ impl<T> Lane<T> {
     pub fn new(config: &Config) -> Self {
         Self {
             queue: Queue::new(config),
-            link: Link::Down,
+            phase: Phase::Down,
             writes: VecDeque::new(),
             written: 0,
             answered: 0,
             client: None,
             asks_run: false,
             run: None,
-            input: Vec::new(),
-            filled: 0,
-            start: 0,
-            decoder: Decoder::default(),
-            partial: Vec::new(),
+            inbox: Inbox::default(),
             counters: Counters::default(),
             latency: Latency::default(),
             secrets: Secrets::of(config.credentials.as_ref()),
@@ -221,23 +171,23 @@ impl<T> Lane<T> {
     /// What the socket should take next.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
-        match &self.link {
-            Link::Down => &[],
-            Link::Greeting(handshake, _) => handshake.unsent(),
-            Link::Up => self.queue.unsent(),
+        match &self.phase {
+            Phase::Down => &[],
+            Phase::Greeting(handshake, _) => handshake.unsent(),
+            Phase::Up => self.queue.unsent(),
         }
     }
 
     /// The socket took that many bytes; `at`: the moment before.
     pub fn sent(&mut self, count: usize, at: Nanos) {
         self.counters.bytes_sent += count as u64;
-        match &mut self.link {
-            Link::Down => {}
-            Link::Greeting(handshake, written) => {
+        match &mut self.phase {
+            Phase::Down => {}
+            Phase::Greeting(handshake, written) => {
                 handshake.sent(count);
                 *written = at;
             }
-            Link::Up => {
+            Phase::Up => {
                 self.queue.took(count);
                 self.written += count as u64;
                 self.writes.push_back((self.written, at));
@@ -248,23 +198,23 @@ impl<T> Lane<T> {
     /// Whether the socket may have bytes for us.
     #[must_use]
     pub fn expects_replies(&self) -> bool {
-        match self.link {
-            Link::Down => false,
-            Link::Greeting(..) => true,
-            Link::Up => self.queue.is_on_wire(),
+        match self.phase {
+            Phase::Down => false,
+            Phase::Greeting(..) => true,
+            Phase::Up => self.queue.is_on_wire(),
         }
     }
 
     /// Whether the server has not answered anything yet on this connection.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
-        matches!(&self.link, Link::Greeting(handshake, _) if handshake.is_new())
+        matches!(&self.phase, Phase::Greeting(handshake, _) if handshake.is_new())
     }
 
     /// Whether calls are written.
     #[must_use]
     pub const fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up)
+        matches!(self.phase, Phase::Up)
     }
 
     /// Says whether handshakes are to ask which run of the server they meet.
@@ -287,38 +237,32 @@ impl<T> Lane<T> {
         if self.asks_run {
             handshake.ask_run();
         }
-        self.link = Link::Greeting(Box::new(handshake), 0);
+        self.phase = Phase::Greeting(Box::new(handshake), 0);
     }
 
     /// Space for the next read. Give the number of bytes read to [`Lane::filled`].
     pub fn space(&mut self) -> &mut [u8] {
-        if self.input.len() - self.filled < READ_SPACE / 4 {
-            // Doubling keeps a large reply linear in its size.
-            let size = (self.input.len() * 2).max(READ_SPACE);
-            self.input.resize(size, 0);
-        }
-        &mut self.input[self.filled..]
+        self.inbox.space()
     }
 
     /// That many bytes were read into [`Lane::space`].
     pub const fn filled(&mut self, count: usize) {
-        self.filled += count;
+        self.inbox.filled(count);
         self.counters.bytes_received += count as u64;
     }
 
     /// Decodes what was read, at that moment, into `batch`.
     pub fn decode(&mut self, batch: &mut Batch<T>, now: Nanos) -> News {
         batch.items.clear();
-        batch.tokens.clear();
-        std::mem::swap(&mut batch.tokens, &mut self.partial);
+        self.inbox.begin(&mut batch.tokens);
         let mut news = News::None;
         let mut first = 0;
         loop {
-            match self.decoder.advance(&self.input[..self.filled], &mut batch.tokens) {
+            match self.inbox.advance(&mut batch.tokens) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Malformed(why)) => {
-                    let speaks_tls = recognise(&self.input[..self.filled]) == Speaks::Tls && self.is_unanswered();
+                    let speaks_tls = recognise(self.inbox.bytes()) == Speaks::Tls && self.is_unanswered();
                     news = if speaks_tls {
                         News::Foreign("it speaks TLS; CC_REDIS_URL must be a rediss:// URL".to_owned())
                     } else {
@@ -329,7 +273,7 @@ impl<T> Lane<T> {
             }
             let found = self.place(batch, first, now);
             first = batch.tokens.len();
-            self.start = self.decoder.position();
+            self.inbox.placed();
             match found {
                 News::None => {}
                 ready @ News::Ready(_) => news = ready,
@@ -339,26 +283,8 @@ impl<T> Lane<T> {
                 }
             }
         }
-        // What remains is the beginning of a reply. It moves to the front: of a fresh buffer, while this one goes with
-        // the batch whose texts are ranges of it; or of this one, where no reply needs it.
-        let start = std::mem::take(&mut self.start);
-        self.partial.extend(batch.tokens.drain(first..).map(|token| shift(token, start)));
-        self.decoder.cut(start);
-        if batch.items.is_empty() {
-            self.input.copy_within(start..self.filled, 0);
-            self.filled -= start;
-        } else {
-            std::mem::swap(&mut batch.buffer, &mut self.input);
-            let tail = &batch.buffer[start..self.filled];
-            if self.input.len() < tail.len() + READ_SPACE / 4 {
-                self.input.resize((tail.len() * 2).max(READ_SPACE), 0);
-            }
-            self.input[..tail.len()].copy_from_slice(tail);
-            self.filled = tail.len();
-        }
-        if self.filled == 0 && self.input.len() > KEEP {
-            self.input = Vec::new();
-        }
+        let needed = (!batch.items.is_empty()).then_some(&mut batch.buffer);
+        self.inbox.end(&mut batch.tokens, first, needed);
         news
     }
 
@@ -368,8 +294,8 @@ impl<T> Lane<T> {
             batch.items.push(Item::Push { tokens: first..batch.tokens.len() });
             return News::None;
         }
-        if let Link::Greeting(handshake, written) = &mut self.link {
-            let progress = handshake.reply(&self.input, &batch.tokens[first..]);
+        if let Phase::Greeting(handshake, written) = &mut self.phase {
+            let progress = handshake.reply(self.inbox.bytes(), &batch.tokens[first..]);
             batch.tokens.truncate(first);
             return match progress {
                 Progress::Next => News::None,
@@ -377,7 +303,7 @@ impl<T> Lane<T> {
                     self.client = handshake.client();
                     self.run = handshake.run().map(str::to_owned);
                     let tracking = handshake.tracking().clone().map(|()| *written);
-                    self.link = Link::Up;
+                    self.phase = Phase::Up;
                     News::Ready(tracking)
                 }
                 Progress::Refused(words) => News::Refused(words),
@@ -396,7 +322,7 @@ impl<T> Lane<T> {
         // As if the connection had been lost before this reply: the command stays, and whatever follows it stays behind it.
         if let Token::Error(range) = &batch.tokens[first]
             && wanted
-            && let words = String::from_utf8_lossy(&self.input[range.clone()])
+            && let words = String::from_utf8_lossy(&self.inbox.bytes()[range.clone()])
             && is_temporary(&words)
         {
             return News::Unfit(self.secrets.mask(&words));
@@ -435,27 +361,17 @@ impl<T> Lane<T> {
         }
     }
 
-    fn reset_input(&mut self) {
-        self.decoder = Decoder::default();
-        self.filled = 0;
-        self.start = 0;
-        self.partial.clear();
-        if self.input.len() > KEEP {
-            self.input = Vec::new();
-        }
-    }
-
     /// The connection is gone. What is unanswered and still wanted goes out again on the next one.
     pub fn lost(&mut self) {
-        if !matches!(self.link, Link::Down) {
+        if !matches!(self.phase, Phase::Down) {
             self.counters.losses += 1;
         }
         self.counters.retried += self.queue.rewind() as u64;
-        self.link = Link::Down;
+        self.phase = Phase::Down;
         self.writes.clear();
         self.written = 0;
         self.answered = 0;
-        self.reset_input();
+        self.inbox.reset();
     }
 
     /// See [`Queue::expire`].
@@ -472,15 +388,6 @@ impl<T> Lane<T> {
     /// See [`Queue::take_abandoned`].
     pub fn take_abandoned(&mut self, most: usize, tags: &mut Vec<(T, String, Rc<Error>)>) {
         self.queue.take_abandoned(most, tags);
-    }
-}
-
-/// The token with its text `by` bytes further to the front.
-fn shift(token: Token, by: usize) -> Token {
-    match token {
-        Token::Text(range) => Token::Text(range.start - by..range.end - by),
-        Token::Error(range) => Token::Error(range.start - by..range.end - by),
-        other => other,
     }
 }
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::tests::{config, feed, gone, send, texts};
 use super::*;
 use crate::redis::MILLI;
+use crate::redis::decode::Decoder;
 use crate::redis::encode::{push_command, push_word};
 
 const TIMEOUT: Nanos = 20 * MILLI;

@@ -1,14 +1,15 @@
-//! A connection's whole life against servers that come and go, hold writes back and answer probes all the while: lane,
-//! supervisor and watchdog, put together as `src/napi/life.rs` does it.
+//! A peer's whole life against servers that come and go, hold writes back and answer probes all the while.
 
 use proptest::prelude::*;
 
 use crate::config::{Config, Values, resolve};
+use crate::redis::batch::{Batch, Item};
 use crate::redis::decode::{Decoder, Token};
 use crate::redis::encode::push_command;
-use crate::redis::lane::{Batch, Item, Lane, News};
-use crate::redis::supervise::{Asked, Due, State, Supervisor};
-use crate::redis::watchdog::{Owed, Verdict, Watchdog};
+use crate::redis::lane::News;
+use crate::redis::peer::Peer;
+use crate::redis::supervise::{Due, State};
+use crate::redis::watchdog::Verdict;
 use crate::redis::{MILLI, Nanos};
 
 const TICK: Nanos = 10 * MILLI;
@@ -26,9 +27,7 @@ enum Mood {
 }
 
 struct World {
-    lane: Lane<u64>,
-    supervisor: Supervisor,
-    watchdog: Watchdog,
+    peer: Peer<u64>,
     config: Config,
     timeout: Nanos,
     now: Nanos,
@@ -48,9 +47,7 @@ impl World {
         let values: Values = [("CC_REDIS_TIMEOUT_MS".to_owned(), timeout_ms.to_string())].into();
         let config = resolve(&values).unwrap();
         Self {
-            lane: Lane::new(&config),
-            supervisor: Supervisor::new(7),
-            watchdog: Watchdog::default(),
+            peer: Peer::new(&config, 7, None),
             timeout: config.timeout_ms * MILLI,
             config,
             now: MILLI,
@@ -66,10 +63,10 @@ impl World {
 
     fn call(&mut self, write: bool) {
         let name: &[u8] = if write { b"SET" } else { b"GET" };
-        self.lane.push(self.next, |out| push_command(out, &[name, b"k"])).unwrap();
+        self.peer.lane.push(self.next, |out| push_command(out, &[name, b"k"])).unwrap();
         self.calls.push((self.next, self.now));
         self.next += 1;
-        self.lane.stamp(self.now);
+        self.peer.lane.stamp(self.now);
     }
 
     fn attempt(&mut self) {
@@ -79,22 +76,21 @@ impl World {
         }
         self.connections += 1;
         self.wire = Some((Vec::new(), Vec::new()));
-        self.lane.connected(&self.config, Vec::new(), None);
-        self.supervisor.progressed(self.now);
+        self.peer.connected(&self.config, Vec::new(), None, false);
+        self.peer.progressed(self.now);
     }
 
     fn failed(&mut self) {
         self.wire = None;
-        self.lane.lost();
-        self.watchdog.reset();
-        self.supervisor.failed(self.now);
+        self.peer.watchdog.reset();
+        self.peer.failed("away", self.now);
     }
 
     fn serve(&mut self) {
         let Some((input, output)) = &mut self.wire else { return };
-        let unsent = self.lane.unsent().to_vec();
+        let unsent = self.peer.lane.unsent().to_vec();
         input.extend_from_slice(&unsent);
-        self.lane.sent(unsent.len(), self.now);
+        self.peer.lane.sent(unsent.len(), self.now);
         loop {
             let (mut decoder, mut tokens) = (Decoder::default(), Vec::new());
             if !decoder.advance(input, &mut tokens).unwrap() {
@@ -116,26 +112,16 @@ impl World {
         if bytes.is_empty() {
             return;
         }
-        self.lane.space()[..bytes.len()].copy_from_slice(&bytes);
-        self.lane.filled(bytes.len());
-        self.watchdog.sign();
-        let (replies, mut batch) = (self.lane.counters().replies, Batch::default());
-        let news = self.lane.decode(&mut batch, self.now);
-        if self.lane.counters().replies > replies {
-            self.supervisor.answered();
-            self.watchdog.served();
-        }
-        if matches!(news, News::Ready(_)) {
-            self.supervisor.ready();
-        }
+        self.peer.lane.space()[..bytes.len()].copy_from_slice(&bytes);
+        self.peer.lane.filled(bytes.len());
+        self.peer.watchdog.sign();
+        let mut batch = Batch::default();
+        let news = self.peer.decode(&mut batch, self.now);
+        assert!(matches!(news, News::None | News::Ready(_)), "{news:?}");
         for item in batch.items {
             let Item::Reply { tag, .. } = item else { panic!("no pushes here") };
             self.calls.retain(|call| call.0 != tag);
         }
-    }
-
-    fn asked(&self) -> Asked {
-        if self.lane.queue().unanswered() > 0 { Asked::Somebody } else { Asked::Nobody }
     }
 
     fn tick(&mut self) {
@@ -143,7 +129,7 @@ impl World {
         if self.mood == Mood::Away && self.wire.is_some() {
             self.failed();
         }
-        if self.lane.queue().unanswered() > 0 && self.supervisor.wanted(self.now) {
+        if self.peer.lane.queue().unanswered() > 0 && self.peer.supervisor.wanted(self.now) {
             self.attempt();
         }
         // Twice: the handshake, and what was waiting for it.
@@ -152,24 +138,23 @@ impl World {
             self.read();
         }
         // Nobody looks while nobody waits.
-        if (self.now / TICK).is_multiple_of(LOOK) && self.lane.queue().unanswered() > 0 {
-            let owed = if self.lane.is_owed() { Owed::Answer } else { Owed::Nothing };
-            match self.watchdog.look(self.now, owed) {
-                Verdict::Probe if self.mood != Mood::Away => self.watchdog.answered(self.now),
+        if (self.now / TICK).is_multiple_of(LOOK) && self.peer.lane.queue().unanswered() > 0 {
+            match self.peer.watchdog.look(self.now, self.peer.owed(false)) {
+                Verdict::Probe if self.mood != Mood::Away => self.peer.watchdog.answered(self.now),
                 Verdict::Dead => {
                     self.failed();
-                    self.supervisor.hurry(self.now);
+                    self.peer.supervisor.hurry(self.now);
                 }
                 _ => {}
             }
         }
         let mut expired = Vec::new();
-        self.lane.expire(self.now, usize::MAX, &mut expired);
+        self.peer.lane.expire(self.now, usize::MAX, &mut expired);
         self.rejected += expired.len() as u64;
         for (tag, _) in expired {
             self.calls.retain(|call| call.0 != tag);
         }
-        if self.supervisor.due(self.now, self.asked()) == Due::Attempt {
+        if self.peer.supervisor.due(self.now, self.peer.asked()) == Due::Attempt {
             self.attempt();
         }
         for (tag, since) in &self.calls {
@@ -243,8 +228,8 @@ proptest! {
             world.pass(20_000);
         }
         prop_assert!(world.attempts - before <= 7, "{} attempts for nobody", world.attempts - before);
-        prop_assert!(matches!(world.supervisor.state(), State::Resting | State::Idle), "{:?}", world.supervisor.state());
-        prop_assert_eq!(world.supervisor.next(), None);
+        prop_assert!(matches!(world.peer.supervisor.state(), State::Resting | State::Idle), "{:?}", world.peer.supervisor.state());
+        prop_assert_eq!(world.peer.supervisor.next(), None);
         world.mood = Mood::Sound;
         world.call(false);
         world.pass(30);

@@ -1,14 +1,17 @@
 //! Redis without I/O: bytes in, bytes out, time as an argument.
 //!
 //! * `abandoned`: calls that are given up and yet to be told so.
+//! * [`batch`]: what one read brought.
 //! * [`encode`]: commands to bytes.
 //! * [`first_words`]: what a server speaks, as far as its first bytes tell.
 //! * [`decode`]: bytes to replies, resumable at any byte.
 //! * [`handshake`]: what a new connection says before it carries calls.
+//! * `inbox`: bytes that were read, and the replies in them.
 //! * [`latency`]: how long the server takes to answer.
 //! * [`lane`]: one connection's traffic: which reply belongs to which command.
 //! * [`lookup`]: questions to the resolver that are under way.
 //! * [`peer`]: one server: all of this together, but for the socket.
+//! * `pending`: a command that is not answered yet.
 //! * [`queue`]: commands that are not answered yet: bounds, deadlines, what is sent again after a lost connection.
 //! * [`supervise`]: when to connect, and when to try again.
 //! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
@@ -17,14 +20,17 @@
 //! * [`watchdog`]: notices a connection that is dead although the network never said so.
 
 mod abandoned;
+pub mod batch;
 pub mod decode;
 pub mod encode;
 pub mod first_words;
 pub mod handshake;
+mod inbox;
 pub mod lane;
 pub mod latency;
 pub mod lookup;
 pub mod peer;
+mod pending;
 pub mod queue;
 pub mod spin;
 pub mod supervise;

@@ -3,7 +3,8 @@
 use crate::config::{Address, Config};
 use crate::host::literal;
 use crate::redis::Nanos;
-use crate::redis::lane::{Batch, Lane, News};
+use crate::redis::batch::Batch;
+use crate::redis::lane::{Lane, News};
 use crate::redis::supervise::{Asked, Supervisor};
 use crate::redis::watchdog::{Owed, Watchdog};
 
@@ -219,5 +220,58 @@ impl<T> Peer<T> {
         } else {
             Owed::Nothing
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Values, resolve};
+
+    /// A peer whose server has answered HELLO, and INFO where that was asked.
+    fn connect(peer: &mut Peer<u64>, run: Option<&str>) -> Epoch {
+        let config = resolve(&Values::new()).unwrap();
+        peer.connected(&config, Vec::new(), None, run.is_some());
+        let info = run.map(|run| format!("run_id:{run}")).unwrap_or_default();
+        let info = if run.is_some() { format!("${}\r\n{info}\r\n", info.len()) } else { info };
+        for words in ["%0\r\n", info.as_str()] {
+            let asked = peer.lane.unsent().len();
+            peer.lane.sent(asked, 0);
+            peer.lane.space()[..words.len()].copy_from_slice(words.as_bytes());
+            peer.lane.filled(words.len());
+            peer.decode(&mut Batch::default(), 0);
+        }
+        assert!(peer.lane.is_up());
+        peer.epoch()
+    }
+
+    #[test]
+    fn each_connection_is_an_epoch_and_cursors_outlast_it_where_the_run_is_known_to_be_the_same() {
+        let mut peer = Peer::new(&resolve(&Values::new()).unwrap(), 7, None);
+        let mut epochs = vec![peer.epoch()];
+        for run in [None, Some("a"), Some("a"), Some("b"), None, None] {
+            let before = peer.epoch();
+            epochs.push(connect(&mut peer, run));
+            let is_same = epochs.len() == 4;
+            assert_eq!(peer.epoch().has_cursors_of(before), is_same, "{run:?}");
+            peer.failed("lost", 0);
+        }
+        assert!(epochs.iter().enumerate().all(|(at, epoch)| !epochs[..at].contains(epoch)));
+        assert_eq!(peer.connects(), 6);
+    }
+
+    #[test]
+    fn a_run_that_was_told_in_the_middle_of_a_connection_holds_for_the_next() {
+        let mut peer = Peer::new(&resolve(&Values::new()).unwrap(), 7, None);
+        let first = connect(&mut peer, None);
+        assert!(peer.wants_run());
+        peer.asked_run();
+        assert!(!peer.wants_run());
+        peer.told_run(Some("a".to_owned()));
+        assert_eq!(peer.epoch(), first);
+        peer.failed("lost", 0);
+        assert!(connect(&mut peer, Some("a")).has_cursors_of(first));
+        peer.failed("lost", 0);
+        assert!(!connect(&mut peer, None).has_cursors_of(first), "a server that does not say may be another one");
     }
 }

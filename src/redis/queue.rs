@@ -15,23 +15,13 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::redis::abandoned::Abandoned;
 use crate::redis::encode::describe;
+use crate::redis::pending::Pending;
 use crate::redis::{MILLI, Nanos};
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP: usize = 1024 * 1024;
 /// What is answered leaves the front of the buffer when there is so much of it.
-const SETTLED: usize = 64 * 1024;
-
-pub(super) struct Pending<T> {
-    /// Whose reply it is.
-    pub(super) tag: T,
-    /// Length of the command.
-    pub(super) bytes: usize,
-    /// 0 until the command was flushed: time before that is JavaScript's, not the server's.
-    deadline: Nanos,
-    /// Nobody waits for it.
-    pub(super) quiet: bool,
-}
+const ANSWERED: usize = 64 * 1024;
 
 /// Commands that were given up after the socket had begun to take them.
 #[derive(Default)]
@@ -133,7 +123,7 @@ impl<T> Queue<T> {
 
     /// Calls so far, and how many of them are settled.
     #[must_use]
-    pub fn accepted_and_settled(&self) -> (u64, u64) {
+    pub fn watermark(&self) -> (u64, u64) {
         (self.accepted, self.accepted - self.waiting() as u64)
     }
 
@@ -220,10 +210,10 @@ impl<T> Queue<T> {
     }
 
     /// Writes nothing on this connection beyond the call up to which so many are accepted (see
-    /// [`Queue::accepted_and_settled`]): it ends there, and what was written beyond would be written again on the next.
+    /// [`Queue::watermark`]): it ends there, and what was written beyond would be written again on the next.
     pub(super) fn hold_after(&mut self, accepted: Option<u64>) {
         self.barrier = accepted.map(|accepted| {
-            let unsettled = accepted.saturating_sub(self.accepted_and_settled().1);
+            let unsettled = accepted.saturating_sub(self.watermark().1);
             let mut left = unsettled.saturating_sub(self.abandoned.calls() as u64);
             let mut barrier = self.head;
             for pending in &self.pending {
@@ -397,9 +387,9 @@ impl<T> Queue<T> {
             self.head = 0;
             self.sent = 0;
             if self.commands.capacity() > KEEP {
-                self.commands.shrink_to(SETTLED);
+                self.commands.shrink_to(ANSWERED);
             }
-        } else if self.head > SETTLED && self.head > self.commands.len() / 2 {
+        } else if self.head > ANSWERED && self.head > self.commands.len() / 2 {
             self.commands.drain(..self.head);
             self.sent -= self.head;
             self.head = 0;

@@ -1,0 +1,245 @@
+//! Attempts to connect: names, addresses, and how an attempt or a connection ends.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::engine::Engine;
+use super::hooks::Hook;
+use super::js::Outside;
+use super::link::{Connection, Link};
+use super::socket::{Endpoint, Stream, name};
+use super::state::{CLOSED, Core};
+use super::turn::on_poll;
+use super::uv::{DISCONNECT, READABLE, WRITABLE};
+use crate::config::Address;
+use crate::error::Code;
+use crate::host::literal;
+use crate::map::backend::Backend as _;
+use crate::redis::lookup::Use;
+use crate::redis::supervise::{Asked, Due, State};
+use crate::redis::{MILLI, Nanos};
+use crate::services::table::tracked_prefixes;
+
+/// How long one address of several may take to connect before the next one is tried.
+const ADDRESS_LIMIT: Nanos = 1_000 * MILLI;
+
+impl Engine {
+    fn begin_attempt(&self, core: &mut Core) {
+        core.stalled_before = self.stalled.get();
+        core.changed();
+    }
+
+    /// Starts an attempt that the supervisor has decided on.
+    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
+        self.begin_attempt(core);
+        match core.peer.target() {
+            Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
+            Address::Tcp(host, port) => {
+                let Some(literal) = literal(host) else {
+                    core.lookup = true;
+                    return;
+                };
+                match Endpoint::at(literal, *port) {
+                    Ok(endpoint) => core.connection.endpoints = [endpoint].into(),
+                    Err(why) => return self.attempt_failed(core, &why),
+                }
+            }
+        }
+        self.connect_next(core, "no address");
+    }
+
+    /// Asks JavaScript to resolve the host name, if an attempt waits for that.
+    pub(super) fn resolve_host(self: &Rc<Self>, outside: &mut Outside) {
+        let asked = self.with_core(outside, |core| {
+            if !std::mem::take(&mut core.lookup) {
+                return None;
+            }
+            let Address::Tcp(host, _) = core.peer.target() else { return None };
+            let question = core.lookups.ask(host)?;
+            Some((host.clone(), question))
+        });
+        let Some((host, question)) = asked.flatten() else { return };
+        let env = self.env;
+        let put = env.scoped(|| {
+            let put = env.as_callback(self.async_context, outside, |outside| {
+                let args = [env.text(host.as_bytes())?, env.number(question.into())?];
+                env.invoke(outside, env.undefined()?, self.hook(Hook::Lookup)?, &args)
+            });
+            env.take_exception();
+            matches!(put, Some(Ok(_)))
+        });
+        if put != Some(true) {
+            // JavaScript has no stack left, say: nobody will answer.
+            self.resolved(outside, question, &[], &format!("getaddrinfo {host}: the resolver could not be asked"));
+        }
+    }
+
+    /// JavaScript has resolved a name, or could not.
+    pub(super) fn resolved(self: &Rc<Self>, outside: &mut Outside, question: u32, addresses: &[String], failure: &str) {
+        let taken = self.with_core(outside, |core| self.take_addresses(core, question, addresses, failure));
+        if taken == Some(true) {
+            self.finish_turn(outside);
+        }
+    }
+
+    /// False: they are of no use now.
+    fn take_addresses(self: &Rc<Self>, core: &mut Core, question: u32, addresses: &[String], failure: &str) -> bool {
+        let (name, port) = match core.peer.target() {
+            Address::Tcp(host, port) => (host.as_str(), *port),
+            Address::Unix(_) => ("", 0),
+        };
+        let endpoint = |text: &String| Endpoint::at(literal(text)?, port).ok();
+        let mut endpoints: VecDeque<_> = addresses.iter().filter_map(endpoint).collect();
+        if core.lookups.answered(question, !endpoints.is_empty(), name) == Use::Ignore {
+            return false;
+        }
+        // The attempt that asked may have given up. Another one need not begin with the question.
+        if !endpoints.is_empty() && core.peer.asked() == Asked::Somebody {
+            core.peer.supervisor.hurry(self.uv.now());
+            if core.peer.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
+                self.begin_attempt(core);
+            }
+        }
+        if core.peer.supervisor.state() != State::Connecting || core.connection.link.is_some() {
+            return false;
+        }
+        core.lookup = false;
+        // An address that accepts connections and then keeps silent must not shut out the others for good.
+        let others = core.peer.supervisor.attempts() as usize % endpoints.len().max(1);
+        endpoints.rotate_left(others);
+        core.connection.endpoints = endpoints;
+        self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
+        true
+    }
+
+    /// Tries the attempt's next address; without one the attempt has failed, for the last reason.
+    fn connect_next(self: &Rc<Self>, core: &mut Core, failure: &str) {
+        let mut failure = failure.to_owned();
+        while let Some(endpoint) = core.connection.endpoints.pop_front() {
+            let trust = core.connection.trust.as_ref();
+            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, stream, endpoint.clone())) {
+                Ok(true) => return,
+                Ok(false) => failure = format!("connect {endpoint}: the event loop refused the socket"),
+                Err(error) => failure = format!("connect {} {endpoint}", name(&error)),
+            }
+        }
+        self.attempt_failed(core, &failure);
+    }
+
+    /// Leaves an address that does not answer for the next one of the same name.
+    pub(super) fn leave_silent_address(self: &Rc<Self>, core: &mut Core) {
+        let Connection { link: Some(link), endpoints, .. } = &core.connection else { return };
+        if link.connected || endpoints.is_empty() || self.now().saturating_sub(link.since) < ADDRESS_LIMIT {
+            return;
+        }
+        let failure = format!("connect ETIMEDOUT {}", link.endpoint);
+        self.disconnect(core);
+        self.connect_next(core, &failure);
+    }
+
+    /// Watches a socket that connects. False: the event loop refuses it.
+    fn open_link(self: &Rc<Self>, core: &mut Core, stream: Stream, endpoint: Endpoint) -> bool {
+        let Some(handle) = self.poll_handle(stream.descriptor()) else { return false };
+        let link = Link { stream, handle, endpoint, connected: false, since: self.now(), watching: 0 };
+        core.connection.link = Some(link);
+        self.progressed(core);
+        self.watch(core);
+        true
+    }
+
+    /// A socket that connects has become writable, or has failed.
+    pub(super) fn connected(self: &Rc<Self>, core: &mut Core, status: i32) {
+        let Some(link) = &mut core.connection.link else { return };
+        match link.stream.connected() {
+            Ok(()) if status >= 0 => {
+                link.connected = true;
+                link.since = self.now();
+                let tracks = core.config.near_max_bytes.is_some();
+                let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
+                let local = link.stream.local_address();
+                let asks_run = core.store.holds_cursors(core.peer.epoch());
+                core.peer.connected(&core.config, prefixes, local, asks_run);
+                self.progressed(core);
+            }
+            result => {
+                let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));
+                let failure = format!("connect {why} {}", link.endpoint);
+                self.disconnect(core);
+                self.connect_next(core, &failure);
+            }
+        }
+    }
+
+    /// The attempt has come one step further. What blocked the loop before that does not count any more.
+    pub(super) fn progressed(&self, core: &mut Core) {
+        core.peer.progressed(self.uv.now());
+        core.stalled_before = self.stalled.get();
+    }
+
+    /// The attempt failed, and so will the next: what waits is rejected now. The next call tries again, so that a server that
+    /// is put right is found.
+    pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
+        self.attempt_failed(core, why);
+        core.abandon(u64::MAX, Code::RedisUnavailable, why);
+    }
+
+    /// The connection is lost.
+    pub(super) fn lost(self: &Rc<Self>, core: &mut Core, why: &str) {
+        let why = core.with_hint(why);
+        self.attempt_failed(core, &why);
+    }
+
+    /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
+    pub(super) fn attempt_failed(self: &Rc<Self>, core: &mut Core, why: &str) {
+        self.disconnect(core);
+        core.connection.endpoints.clear();
+        core.lookup = false;
+        core.peer.failed(why, self.uv.now());
+        core.store.ids.lost();
+        core.changed();
+        if let Some(closing) = core.closing.back().copied() {
+            let (_, settled) = core.peer.watermark();
+            core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
+        }
+        self.attempt_if_due(core);
+    }
+
+    /// Begins the next attempt, or none, where that is due.
+    pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core) {
+        match core.peer.supervisor.due(self.uv.now(), core.peer.asked()) {
+            Due::Nothing => {}
+            Due::Attempt => self.start_attempt(core),
+            Due::Rest => core.changed(),
+        }
+    }
+
+    /// Lets go of the socket.
+    pub(super) fn disconnect(&self, core: &mut Core) {
+        core.connection.blocked = false;
+        core.connection.fresh = false;
+        core.connection.failed_write = None;
+        core.peer.watchdog.reset();
+        self.end_probes(core);
+        if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
+            // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
+            unsafe { handle.close(&self.uv) };
+            drop(stream);
+        }
+    }
+
+    /// Watches the socket for what matters now.
+    pub(super) fn watch(&self, core: &mut Core) {
+        let writing = core.connection.blocked;
+        let Some(link) = &mut core.connection.link else { return };
+        let events = match (link.connected, writing) {
+            (false, _) => WRITABLE | DISCONNECT,
+            (true, true) => READABLE | WRITABLE,
+            (true, false) => READABLE,
+        };
+        if link.watching != events {
+            // SAFETY: the link's handle is open.
+            unsafe { link.handle.watch(&self.uv, events, on_poll) };
+            link.watching = events;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What one read brought.
+
+use std::ops::Range;
+
+use crate::redis::Nanos;
+use crate::redis::decode::Token;
+
+/// One thing that the server said.
+pub enum Item<T> {
+    /// The reply to a command.
+    Reply {
+        /// As given to [`super::lane::Lane::push`].
+        tag: T,
+        /// Its tokens in the batch.
+        tokens: Range<usize>,
+        /// When the last byte of its command was about to be written.
+        written: Nanos,
+        /// For an error: the command and its key.
+        context: Option<String>,
+    },
+    /// A message of its own accord.
+    Push {
+        /// Its tokens in the batch.
+        tokens: Range<usize>,
+    },
+}
+
+/// What was read together, in the order of the stream. Reused from read to read, so that a single reply costs no allocation.
+pub struct Batch<T> {
+    /// The bytes that texts are ranges of.
+    pub buffer: Vec<u8>,
+    /// The tokens of all replies.
+    pub tokens: Vec<Token>,
+    /// Replies and messages, in their order.
+    pub items: Vec<Item<T>>,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new() }
+    }
+}
