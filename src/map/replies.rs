@@ -42,7 +42,9 @@ impl Store {
             && let Some(running) = self.scans.get_mut(&id)
         {
             running.scan.answered_under(epoch);
-            if let (Op::Scan(_), Some(step)) = (&tag, running.scan.discard()) {
+            if matches!(tag, Op::Scan(_))
+                && let Some(step) = running.scan.discard()
+            {
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
         }
