@@ -150,7 +150,9 @@ mod tests {
     #[test]
     fn requests_are_the_bytes_that_the_redis_crate_packs_and_go_where_their_keys_are() {
         let mut page = Page::default();
-        ["a", "bb", ""].iter().for_each(|key| page.push(key.as_bytes()));
+        for key in ["a", "bb", ""] {
+            page.push(key.as_bytes());
+        }
         let one = Keys::One(b"k");
         let two = Keys::Two(b"k", b"l");
         let set = |ttl| Request::Set { key: b"k", value: b"v\r\n", ttl };

@@ -245,11 +245,11 @@ impl Engine {
 unsafe extern "C" fn on_timer(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine, outside| engine.alarm(outside));
+    engine.guarded(Engine::alarm);
 }
 
 unsafe extern "C" fn on_idle(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine, outside| engine.answer(outside));
+    engine.guarded(Engine::answer);
 }

@@ -253,5 +253,5 @@ pub(super) unsafe extern "C" fn on_poll(handle: *mut uv::Handle, status: c_int, 
 pub(super) unsafe extern "C" fn on_prepare(handle: *mut uv::Handle) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine, outside| engine.before_sleep(outside));
+    engine.guarded(Engine::before_sleep);
 }
