@@ -1,6 +1,6 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
-use crate::near::{Near, Ticket, Trace, Value};
+use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::decode::Token;
 use crate::redis::peer::Epoch;
 use crate::redis::{MILLI, Nanos};
@@ -64,16 +64,16 @@ struct Awaited {
 
 impl Awaited {
     fn fill(self, near: &mut Near, ends: Option<Nanos>) {
-        near.filled(self.ticket, value(self.exists, self.text.as_deref()), self.written, ends);
+        near.filled(self.ticket, state(self.exists, self.text.as_deref()), self.written, ends);
     }
 }
 
 /// What a reply tells of a key.
-const fn value(exists: bool, text: Option<&[u8]>) -> Value<'_> {
+const fn state(exists: bool, text: Option<&[u8]>) -> KeyState<'_> {
     match text {
-        Some(text) => Value::Text(text),
-        None if exists => Value::Present,
-        None => Value::Absent,
+        Some(text) => KeyState::Text(text),
+        None if exists => KeyState::Present,
+        None => KeyState::Absent,
     }
 }
 
@@ -141,9 +141,9 @@ impl Ids {
     }
 
     /// Whether a read of a key may be answered from memory. `clock` is read only where there is an entry.
-    pub fn recall(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Recall {
-        let Some(near) = &mut self.near else { return Recall::Nothing(Trace::default()) };
-        near.look_up(key, clock).map_or_else(Recall::Nothing, Recall::Maybe)
+    pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Recall {
+        let Some(near) = &self.near else { return Recall::Nothing(Trace::default()) };
+        near.recall(key, clock).map_or_else(Recall::Nothing, Recall::Maybe)
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
@@ -151,9 +151,9 @@ impl Ids {
     pub fn text(&self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_ref()?;
         let of = |key| match near.known(key, now)? {
-            Value::Text(text) => Some(Known::Text(text)),
-            Value::Absent => Some(Known::Absent),
-            Value::Present => None,
+            KeyState::Text(text) => Some(Known::Text(text)),
+            KeyState::Absent => Some(Known::Absent),
+            KeyState::Present => None,
         };
         let answer = match of(first)? {
             Known::Absent if !second.is_empty() => of(second)?,
@@ -167,7 +167,7 @@ impl Ids {
     #[must_use]
     pub fn presence(&self, first: &[u8], second: &[u8], now: Nanos) -> Option<Known<'_>> {
         let near = self.near.as_ref()?;
-        let of = |key| near.known(key, now).map(|value| value != Value::Absent);
+        let of = |key| near.known(key, now).map(|value| value != KeyState::Absent);
         let there = of(first)? || (!second.is_empty() && of(second)?);
         near.hit();
         Some(Known::Exists(there))
@@ -226,7 +226,7 @@ impl Ids {
         } else if read.expiry {
             self.awaiting = Some(Awaited { ticket, exists, text: text.map(Into::into), written });
         } else {
-            near.answered(ticket, value(exists, text), written);
+            near.filled(ticket, state(exists, text), written, None);
         }
     }
 
@@ -234,13 +234,6 @@ impl Ids {
     pub fn without_expiry(&mut self) {
         if let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) {
             awaited.fill(near, None);
-        }
-    }
-
-    /// Remembers what was answered, where there is nothing to do but wait.
-    pub fn settle(&mut self) {
-        if let Some(near) = &mut self.near {
-            near.settle();
         }
     }
 

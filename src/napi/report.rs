@@ -12,11 +12,7 @@ use crate::redis::latency::Summary;
 impl Engine {
     /// Counters, for `stats()`.
     pub(super) fn stats(&self, outside: &mut Outside) -> serde_json::Value {
-        let found = self.with_core(outside, |core| {
-            // Who has an answer finds it counted.
-            core.store.ids.settle();
-            (redis_stats(Some(core)), near_stats(core))
-        });
+        let found = self.with_core(outside, |core| (redis_stats(Some(core)), near_stats(core)));
         let (redis, near) = found.map_or_else(|| (redis_stats(None), None), |(redis, near)| (redis, Some(near)));
         json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_stats() })
     }

@@ -120,8 +120,6 @@ impl Engine {
             let read = self.with_core(outside, |core| {
                 core.peer.lane.stamp(self.now());
                 core.write_out();
-                // While the server works.
-                core.store.ids.settle();
                 core.connection.fresh = false;
                 match self.read_or_wait(core) {
                     Received::Nothing => return false,

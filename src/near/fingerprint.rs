@@ -1,9 +1,8 @@
 //! What the cache knows a key by. Pure.
 //!
-//! Not the key itself: to keep it took a third of the memory, and to carry it along with each read took time. 128 bits of a
-//! hash stand for it. That any two of a million keys have the same has a probability of 10⁻²⁷, which is far less than that
-//! of a bit that flips in memory unnoticed; and each cache has a seed of its own, so that no pair of names is
-//! unlucky twice.
+//! 128 bits of a hash stand for a key, because its text would take a third of the memory. The probability that any two of a
+//! million keys have the same hash is 10⁻²⁷, far less than that of a bit that flips in memory unnoticed. Each cache has a
+//! seed of its own, so that no two names collide in every process.
 
 use std::hash::{BuildHasher as _, RandomState};
 

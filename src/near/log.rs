@@ -1,12 +1,10 @@
-//! Where the near cache keeps its entries: an index, and a log of records that are never moved but when room is made. Pure.
+//! Where the near cache keeps its entries: a log of records, and an index that says where each one is. Pure.
 //!
-//! What is remembered for the first time costs little: it is appended where the last one was, without an allocation of its
-//! own, and the index holds all that its own growth needs. (A cache of linked entries, each with its key on the heap, took
-//! two and a half times the memory, and all of that is touched for the first time when a key is read for the first time:
-//! first reads were a sixth slower than without any cache.)
+//! A new entry is appended to the log, without an allocation of its own, because memory that is touched for the first time is
+//! most of what a first read costs. Records move only when room is made. The index grows without reading any record.
 //!
-//! Room is made by second chance: the oldest segment of the log keeps what was asked for since it was written, at most half
-//! of it, and the rest goes.
+//! Room is made by second chance: of the log's oldest segment, records that were asked for since they were written are kept,
+//! at most half a segment, and the others are dropped.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,9 +12,8 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as HashEntry;
 
-use super::Value;
+use super::entry::{Entry, KeyState};
 use super::fingerprint::Fingerprint;
-use crate::redis::Nanos;
 
 /// Records begin at multiples of this, so that 31 bits tell where in 8 GiB one is.
 const UNIT: usize = 4;
@@ -41,19 +38,7 @@ const BRIEF: u64 = 1 << 61;
 const PRESENT: u64 = 1 << 62;
 const TEXT: u64 = 1 << 63;
 
-/// What is known of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
-    pub(super) value: Value<'a>,
-    /// Our own write brought it, not a read.
-    pub(super) own: bool,
-    /// When it may no longer be told.
-    pub(super) ends: Nanos,
-    /// It ends early because the expiry of the key is not known.
-    pub(super) brief: bool,
-}
-
-/// What the index holds of a record. Growing and looking for what is not there touch no record.
+/// What the index holds of a record: enough to grow, and mostly enough to see that a key is not there.
 #[derive(Debug)]
 struct Slot {
     /// A quarter of the key.
@@ -84,12 +69,12 @@ impl Slot {
     }
 }
 
-/// The index takes the place of a slot from the last bits of a hash, and what tells it from others from the first ones.
+/// The hash that the index uses. It takes a slot's place from the last bits and compares the first ones, so both are the tag.
 const fn spread(tag: u32) -> u64 {
     (tag as u64) << 32 | tag as u64
 }
 
-/// What stands in a slot for the byte at which a record begins.
+/// The number in a slot for a record that begins at that byte.
 fn position(start: usize) -> u32 {
     u32::try_from(start / UNIT).expect("a log is bounded")
 }
@@ -133,12 +118,12 @@ impl<'a> Record<'a> {
     }
 
     fn entry(&self) -> Entry<'a> {
-        let value = match self.end & (PRESENT | TEXT) {
-            0 => Value::Absent,
-            PRESENT => Value::Present,
-            _ => Value::Text(self.text),
+        let state = match self.end & (PRESENT | TEXT) {
+            0 => KeyState::Absent,
+            PRESENT => KeyState::Present,
+            _ => KeyState::Text(self.text),
         };
-        Entry { value, own: self.end & OWN != 0, ends: self.end & FOR_EVER, brief: self.end & BRIEF != 0 }
+        Entry { state, own: self.end & OWN != 0, ends: self.end & FOR_EVER, brief: self.end & BRIEF != 0 }
     }
 }
 
@@ -190,7 +175,7 @@ impl Log {
         *self = Self::new(self.max_bytes as u64);
     }
 
-    /// What is known of a key, which is asked for by that.
+    /// The entry of a key, which counts as asked for from now on.
     pub(super) fn get(&self, key: Fingerprint) -> Option<Entry<'_>> {
         let (slot, record) = self.find(key)?;
         if !slot.is_asked_for() {
@@ -199,23 +184,22 @@ impl Log {
         Some(record.entry())
     }
 
-    /// The same without asking for it.
+    /// The same, without counting as asked for.
     #[cfg(test)]
     pub(super) fn peek(&self, key: Fingerprint) -> Option<Entry<'_>> {
         self.find(key).map(|(_, record)| record.entry())
     }
 
-    /// Remembers something of a key, in place of what was known before, unless `stays` says of that that it does. What is
-    /// too large for a segment is only forgotten. False: what was known has stayed.
+    /// Remembers an entry in place of the key's earlier one, unless `stays` says that the earlier one stays. An entry that is
+    /// too large for a segment is not remembered, and the earlier one is forgotten. False: the earlier one has stayed.
     ///
-    /// Inlined, so that the entry is taken apart in registers: read back from the stack it would have to wait until memory
-    /// that is in no cache has taken the record before.
+    /// Inlined, because it is faster when the entry's fields come in registers.
     #[inline]
     pub(super) fn insert(&mut self, key: Fingerprint, entry: Entry<'_>, stays: impl FnOnce(Entry<'_>) -> bool) -> bool {
-        let (kind, text): (_, &[u8]) = match entry.value {
-            Value::Absent => (0, &[]),
-            Value::Present => (PRESENT, &[]),
-            Value::Text(text) => (TEXT, text),
+        let (kind, text): (_, &[u8]) = match entry.state {
+            KeyState::Absent => (0, &[]),
+            KeyState::Present => (PRESENT, &[]),
+            KeyState::Text(text) => (TEXT, text),
         };
         let flags = kind | if entry.own { OWN } else { 0 } | if entry.brief { BRIEF } else { 0 };
         let end_and_flags = entry.ends.min(FOR_EVER) | flags;
@@ -230,7 +214,7 @@ impl Log {
         let Some(&last) = order.back() else { return true };
         let tag = key.tag();
         let at = position(last * *segment + segments[last].bytes.len());
-        // One look at the index, whose memory is in no cache, both finds the key and makes its place.
+        // The index is accessed once, to find the key and to make its place: its memory is rarely in the processor's cache.
         let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
         let before = match index.entry(spread(tag), is_it, Slot::hash) {
             HashEntry::Occupied(found) if stays(record(segments, *segment, found.get()).entry()) => return false,
@@ -265,7 +249,7 @@ impl Log {
         self.dropped(&slot);
     }
 
-    /// A record's slot is gone.
+    /// Counts a record that the index no longer has; a segment without any is used again.
     fn dropped(&mut self, slot: &Slot) {
         let segment = slot.start() / self.segment;
         self.segments[segment].live -= 1;
@@ -273,7 +257,7 @@ impl Log {
             return;
         }
         if self.order.back() == Some(&segment) {
-            // A key that changes all the time would otherwise leave one segment after the other behind.
+            // Otherwise a key that changes all the time would fill one segment after the other.
             self.segments[segment].bytes.clear();
         } else {
             self.order.retain(|&one| one != segment);
@@ -304,9 +288,9 @@ impl Log {
 
     /// Makes room for one more slot. False: the bound does not allow for it.
     ///
-    /// The index doubles only where that is within the bound. Else it stays three quarters full (fuller, what removals leave
-    /// behind would soon fill it), and the oldest segment gives up its slots: to displace so many segments at once as a
-    /// larger index takes the place of would take what was asked for with the rest.
+    /// The index doubles only where that is within the bound. Otherwise it stays three quarters full (fuller, it would soon be
+    /// full of what removals leave behind), and slots come from the oldest segment. It does not displace segments to double:
+    /// that would drop many at once, with entries that are asked for.
     fn make_slot(&mut self) -> bool {
         loop {
             let (entries, buckets) = (self.index.len(), self.index.num_buckets());
@@ -315,14 +299,14 @@ impl Log {
                 return true;
             }
             let fits = self.bytes() + self.index.allocation_size().max(LEAST_INDEX) <= self.max_bytes;
-            // With so few entries it does not double, but does away with what removals have left.
+            // With so few entries, `reserve` does not double the index but clears what removals have left.
             if is_full && (fits || entries < buckets / 16 * 7) {
                 self.index.reserve(if entries == 0 { LEAST_ENTRIES } else { 1 }, Slot::hash);
             } else if fits {
                 return true;
             } else if let Some(oldest) = self.order.pop_front() {
                 self.forget_records(oldest, self.segment / 2);
-                // It is written to from here on, and full by about the time when its slots are used again.
+                // New records go there from here on.
                 self.order.push_back(oldest);
             } else {
                 return false;
@@ -355,7 +339,7 @@ impl Log {
         true
     }
 
-    /// Forgets a segment's records but those that were asked for, so many bytes of them at most.
+    /// Forgets a segment's records except those that were asked for, of which it keeps so many bytes at most.
     fn forget_records(&mut self, segment: usize, keep: usize) {
         let old = std::mem::take(&mut self.segments[segment]);
         let mut kept = Segment { bytes: Vec::with_capacity(if keep > 0 { self.segment } else { 0 }), live: 0 };

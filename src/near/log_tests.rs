@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::Value;
+use super::entry::{Entry, KeyState};
 use super::fingerprint::Fingerprint;
-use super::log::{Entry, Log};
+use super::log::Log;
 
 fn key(number: usize) -> Fingerprint {
     let hash = xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes());
@@ -15,12 +15,12 @@ fn key(number: usize) -> Fingerprint {
 
 const K: Fingerprint = Fingerprint([7 << 32, 7]);
 
-const fn holding(value: Value<'_>) -> Entry<'_> {
-    Entry { value, own: false, ends: 1 << 40, brief: false }
+const fn holding(state: KeyState<'_>) -> Entry<'_> {
+    Entry { state, own: false, ends: 1 << 40, brief: false }
 }
 
 fn put(log: &mut Log, key: Fingerprint, text: &[u8]) {
-    log.insert(key, holding(Value::Text(text)), |_| false);
+    log.insert(key, holding(KeyState::Text(text)), |_| false);
 }
 
 fn has(log: &Log, number: usize) -> bool {
@@ -30,12 +30,13 @@ fn has(log: &Log, number: usize) -> bool {
 #[test]
 fn an_entry_comes_back_as_it_was() {
     let mut log = Log::new(1 << 20);
-    let values = [Value::Absent, Value::Present, Value::Text(b""), Value::Text(b"665f1b2c3d4e5f6071829304")];
+    let states =
+        [KeyState::Absent, KeyState::Present, KeyState::Text(b""), KeyState::Text(b"665f1b2c3d4e5f6071829304")];
     let mut expected = Vec::new();
-    for value in values {
+    for state in states {
         for (own, brief) in [(false, false), (true, false), (false, true)] {
             for ends in [0, 1234, 1 << 40, (1 << 60) - 1] {
-                expected.push(Entry { value, own, ends, brief });
+                expected.push(Entry { state, own, ends, brief });
             }
         }
     }
@@ -62,7 +63,7 @@ fn keys_of_one_tag_are_kept_apart() {
     }
     for number in 0..50 {
         let expected = (number % 2 == 1).then(|| text(number));
-        assert_eq!(log.get(key(number)), expected.as_deref().map(|text| holding(Value::Text(text))));
+        assert_eq!(log.get(key(number)), expected.as_deref().map(|text| holding(KeyState::Text(text))));
     }
 }
 
@@ -148,7 +149,7 @@ fn every_bound_holds_and_what_is_found_is_right() {
                 // None, a third or all of them are asked for.
                 for back in (number.saturating_sub(5)..=number).filter(|&back| every > 0 && back % every == 0) {
                     let found = log.get(key(back));
-                    assert!(found.is_none_or(|entry| entry == holding(Value::Text(&text(back)))), "{back}");
+                    assert!(found.is_none_or(|entry| entry == holding(KeyState::Text(&text(back)))), "{back}");
                 }
                 if number % 7 == 0 {
                     log.remove(key(number / 2));
@@ -165,11 +166,11 @@ fn what_stays_is_left_as_it_was() {
     let mut log = Log::new(1 << 20);
     put(&mut log, K, b"first");
     let bytes = log.bytes();
-    let known = |entry: Entry<'_>| entry.value == Value::Text(b"first");
-    assert!(!log.insert(K, holding(Value::Absent), known), "nothing was remembered");
-    assert_eq!((log.get(K).unwrap().value, log.bytes()), (Value::Text(b"first"), bytes));
-    assert!(log.insert(K, holding(Value::Absent), |_| false));
-    assert_eq!(log.get(K).unwrap().value, Value::Absent);
+    let known = |entry: Entry<'_>| entry.state == KeyState::Text(b"first");
+    assert!(!log.insert(K, holding(KeyState::Absent), known), "nothing was remembered");
+    assert_eq!((log.get(K).unwrap().state, log.bytes()), (KeyState::Text(b"first"), bytes));
+    assert!(log.insert(K, holding(KeyState::Absent), |_| false));
+    assert_eq!(log.get(K).unwrap().state, KeyState::Absent);
 }
 
 #[derive(Debug, Clone)]
@@ -208,7 +209,7 @@ proptest! {
             match step {
                 Step::Insert(number, length) => {
                     let text = number.to_string().repeat(length).into_bytes();
-                    log.insert(key(number), holding(Value::Text(&text)), |_| false);
+                    log.insert(key(number), holding(KeyState::Text(&text)), |_| false);
                     model.insert(number, text);
                 }
                 Step::Remove(number) => {
@@ -217,7 +218,7 @@ proptest! {
                 }
                 Step::Get(number) => {
                     let found = log.get(key(number));
-                    let expected = model.get(&number).map(|text| holding(Value::Text(text)));
+                    let expected = model.get(&number).map(|text| holding(KeyState::Text(text)));
                     prop_assert!(found == expected || found.is_none() && max_bytes < 1 << 24);
                 }
                 Step::Clear => {
@@ -231,7 +232,7 @@ proptest! {
         for (name, entry) in log.iter() {
             entries += 1;
             let number = (0..200).find(|&number| key(number) == name).unwrap();
-            prop_assert_eq!(Some(entry), model.get(&number).map(|text| holding(Value::Text(text))));
+            prop_assert_eq!(Some(entry), model.get(&number).map(|text| holding(KeyState::Text(text))));
         }
         prop_assert_eq!(entries, log.len());
         prop_assert!(max_bytes < 1 << 24 || entries == model.len());

@@ -1,23 +1,23 @@
 //! The in-process cache of ids, kept right by Redis itself: coherence rules and storage. Pure: no socket, no clock.
 //!
-//! Redis tells this connection about every foreign change of a key under the tracked prefixes (`CLIENT TRACKING … BCAST
-//! NOLOOP`), in the same stream as the replies. From that, these rules make a cache that is never wrong for longer than
-//! the lease:
+//! Redis tells this connection about every change that another client makes to a key under the tracked prefixes
+//! (`CLIENT TRACKING … BCAST NOLOOP`), in the same stream as the replies. With these rules the cache is never wrong for longer
+//! than the lease:
 //!
 //! 1. A read takes a *ticket* before its command is queued; its reply fills the entry only if nothing has *touched* the key
 //!    since. An invalidation touches its key.
 //! 2. A write of our own, by whatever object, touches the key when it is queued (NOLOOP: nobody will tell us). The reply to
 //!    a SET without expiry stores what was written, if nothing else has touched the key since.
-//! 3. A lost connection, or an invalidation of everything, takes everything away.
-//! 4. The cache answers only within the *lease*: while the server has proven, less than [`LEASE`] ago, that it had told
-//!    us everything. The proof is a reply, and it counts from the moment when its command was written, not when the reply
-//!    was read: JavaScript may have been busy in between.
-//! 5. Redis pushes an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
-//!    answers for one lease only; a key that is still asked for after that is read together with its `PTTL`, and its
-//!    entry ends with the key. Keys that are read once cost no second command.
+//! 3. A lost connection, or an invalidation of everything, removes everything.
+//! 4. The cache answers only within the *lease*: for [`LEASE`] after the last proof that the server had told us everything.
+//!    Each reply is such a proof. It counts from when its command was written, not from when the reply was read, because
+//!    JavaScript may have been busy in between.
+//! 5. Redis announces an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
+//!    answers for one lease only. A key that is asked for again after that is read together with its `PTTL`, and its entry
+//!    ends with the key. Keys that are read once cost no second command.
 
+mod entry;
 mod fingerprint;
-mod later;
 mod log;
 #[cfg(test)]
 mod log_tests;
@@ -30,19 +30,20 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+pub use entry::KeyState;
+
 use crate::redis::peer::Epoch;
 use crate::redis::{MILLI, Nanos};
+use entry::Entry;
 use fingerprint::{Fingerprint, Fingerprints};
-use later::Later;
-use log::{Entry, Log};
+use log::Log;
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
 pub const LEASE: Nanos = 2_000 * MILLI;
 
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 ///
-/// Small, because it is moved along with its command, from the queue to what is remembered: that is half a dozen copies,
-/// and those of the commands that have none are as large.
+/// It is boxed because it moves with its command from queue to queue, and commands without a ticket should stay small.
 #[derive(Debug)]
 pub struct Ticket(Box<Issued>);
 
@@ -53,7 +54,7 @@ struct Issued {
     /// The count of touches when it was made.
     made: u64,
     /// Counts tickets that are under way, however they end.
-    outstanding: Option<Rc<()>>,
+    _outstanding: Rc<()>,
     /// What its answer depends on, besides the key.
     epoch: Epoch,
 }
@@ -73,24 +74,13 @@ impl Ticket {
     }
 }
 
-/// What the cache holds of a key, for a read that it cannot answer.
+/// What the cache found out about a key while it could not answer: the read that follows need not find it out again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The key, if it was looked for: a first read hashes it once.
+    /// The key's hash, if it was computed.
     key: Option<Fingerprint>,
-    /// There is an entry, which ended because the expiry of the key is not known: the read should ask for that as well.
+    /// There is an entry, but it has ended because the key's expiry is not known. The read should ask for the expiry.
     brief: bool,
-}
-
-/// What is known of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// There is no such key.
-    Absent,
-    /// It exists; a GET may still find that it holds no string.
-    Present,
-    /// It holds this text.
-    Text(&'a [u8]),
 }
 
 /// Counters for `stats()`.
@@ -112,34 +102,27 @@ pub struct Counters {
     pub skipped_writes: u64,
 }
 
-/// The most touches that are remembered one by one while tickets are under way; beyond, all tickets are void.
+/// So many touches are remembered one by one while tickets are under way. With one more, all earlier tickets become void.
 const MAX_TOUCHED: usize = 65_536;
-
-/// So many tickets are used again. To allocate and free them, hundreds at a time, costs as much as all else that they do.
-const SPARE: usize = 4_096;
 
 /// The cache of one connection.
 pub struct Near {
     entries: Log,
-    /// Counts touches: whatever takes an entry away, or would if there were one.
+    /// Counts touches. A touch is whatever removes an entry, or would if there were one.
     touches: u64,
-    /// When a key was last touched, while tickets are under way. First reads of a key are the common case, and most things
-    /// never are: so touches are noted, not reads.
+    /// The last touch of each key, while tickets are under way. Touches are noted and not reads, because reads of new keys are
+    /// common and touches are rare.
     touched: HashMap<Fingerprint, u64>,
     /// Tickets made before this are void.
     void_before: u64,
     outstanding: Rc<()>,
-    /// Answers to reads that are not remembered yet: see [`Near::answered`].
-    later: Later,
-    /// For tickets to come.
-    spare: Vec<Ticket>,
     fingerprints: Fingerprints,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
     proven: Nanos,
     counters: Counters,
-    /// Counted through a shared reference, so that an answer can be borrowed meanwhile.
+    /// A `Cell`, because an answer is still borrowed when it is counted.
     hits: Cell<u64>,
     skipped_writes: Cell<u64>,
 }
@@ -154,8 +137,6 @@ impl Near {
             touched: HashMap::new(),
             void_before: 0,
             outstanding: Rc::new(()),
-            later: Later::new(),
-            spare: Vec::new(),
             fingerprints: Fingerprints::default(),
             informed: false,
             proven: 0,
@@ -184,7 +165,7 @@ impl Near {
         (self.entries.len(), self.entries.bytes() as u64)
     }
 
-    /// The reply to CLIENT TRACKING, which was written at that moment: from here on the server tells us everything.
+    /// CLIENT TRACKING was answered, which was written at that moment. From here on the server tells us everything.
     pub fn informed(&mut self, written: Nanos) {
         self.forget_all();
         self.informed = true;
@@ -214,38 +195,29 @@ impl Near {
         self.informed && now < self.proven + LEASE
     }
 
-    /// Whether a new proof should be asked for, so that the lease does not run out between hits.
+    /// Whether a new proof should be asked for, so that the lease does not end while there are only hits.
     #[must_use]
     pub const fn wants_proof(&self, now: Nanos) -> bool {
         self.informed && now >= self.proven + LEASE / 2
     }
 
-    /// What is known of a key, if that may be told now. To count a hit is up to the caller: see [`Near::hit`].
+    /// What is known of a key, if that may be told now. The caller counts the hit: see [`Near::hit`].
     #[must_use]
-    pub fn known(&self, key: &[u8], now: Nanos) -> Option<Value<'_>> {
-        self.tell(self.fingerprints.of(key), || now).map(|(value, _)| value).ok()
+    pub fn known(&self, key: &[u8], now: Nanos) -> Option<KeyState<'_>> {
+        self.tell(self.fingerprints.of(key), || now).map(|(state, _)| state).ok()
     }
 
-    /// The moment if anything may be told of a key then, or what there is of it. From here on [`Near::known`] knows what
-    /// was answered before.
-    ///
-    /// A first read costs little here: the clock is read only where there is an entry, and answers that are to be
-    /// remembered later still are, unless there may be one for this key.
-    pub fn look_up(&mut self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
-        let key = self.fingerprints.of(key);
-        if self.later.has(key) {
-            self.settle();
-        }
-        let now = self.tell(key, clock).map(|(_, now)| now)?;
-        self.settle();
-        Ok(now)
+    /// Whether anything may be told of a key: the time that `clock` gave, for [`Near::known`], or what the read that follows
+    /// needs. The clock is read only where there is an entry, because reading it costs more than all else here.
+    pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
+        self.tell(self.fingerprints.of(key), clock).map(|(_, now)| now)
     }
 
-    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(Value<'_>, Nanos), Trace> {
+    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(KeyState<'_>, Nanos), Trace> {
         let known = self.entries.get(key).ok_or(Trace { key: Some(key), brief: false })?;
         let now = clock();
         if now < known.ends && self.is_alive(now) {
-            Ok((known.value, now))
+            Ok((known.state, now))
         } else {
             Err(Trace { key: Some(key), brief: known.brief })
         }
@@ -268,41 +240,22 @@ impl Near {
         (self.ticket(key), trace.brief)
     }
 
-    fn ticket(&mut self, key: Fingerprint) -> Ticket {
-        let issued = Issued {
-            key,
-            made: self.touches,
-            outstanding: Some(Rc::clone(&self.outstanding)),
-            epoch: Epoch::default(),
-        };
-        match self.spare.pop() {
-            Some(Ticket(mut room)) => {
-                *room = issued;
-                Ticket(room)
-            }
-            None => Ticket(Box::new(issued)),
-        }
-    }
-
-    /// A ticket has done its work.
-    fn done(&mut self, mut ticket: Ticket) {
-        if self.spare.len() < SPARE {
-            ticket.0.outstanding = None;
-            self.spare.push(ticket);
-        }
+    fn ticket(&self, key: Fingerprint) -> Ticket {
+        let outstanding = Rc::clone(&self.outstanding);
+        Ticket(Box::new(Issued { key, made: self.touches, _outstanding: outstanding, epoch: Epoch::default() }))
     }
 
     /// The answer came from elsewhere than the ticket says: it fills nothing.
     pub fn discard(&mut self, ticket: Ticket) {
         self.counters.dropped_fills += 1;
-        self.done(ticket);
+        drop(ticket);
     }
 
     fn is_outstanding(&self) -> bool {
         Rc::strong_count(&self.outstanding) > 1
     }
 
-    /// Something has happened to a key: its entry goes, and the tickets that were made before are void.
+    /// A key may have changed: its entry is removed, and tickets for it that were made before are void.
     fn touch(&mut self, key: Fingerprint) {
         self.entries.remove(key);
         self.touches += 1;
@@ -317,7 +270,7 @@ impl Near {
         self.touched.insert(key, self.touches);
     }
 
-    fn is_void(&self, Ticket(ticket): &Ticket) -> bool {
+    fn is_void(&self, ticket: &Issued) -> bool {
         if ticket.made < self.void_before {
             return true;
         }
@@ -327,58 +280,23 @@ impl Near {
         self.touched.get(&ticket.key).is_some_and(|&at| at > ticket.made)
     }
 
-    /// The reply to a read, written at that moment. It is remembered before anything is told of its key, at the latest by
-    /// [`Near::settle`]: that belongs where there is nothing to do but wait for the server. (To remember costs memory that
-    /// is in no cache, as much again as the rest of a reply's way; several at a time do not wait for each other's.)
-    pub fn answered(&mut self, ticket: Ticket, value: Value<'_>, written: Nanos) {
-        if !Later::takes(value) {
-            return self.filled(ticket, value, written, None);
-        }
-        if self.later.is_full() {
-            self.settle();
-        }
-        self.later.push(ticket, value, written);
-    }
-
-    /// Remembers what was answered.
-    pub fn settle(&mut self) {
-        if self.later.is_empty() {
-            return;
-        }
-        let mut answers = self.later.take();
-        for (answer, value) in answers.iter() {
-            self.fill(&answer.ticket, value, answer.written, None);
-        }
-        for ticket in answers.drain() {
-            self.done(ticket);
-        }
-        self.later.reuse(answers);
-    }
-
-    /// The reply to a read, written at that moment, that is remembered at once. `ends`: when the key expires; `None` where
-    /// that is not known.
-    pub fn filled(&mut self, ticket: Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
-        self.settle();
-        self.fill(&ticket, value, written, ends);
-        self.done(ticket);
-    }
-
+    /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
     #[inline]
-    fn fill(&mut self, ticket: &Ticket, value: Value<'_>, written: Nanos, ends: Option<Nanos>) {
-        if self.is_void(ticket) {
+    pub fn filled(&mut self, ticket: Ticket, state: KeyState<'_>, written: Nanos, ends: Option<Nanos>) {
+        let ticket = *ticket.0;
+        if self.is_void(&ticket) {
             self.counters.dropped_fills += 1;
             return;
         }
         // Absence has no expiry: whoever makes the key is announced.
-        let ends = if value == Value::Absent { Some(Nanos::MAX) } else { ends };
-        let read = Entry { value, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
-        // A read that brings nothing new, because as much is known for longer, changes nothing. Our own write, say, that
-        // was under way when the read was queued.
+        let ends = if state == KeyState::Absent { Some(Nanos::MAX) } else { ends };
+        let read = Entry { state, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+        // An entry that says the same and lasts longer stays. For example, the reply to our own write came first.
         let is_confirmed = |known: Entry<'_>| {
-            let same = known.value == value || (value == Value::Present && known.value != Value::Absent);
+            let same = known.state == state || (state == KeyState::Present && known.state != KeyState::Absent);
             same && !known.brief
         };
-        self.counters.fills += u64::from(self.entries.insert(ticket.0.key, read, is_confirmed));
+        self.counters.fills += u64::from(self.entries.insert(ticket.key, read, is_confirmed));
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
@@ -390,14 +308,14 @@ impl Near {
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
     pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
+        let ticket = *ticket.0;
         if self.is_void(&ticket) {
             self.counters.dropped_fills += 1;
         } else {
-            let known = Entry { value: Value::Text(value), own: true, ends: Nanos::MAX, brief: false };
-            self.entries.insert(ticket.0.key, known, |_| false);
+            let known = Entry { state: KeyState::Text(value), own: true, ends: Nanos::MAX, brief: false };
+            self.entries.insert(ticket.key, known, |_| false);
             self.counters.fills += 1;
         }
-        self.done(ticket);
     }
 
     /// A write or deletion that nothing is stored of is about to be queued.
@@ -424,16 +342,17 @@ impl Near {
         self.void_before = self.touches;
     }
 
-    /// What we ourselves wrote to a key, if nothing that we have heard of has touched it since: a refresh with the same can
-    /// be left out. The socket must have been read in this very call. What only a read brought does not count: that key may
-    /// expire.
+    /// What we ourselves wrote to a key, if nothing that we have heard of has touched it since. Then a refresh with the same
+    /// text can be left out. The socket must have been read in this very call. What a read brought does not count, because that
+    /// key may expire.
     ///
-    /// A refresh only, never a write that somebody relies on: another client's write may be done while its announcement is
-    /// still under way, and ours would be lost for good. Who refreshes finds out by what the key leads to, and writes again.
+    /// Only for refreshes, never for a write that somebody relies on: another client may have written, and the announcement
+    /// may still be under way, so that our write would be lost. A refresh that was left out wrongly is noticed when the row that
+    /// the id leads to does not fit the key, and is then made.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
         match self.entries.get(self.fingerprints.of(key))? {
-            Entry { value: Value::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
+            Entry { state: KeyState::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
             _ => None,
         }
     }

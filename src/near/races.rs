@@ -10,8 +10,8 @@ fn near() -> Near {
     near
 }
 
-const fn text(text: &str) -> Value<'_> {
-    Value::Text(text.as_bytes())
+const fn text(text: &str) -> KeyState<'_> {
+    KeyState::Text(text.as_bytes())
 }
 
 /// A write of our own that was answered.
@@ -160,7 +160,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
-    let trace = near.look_up(KEY, || LEASE + 10).unwrap_err();
+    let trace = near.recall(KEY, || LEASE + 10).unwrap_err();
     assert!(near.reading(KEY, trace).1, "and is then read with its expiry");
 }
 
@@ -193,8 +193,8 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
 fn existence_is_not_a_value() {
     let mut near = near();
     let (ticket, _) = near.reading(KEY, Trace::default());
-    near.filled(ticket, Value::Present, 0, None);
-    assert_eq!(near.known(KEY, 1), Some(Value::Present));
+    near.filled(ticket, KeyState::Present, 0, None);
+    assert_eq!(near.known(KEY, 1), Some(KeyState::Present));
 }
 
 #[test]
@@ -210,79 +210,16 @@ fn memory_is_bounded_in_bytes() {
     assert!(bytes <= 10_000 && entries > 10, "{entries} entries, {bytes} bytes");
 }
 
-/// A read that was answered and is not remembered yet.
-fn answered(near: &mut Near, value: &str) {
-    let (ticket, _) = near.reading(KEY, Trace::default());
-    near.answered(ticket, text(value), 0);
-}
-
 #[test]
-fn an_answer_that_waits_is_told_as_soon_as_it_is_asked_for() {
-    let mut near = near();
-    answered(&mut near, "new");
-    assert_eq!(near.counters().fills, 0, "it waits");
-    assert_eq!(near.look_up(KEY, || 1), Ok(1));
-    assert_eq!(near.known(KEY, 1), Some(text("new")));
-}
-
-#[test]
-fn an_answer_that_waits_does_not_outlive_what_happens_to_its_key() {
-    type Event = fn(&mut Near);
-    let events: [Event; 6] = [
-        |near| near.invalidated(KEY),
-        |near| near.forget(KEY),
-        |near| drop(near.writing(KEY)),
-        Near::invalidated_all,
-        Near::lost,
-        |near| near.informed(0),
-    ];
-    for (number, event) in events.into_iter().enumerate() {
+fn of_two_reads_of_a_key_the_one_that_brings_its_expiry_stays_known() {
+    for brief_first in [true, false] {
         let mut near = near();
-        answered(&mut near, "old");
-        event(&mut near);
-        assert!(near.look_up(KEY, || 1).is_err(), "event {number}");
-        near.settle();
-        assert_eq!((near.size().0, near.counters().dropped_fills), (0, 1), "event {number}");
-    }
-}
-
-#[test]
-fn an_answer_that_waits_does_not_replace_what_was_written_after_it() {
-    let mut near = near();
-    let (read, _) = near.reading(KEY, Trace::default());
-    let write = near.writing(KEY);
-    near.answered(read, text("old"), 0);
-    near.written(write, b"new");
-    near.settle();
-    assert_eq!(near.own_write(KEY, 1), Some(&b"new"[..]));
-}
-
-#[test]
-fn answers_are_remembered_in_their_order() {
-    let mut near = near();
-    let tickets = [(); 2].map(|()| near.reading(KEY, Trace::default()).0);
-    let [first, second] = tickets;
-    near.answered(first, text("brief"), 0);
-    near.filled(second, text("for ever"), 0, Some(Nanos::MAX));
-    near.settle();
-    assert_eq!(near.known(KEY, 1), Some(text("for ever")));
-}
-
-#[test]
-fn any_number_of_answers_is_remembered_and_a_long_one_at_once() {
-    let mut near = near();
-    let keys = |count: usize| (0..count).map(|number| format!("signal_cache:{number}"));
-    for key in keys(1_000) {
-        let (ticket, _) = near.reading(key.as_bytes(), Trace::default());
-        near.answered(ticket, text(&key), 0);
-    }
-    assert!(near.counters().fills > 0, "so many do not wait");
-    let (ticket, _) = near.reading(KEY, Trace::default());
-    let long = "x".repeat(5_000);
-    near.answered(ticket, text(&long), 0);
-    assert_eq!((near.counters().fills, near.size().0), (1_001, 1_001));
-    assert_eq!(near.known(KEY, 1), Some(text(&long)));
-    for key in keys(1_000) {
-        assert_eq!(near.known(key.as_bytes(), 1), Some(text(&key)));
+        let [first, second] = [(); 2].map(|()| near.reading(KEY, Trace::default()).0);
+        let ends = |is_first| (is_first != brief_first).then_some(Nanos::MAX);
+        near.filled(first, text("v"), 0, ends(true));
+        near.filled(second, text("v"), 0, ends(false));
+        assert_eq!(near.known(KEY, 1), Some(text("v")));
+        near.proof(LEASE);
+        assert_eq!(near.known(KEY, LEASE + 1), Some(text("v")), "brief one first: {brief_first}");
     }
 }

@@ -152,14 +152,14 @@ impl World {
         now_true || (expired_lately && cell.version >= acknowledged) || was_true
     }
 
-    fn check(&self, key: usize, value: Value<'_>) -> Result<(), TestCaseError> {
+    fn check(&self, key: usize, value: KeyState<'_>) -> Result<(), TestCaseError> {
         let fine = match value {
-            Value::Absent => self.acceptable(key, None),
-            Value::Text(bytes) => {
+            KeyState::Absent => self.acceptable(key, None),
+            KeyState::Text(bytes) => {
                 let number = std::str::from_utf8(bytes).unwrap().parse().unwrap();
                 self.acceptable(key, Some(number))
             }
-            Value::Present => {
+            KeyState::Present => {
                 let since = self.now.saturating_sub(LEASE);
                 let cell = &self.cells[key];
                 self.current(key).is_some()
@@ -175,9 +175,9 @@ impl World {
     fn read(
         &mut self,
         key: usize,
-        enough: impl FnOnce(Value<'_>) -> bool,
+        enough: impl FnOnce(KeyState<'_>) -> bool,
     ) -> Result<Option<(Ticket, bool)>, TestCaseError> {
-        let found = self.near.look_up(KEYS[key], || self.now);
+        let found = self.near.recall(KEYS[key], || self.now);
         let trace = found.err().unwrap_or_default();
         if found.is_ok() {
             let value = self.near.known(KEYS[key], self.now).expect("it was there a moment ago");
@@ -193,7 +193,7 @@ impl World {
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Read(key) => {
-                if let Some((ticket, expiry)) = self.read(key, |value| value != Value::Present)? {
+                if let Some((ticket, expiry)) = self.read(key, |value| value != KeyState::Present)? {
                     self.queue.push_back(Command::Get(key, Some(ticket), expiry));
                 }
             }
@@ -362,9 +362,9 @@ impl World {
                 self.near.proof(written);
                 let Some(ticket) = ticket else { return };
                 let found = found.map(text);
-                let value = found.as_deref().map_or(Value::Absent, Value::Text);
+                let value = found.as_deref().map_or(KeyState::Absent, KeyState::Text);
                 match ttl {
-                    Ttl::NotAsked => self.near.answered(ticket, value, written),
+                    Ttl::NotAsked => self.near.filled(ticket, value, written, None),
                     Ttl::Never => self.near.filled(ticket, value, written, Some(Nanos::MAX)),
                     Ttl::Left(left) => self.near.filled(ticket, value, written, Some(written + left)),
                 }
@@ -372,7 +372,7 @@ impl World {
             Event::Exists { ticket, there, written } => {
                 self.near.proof(written);
                 let Some(ticket) = ticket else { return };
-                self.near.answered(ticket, if there { Value::Present } else { Value::Absent }, written);
+                self.near.filled(ticket, if there { KeyState::Present } else { KeyState::Absent }, written, None);
             }
             Event::Set { key, value, ticket, written, version } => {
                 self.near.proof(written);
@@ -388,16 +388,15 @@ impl World {
     }
 
     /// Everything arrives; then the cache must equal the server, key by key.
-    fn settle(&mut self) -> Result<(), TestCaseError> {
+    fn quiesce(&mut self) -> Result<(), TestCaseError> {
         for step in [Step::Flush, Step::Serve(1_000, vec![Foreign::Sweep]), Step::Receive(1_000)] {
             self.run(step)?;
         }
-        self.near.settle();
         for (key, name) in KEYS.iter().enumerate() {
             let Some(value) = self.near.known(name, self.now) else { continue };
             let truth = self.current(key).map(text);
-            let truth = truth.as_deref().map_or(Value::Absent, Value::Text);
-            let equal = value == truth || (value == Value::Present && truth != Value::Absent);
+            let truth = truth.as_deref().map_or(KeyState::Absent, KeyState::Text);
+            let equal = value == truth || (value == KeyState::Present && truth != KeyState::Absent);
             prop_assert!(equal, "after quiet: {value:?} of {key}, server {truth:?}");
         }
         Ok(())
@@ -446,7 +445,7 @@ proptest! {
         for step in steps {
             world.run(step)?;
         }
-        world.settle()?;
+        world.quiesce()?;
     }
 }
 
