@@ -46,38 +46,7 @@ pub fn number(value: f64) -> RawBson {
 /// The text of a number, as JavaScript's `String()` makes it.
 #[must_use]
 pub fn number_text(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
-    }
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    // The shortest digits that read back as the same number, and the exponent of the first.
-    let scientific = format!("{:e}", value.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let count = i32::try_from(digits.len()).unwrap_or(0);
-    let sign = if value < 0.0 { "-" } else { "" };
-    let text = match exponent {
-        _ if exponent >= count - 1 && exponent < 21 => {
-            format!("{digits}{}", "0".repeat(usize::try_from(exponent - count + 1).unwrap_or(0)))
-        }
-        0..21 => {
-            let (whole, part) = digits.split_at(usize::try_from(exponent + 1).unwrap_or(0));
-            format!("{whole}.{part}")
-        }
-        -6..0 => format!("0.{}{digits}", "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0))),
-        _ => {
-            let (first, part) = digits.split_at(1);
-            let dot = if part.is_empty() { "" } else { "." };
-            format!("{first}{dot}{part}e{}{}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-        }
-    };
-    format!("{sign}{text}")
+    ryu_js::Buffer::new().format(value).to_owned()
 }
 
 /// The number that JavaScript's `Number()` makes of a text; `None` is NaN.
@@ -256,6 +225,8 @@ mod tests {
             (1_767_225_600_000.0, "1767225600000"),
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (value, text) in cases {
             assert_eq!(number_text(value), text);
