@@ -90,7 +90,7 @@ function configAfter(action) {
   const lib = loadFresh();
   action(lib);
   // getConfig never shows a password; it says whether there is one.
-  const [, password] = /"CC_REDIS_PASSWORD",[^"]*"(\w+)"/.exec(read("src/config.rs"));
+  const [, password] = /"CC_REDIS_PASSWORD",[^"]*"(\w+)"/.exec(read("src/config/variables.rs"));
   const config = lib.getConfig();
   return { ...config, CC_REDIS_PASSWORD: config.CC_REDIS_PASSWORD === "" ? "" : password };
 }

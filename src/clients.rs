@@ -4,14 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{self, Address, Values};
 use crate::error::Result;
-use crate::mongo;
 use crate::pem::Pem;
 
 /// `{ redis, mongo }`: what ioredis's constructor takes, with files of TLS still as `{ file }` or `{ text }`, and a
 /// connection string with the longest wait for a server in milliseconds. It holds secrets, so it is shown to nobody.
 pub fn options(values: &Values) -> Result<Value> {
     let config = config::resolve(values)?;
-    let mongo = mongo::config::resolve(values)?;
+    let mongo = config::mongo::resolve(values)?;
     let mut redis = match config.address {
         Address::Tcp(host, port) => json!({ "host": host, "port": port }),
         Address::Unix(path) => json!({ "path": path }),

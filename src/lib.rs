@@ -5,8 +5,9 @@
 //! Each layer knows only what stands below it; only [`napi`] speaks to JavaScript, and only it and its event-loop
 //! driver contain unsafe code.
 //!
-//! * [`error`], [`config`], with [`host`] and [`pem`]: used by all.
+//! * [`error`], [`host`], [`pem`]: used by all.
 //! * [`secrets`]: what is not shown of what a server says. Pure.
+//! * [`config`]: the variables, and what they amount to. Pure.
 //! * [`clients`]: the configuration as ioredis and mongoose take it. Pure.
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.

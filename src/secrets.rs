@@ -9,7 +9,8 @@
 //! Decisions (is this password wrong, is this server loading?) are made by the words as they came; only what is shown goes
 //! through here.
 
-use crate::config::{Credentials, MASK};
+/// What stands in place of a secret wherever it would be shown.
+pub const MASK: &str = "********";
 
 /// A secret of so many characters is masked also in the middle of a word, a shorter one only as a word of its own.
 const ANYWHERE: usize = 4;
@@ -24,9 +25,6 @@ const REPEATS: [&str; 4] = ["with args", "with arguments:", "args beginning", "a
 const CUT: &str = " …";
 /// What stands for words of which nothing can be shown.
 const NOTHING: &str = "words that hold a secret";
-/// The user that every server has; its own messages speak of it.
-const DEFAULT_USER: &str = "default";
-
 /// Words that are not shown. No `Debug`: it holds them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
@@ -41,13 +39,6 @@ impl Secrets {
         words.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         words.dedup();
         Self { words }
-    }
-
-    /// User and password.
-    #[must_use]
-    pub fn of(credentials: Option<&Credentials>) -> Self {
-        let Some(Credentials { user, password }) = credentials else { return Self::default() };
-        Self::new([password.as_str()].into_iter().chain(user.as_deref().filter(|user| *user != DEFAULT_USER)))
     }
 
     /// What may be shown of somebody's words.

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Credentials;
 
 fn secrets(user: &str, password: &str) -> Secrets {
-    Secrets::of(Some(&Credentials { user: Some(user.to_owned()), password: password.to_owned() }))
+    Credentials { user: Some(user.to_owned()), password: password.to_owned() }.secrets()
 }
 
 /// The bytes of a C string: to its first NUL, so many at most.

@@ -1,7 +1,6 @@
 //! The MongoDB services: documents, filters and batches as pure rules, and the driver that carries them out.
 //!
 //! * [`table`]: the seventeen collections, one row each.
-//! * [`config`]: the connection string.
 //! * [`cast`]: JavaScript's values to what a field stores.
 //! * [`document`]: the documents and updates that are written.
 //! * [`crud`], [`update`]: those of `BaseCRUD`, and what schemas demand of them.
@@ -19,7 +18,6 @@ pub mod batch;
 pub mod candle_window;
 pub mod candles;
 pub mod cast;
-pub mod config;
 pub mod conflict;
 pub mod crud;
 pub mod delivery;
@@ -32,3 +30,5 @@ pub mod table;
 pub mod unanswered;
 pub mod update;
 pub mod wire;
+
+pub use crate::config::mongo as config;

@@ -13,7 +13,6 @@ use std::ops::Range;
 use crate::config::Credentials;
 use crate::redis::decode::Token;
 use crate::redis::encode::push_command;
-use crate::secrets::Secrets;
 
 /// The name by which `CLIENT LIST` shows our connections.
 pub const CLIENT_NAME: &[u8] = b"backtest-kit-native";
@@ -157,7 +156,7 @@ impl Handshake {
 
     /// What may be shown of the answer to a step.
     fn shown(&self, step: Step, words: &str) -> String {
-        let secrets = Secrets::of(self.credentials.as_ref());
+        let secrets = self.credentials.as_ref().map(Credentials::secrets).unwrap_or_default();
         match (&self.credentials, step) {
             (Some(credentials), Step::Hello | Step::Auth | Step::AuthPassword) => {
                 let user = credentials.user.as_deref().unwrap_or("default");

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::config::Config;
+use crate::config::{Config, Credentials};
 use crate::error::{Error, Result};
 use crate::redis::Nanos;
 use crate::redis::batch::{Batch, Item};
@@ -103,7 +103,7 @@ impl<T> Lane<T> {
             inbox: Inbox::default(),
             counters: Counters::default(),
             latency: Latency::default(),
-            secrets: Secrets::of(config.credentials.as_ref()),
+            secrets: config.credentials.as_ref().map(Credentials::secrets).unwrap_or_default(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What variables amount to, and what is refused.
 
 use super::*;
+use crate::error::{Code, Error};
+use crate::pem::Pem;
+use crate::secrets::MASK;
 
 fn values(pairs: &[(&str, &str)]) -> Values {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()

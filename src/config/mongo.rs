@@ -1,10 +1,10 @@
-//! Configuration of the MongoDB side.
+//! What the variables amount to on the MongoDB side.
 
 use std::time::Duration;
 
 use mongodb::options::{ConnectionString, HostInfo};
 
-use crate::config::{CANDLE_VARIABLES, Values, invalid, number, size, text};
+use super::variables::{Values, invalid, is_on, number, size, text};
 use crate::error::{Error, Result};
 use crate::secrets::Secrets;
 
@@ -30,9 +30,11 @@ pub struct MongoConfig {
 /// Turns variables into configuration, or says which one cannot be used.
 pub fn resolve(values: &Values) -> Result<MongoConfig> {
     let uri = text(values, URI);
-    for name in CANDLE_VARIABLES {
-        crate::config::check(name, text(values, name))?;
+    // JavaScript uses these; here they are only checked.
+    for name in ["CC_CANDLE_CACHE_MAX_BYTES", "CC_CANDLE_ABSENCE_MS"] {
+        number(values, name)?;
     }
+    is_on(values, "CC_CANDLE_IDS")?;
     let parsed = parse(URI, uri)?;
     Ok(MongoConfig {
         servers: servers(&parsed.host_info),
