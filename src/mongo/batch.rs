@@ -20,7 +20,7 @@ pub trait Statement {
 struct Rounds {
     statements: Vec<usize>,
     bytes: Vec<usize>,
-    /// Of each command, one from it on that may still have room; itself, where it has.
+    /// For each command, the number of the next one that may have room; its own, where it has.
     open: Vec<usize>,
     /// How many commands were looked at.
     #[cfg(test)]
@@ -28,8 +28,8 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// The first command from `from` on that may have room. Those that are passed over point further on afterwards, so that
-    /// nobody walks their way twice.
+    /// The first command from `from` on that may have room. Full commands that are passed over point to it afterwards, so that
+    /// each is passed over once.
     fn first_open(&mut self, from: usize) -> usize {
         while self.open.len() <= from {
             self.open.push(self.open.len());

@@ -1,4 +1,4 @@
-//! What follows when a write was not answered, or not well.
+//! What to do when a write was not answered, or was answered by an error.
 
 use crate::error::Code;
 use crate::mongo::failure::Failure;
@@ -8,7 +8,7 @@ use crate::mongo::failure::Failure;
 pub enum Repeat {
     /// The server knows it by its number, and does nothing twice.
     Numbered,
-    /// What it does a second time, it has done the first time.
+    /// Doing it twice changes nothing more.
     Harmless,
     /// It may not: somebody else may have written in between.
     Never,

@@ -1,11 +1,14 @@
 //! Errors of the driver as ours: a code, a text that begins with the server's own words, and what the server said.
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
-use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
+use mongodb::bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::error::{Error as DriverError, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 
 use crate::error::{Class, Code, Error};
 use crate::secrets::Secrets;
+
+/// What the driver's work comes to.
+pub type Outcome<T> = Result<T, Failure>;
 
 /// What the server said of a failure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -213,6 +216,18 @@ fn reason(topology: &str) -> Option<String> {
     let (_, rest) = topology.split_once("Error: Kind: ")?;
     let end = rest.find(", labels:").unwrap_or(rest.len());
     Some(rest[..end].to_owned())
+}
+
+/// A reply, unless it says that a write is not as safe as it was to be.
+pub fn checked(reply: Document) -> Outcome<Document> {
+    match reply.get_document("writeConcernError") {
+        Ok(problem) => {
+            let labels = reply.get_array("errorLabels").map(Vec::as_slice).unwrap_or_default();
+            let transient = labels.iter().any(|label| label.as_str() == Some(RETRYABLE_WRITE_ERROR));
+            Err(Failure { transient, ..Failure::from_server(&RawDocumentBuf::try_from(problem)?) })
+        }
+        Err(_) => Ok(reply),
+    }
 }
 
 #[cfg(test)]

@@ -30,5 +30,3 @@ pub mod table;
 pub mod unanswered;
 pub mod update;
 pub mod wire;
-
-pub use crate::config::mongo as config;

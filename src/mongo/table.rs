@@ -139,7 +139,13 @@ pub struct Collection {
     pub last: Option<&'static str>,
 }
 
-const fn collection(
+/// The collection of that number; numbers come from our own JavaScript.
+#[must_use]
+pub fn collection(number: usize) -> &'static Collection {
+    COLLECTIONS.get(number).unwrap_or(&COLLECTIONS[0])
+}
+
+const fn declare(
     name: &'static str,
     stem: &'static str,
     noun: &'static str,
@@ -168,7 +174,7 @@ pub const COLLECTIONS: &[Collection] = &[
         has: Some("hasCandle"),
         old_key: Some(&["symbol", "interval", "timestamp"]),
         last: Some("exchangeName"),
-        ..collection(
+        ..declare(
             "candle-items",
             "candle",
             "Candle",
@@ -177,20 +183,20 @@ pub const COLLECTIONS: &[Collection] = &[
             "findBySymbolIntervalTimestamp",
         )
     },
-    collection("signal-items", "signal", "Signal", BY_CONTEXT, &[PAYLOAD], FIND),
-    collection("schedule-items", "schedule", "Schedule", BY_CONTEXT, &[PAYLOAD], FIND),
-    collection("strategy-items", "strategy", "Strategy", BY_CONTEXT, &[PAYLOAD], FIND),
-    collection("risk-items", "risk", "Risk", &[RISK, EXCHANGE], &[POSITIONS, WHEN], FIND),
-    collection("partial-items", "partial", "Partial", BY_SIGNAL, &[PAYLOAD_OR_EMPTY, WHEN], FIND),
-    collection("breakeven-items", "breakeven", "Breakeven", BY_SIGNAL, &[PAYLOAD_OR_EMPTY, WHEN], FIND),
+    declare("signal-items", "signal", "Signal", BY_CONTEXT, &[PAYLOAD], FIND),
+    declare("schedule-items", "schedule", "Schedule", BY_CONTEXT, &[PAYLOAD], FIND),
+    declare("strategy-items", "strategy", "Strategy", BY_CONTEXT, &[PAYLOAD], FIND),
+    declare("risk-items", "risk", "Risk", &[RISK, EXCHANGE], &[POSITIONS, WHEN], FIND),
+    declare("partial-items", "partial", "Partial", BY_SIGNAL, &[PAYLOAD_OR_EMPTY, WHEN], FIND),
+    declare("breakeven-items", "breakeven", "Breakeven", BY_SIGNAL, &[PAYLOAD_OR_EMPTY, WHEN], FIND),
     Collection {
         lists: &[list("listByMode", &["backtest"])],
-        ..collection("storage-items", "storage", "Storage", &[BACKTEST, SIGNAL], &[PAYLOAD], "findBySignalId")
+        ..declare("storage-items", "storage", "Storage", &[BACKTEST, SIGNAL], &[PAYLOAD], "findBySignalId")
     },
     Collection {
         lists: &[List { newest: true, ..list("listByMode", &["backtest"]) }],
         indexes: &[&[("backtest", 1), ("createDate", -1)]],
-        ..collection(
+        ..declare(
             "notification-items",
             "notification",
             "Notification",
@@ -202,17 +208,17 @@ pub const COLLECTIONS: &[Collection] = &[
     Collection {
         lists: &[List { newest: true, ..list("listAll", &[]) }],
         indexes: &[&[("createDate", -1)]],
-        ..collection("log-items", "log", "Log", &[ENTRY], &[PAYLOAD], "findByEntryId")
+        ..declare("log-items", "log", "Log", &[ENTRY], &[PAYLOAD], "findByEntryId")
     },
     Collection {
         lists: &[LIST_KEYS],
         indexes: &[BUCKET_REMOVED],
-        ..collection("measure-items", "measure", "Measure", &[BUCKET, ENTRY_KEY], &[PAYLOAD, REMOVED], "findByKey")
+        ..declare("measure-items", "measure", "Measure", &[BUCKET, ENTRY_KEY], &[PAYLOAD, REMOVED], "findByKey")
     },
     Collection {
         lists: &[LIST_KEYS],
         indexes: &[BUCKET_REMOVED],
-        ..collection(
+        ..declare(
             "interval-items",
             "interval",
             "Interval",
@@ -225,7 +231,7 @@ pub const COLLECTIONS: &[Collection] = &[
         has: Some("hasMemoryEntry"),
         lists: &[List { present: true, ..list("listEntries", &["signalId", "bucketName"]) }],
         indexes: &[&[("signalId", 1), ("bucketName", 1), ("removed", 1)]],
-        ..collection(
+        ..declare(
             "memory-items",
             "memory",
             "MemoryEntry",
@@ -234,19 +240,12 @@ pub const COLLECTIONS: &[Collection] = &[
             "findByMemoryId",
         )
     },
-    collection(
-        "recent-items",
-        "recent",
-        "Recent",
-        &[SYMBOL, STRATEGY, EXCHANGE, FRAME, BACKTEST],
-        &[PAYLOAD, WHEN],
-        FIND,
-    ),
-    collection("state-items", "state", "State", &[SIGNAL, BUCKET_NAME], &[PAYLOAD, WHEN], FIND),
-    collection("dictionary-items", "dictionary", "Dictionary", &[SIGNAL, DICTIONARY], &[PAYLOAD, WHEN], FIND),
+    declare("recent-items", "recent", "Recent", &[SYMBOL, STRATEGY, EXCHANGE, FRAME, BACKTEST], &[PAYLOAD, WHEN], FIND),
+    declare("state-items", "state", "State", &[SIGNAL, BUCKET_NAME], &[PAYLOAD, WHEN], FIND),
+    declare("dictionary-items", "dictionary", "Dictionary", &[SIGNAL, DICTIONARY], &[PAYLOAD, WHEN], FIND),
     Collection {
         old_key: Some(&["strategyName", "exchangeName", "frameName"]),
-        ..collection(
+        ..declare(
             "session-items",
             "session",
             "Session",

@@ -63,13 +63,13 @@ pub const OPS: [Op; 16] = [
 ];
 
 /// The number by which JavaScript knows a promise.
-pub type Call = u32;
+pub type CallId = u32;
 
 /// A request of a tick.
 #[derive(Debug)]
 pub struct Request {
     /// Whose promise it is.
-    pub call: Call,
+    pub call: CallId,
     /// What is asked for.
     pub op: Op,
     /// Of which collection: its place in the table.
@@ -107,7 +107,7 @@ impl Answer {
     }
 
     /// Appends it as JavaScript reads it: call, kind, number, length, bytes; the numbers little endian.
-    pub fn push(self, call: Call, out: &mut Vec<u8>) {
+    pub fn push(self, call: CallId, out: &mut Vec<u8>) {
         let (kind, number, bytes) = match self {
             Self::None => (0_u32, 0, Vec::new()),
             Self::Documents(bytes) => (1, 0, bytes),

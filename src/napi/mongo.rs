@@ -16,10 +16,10 @@ use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::{Js, NapiValue, Outside, Pending};
 use super::mongo_state::{Answers, Wake};
+use crate::config::mongo::MongoConfig;
 use crate::error::{Code, Error, Result};
-use crate::mongo::config::MongoConfig;
+use crate::mongo::driver::executor::Executor;
 use crate::mongo::driver::runtime::Runtime;
-use crate::mongo::driver::session::Session;
 use crate::mongo::wire::Request;
 
 /// The thread runs code of this library, so the library stays loaded when the last worker that used it has ended.
@@ -39,7 +39,7 @@ fn pin() {
 }
 
 impl Engine {
-    /// Takes a configuration into use. No session may be open.
+    /// Takes a configuration into use. No executor may be open.
     pub(super) fn mongo_configure(self: &Rc<Self>, config: MongoConfig) -> Result<()> {
         let failed = |why: String| Error::new(Code::MongoUnavailable, format!("the thread cannot be started: {why}"));
         if self.mongo.borrow().answers.is_none() {
@@ -52,7 +52,7 @@ impl Engine {
         let runtime = Runtime::shared().map_err(|error| failed(error.to_string()))?;
         let mut mongo = self.mongo.borrow_mut();
         if let Some(answers) = mongo.answers.clone() {
-            mongo.session = Some(Session::new(runtime, config, answers));
+            mongo.executor = Some(Executor::new(runtime, config, answers));
         }
         Ok(())
     }
@@ -89,10 +89,10 @@ impl Engine {
     /// Notes a request of this tick, unless too many wait.
     pub(super) fn mongo_push(&self, request: Request) -> Result<()> {
         let mut mongo = self.mongo.borrow_mut();
-        let Some(session) = &mongo.session else {
+        let Some(executor) = &mongo.executor else {
             return Err(Error::new(Code::Closed, "the connection to MongoDB is not configured"));
         };
-        session.admit(&request)?;
+        executor.admit(&request)?;
         mongo.tick.push(request);
         Ok(())
     }
@@ -101,8 +101,8 @@ impl Engine {
     pub(super) fn mongo_flush(&self) {
         let mut mongo = self.mongo.borrow_mut();
         let requests = std::mem::take(&mut mongo.tick);
-        if let Some(session) = mongo.session.as_ref().filter(|_| !requests.is_empty()) {
-            session.submit(requests);
+        if let Some(executor) = mongo.executor.as_ref().filter(|_| !requests.is_empty()) {
+            executor.submit(requests);
         }
     }
 
@@ -128,16 +128,16 @@ impl Engine {
         self.hold_hooks(hold);
     }
 
-    /// Whether there is a session.
+    /// Whether there is an executor.
     pub(super) fn mongo_is_open(&self) -> bool {
-        self.mongo.borrow().session.is_some()
+        self.mongo.borrow().executor.is_some()
     }
 
     /// Closes the connections. Nobody waits any more.
     pub(super) fn mongo_close(&self) {
-        let session = self.mongo.borrow_mut().session.take();
-        if let Some(session) = session {
-            session.close();
+        let executor = self.mongo.borrow_mut().executor.take();
+        if let Some(executor) = executor {
+            executor.close();
         }
     }
 
@@ -157,8 +157,8 @@ impl Engine {
     /// Counters, for `stats()`; null before the first call.
     pub(super) fn mongo_stats(&self) -> Json {
         let mongo = self.mongo.borrow();
-        let Some(session) = &mongo.session else { return Json::Null };
-        let counters = session.counters();
+        let Some(executor) = &mongo.executor else { return Json::Null };
+        let counters = executor.counters();
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         json!({
             "requests": read(&counters.requests),
@@ -167,15 +167,15 @@ impl Engine {
             "timeouts": read(&counters.timeouts),
             "commands": read(&counters.commands),
             "retried": read(&counters.retried),
-            "waiting": session.waiting(),
+            "waiting": executor.waiting(),
         })
     }
 
     /// The connection's state, for `health()`; null before the first call.
     pub(super) fn mongo_health(&self) -> Json {
         let mongo = self.mongo.borrow();
-        let Some(session) = &mongo.session else { return Json::Null };
-        let state = session.state();
+        let Some(executor) = &mongo.executor else { return Json::Null };
+        let state = executor.state();
         let name = match (state.since, state.ready) {
             (0, _) => "connecting",
             (_, true) => "ready",
@@ -184,10 +184,10 @@ impl Engine {
         json!({
             "state": name,
             "since": if state.since == 0 { Json::Null } else { state.since.into() },
-            "server": session.servers(),
+            "server": executor.servers(),
             "lastError": state.last_error,
-            "waiting": session.waiting(),
-            "indexProblems": session.index_problems(),
+            "waiting": executor.waiting(),
+            "indexProblems": executor.index_problems(),
         })
     }
 

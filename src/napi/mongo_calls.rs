@@ -4,8 +4,8 @@ use mongodb::bson::RawDocumentBuf;
 
 use super::bind::{Thrown, bad_handle, functions, parse_values, text_of};
 use super::js::{Env, NapiValue};
+use crate::config;
 use crate::error::{Code, Error};
-use crate::mongo::config;
 use crate::mongo::wire::{OPS, Request};
 use napi::sys;
 
@@ -19,11 +19,11 @@ fn body_of(env: Env, value: NapiValue) -> Result<RawDocumentBuf, Thrown> {
 }
 
 functions! {
-    /// `mongoConfigure(json)`: takes variables into use. No session may be open.
+    /// `mongoConfigure(json)`: takes variables into use. No executor may be open.
     configure as "mongoConfigure" (engine, call: 1) {
         let values = parse_values(&text_of(call.env, call.args[0])?)?;
-        crate::config::resolve(&values)?;
-        engine.mongo_configure(config::resolve(&values)?)?;
+        config::resolve(&values)?;
+        engine.mongo_configure(config::mongo::resolve(&values)?)?;
         Ok(None)
     }
 

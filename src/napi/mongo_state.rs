@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::sys;
 
-use crate::mongo::driver::session::{Outbox, Session};
+use crate::mongo::driver::executor::{Executor, Outbox};
 use crate::mongo::wire::Request;
 
 /// What an engine has of MongoDB, from the first call on.
 #[derive(Default)]
 pub(super) struct Mongo {
-    pub(super) session: Option<Arc<Session>>,
+    pub(super) executor: Option<Arc<Executor>>,
     /// Requests of this tick.
     pub(super) tick: Vec<Request>,
     pub(super) answers: Option<Arc<Answers>>,

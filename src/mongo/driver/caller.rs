@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::session::{Outcome, Session, collection};
+use super::executor::Executor;
 use crate::error::{Code, Error};
-use crate::mongo::failure::Failure;
-use crate::mongo::wire::{Answer, Call, Op, Request};
+use crate::mongo::failure::{Failure, Outcome};
+use crate::mongo::table;
+use crate::mongo::wire::{Answer, CallId, Op, Request};
 
-/// It gets an answer whatever happens: one that is dropped, because the job that worked for it panicked, is told so.
+/// It always gets an answer: one that is dropped, because its job panicked, is told so.
 pub(super) struct Caller {
-    session: Arc<Session>,
-    call: Call,
+    executor: Arc<Executor>,
+    call: CallId,
     op: Op,
     collection: usize,
     bytes: usize,
@@ -18,10 +19,10 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Of a request that the session has admitted.
-    pub(super) fn new(session: &Arc<Session>, request: &Request) -> Self {
+    /// Of a request that the executor has admitted.
+    pub(super) fn new(executor: &Arc<Executor>, request: &Request) -> Self {
         let Request { call, op, collection, ref body } = *request;
-        Self { session: Arc::clone(session), call, op, collection, bytes: body.as_bytes().len(), answered: false }
+        Self { executor: Arc::clone(executor), call, op, collection, bytes: body.as_bytes().len(), answered: false }
     }
 
     /// Tells it what became of it.
@@ -31,8 +32,8 @@ impl Caller {
 
     fn tell(&mut self, outcome: Outcome<Answer>) {
         self.answered = true;
-        let told = |failure: Failure| failure.without(self.session.secrets()).attempted(&self.attempt());
-        self.session.answer(self.call, self.bytes, outcome.map_err(told));
+        let told = |failure: Failure| failure.without(self.executor.secrets()).attempted(&self.attempt());
+        self.executor.answer(self.call, self.bytes, outcome.map_err(told));
     }
 
     /// What was attempted, for messages.
@@ -40,9 +41,9 @@ impl Caller {
         let what = if self.op == Op::Ping {
             "ping".to_owned()
         } else {
-            format!("{:?} {}", self.op, collection(self.collection).name)
+            format!("{:?} {}", self.op, table::collection(self.collection).name)
         };
-        format!("{what} on {}", self.session.servers())
+        format!("{what} on {}", self.executor.servers())
     }
 }
 
@@ -63,12 +64,12 @@ mod tests {
     use mongodb::bson::{RawDocument, RawDocumentBuf, rawdoc};
 
     use super::*;
-    use crate::mongo::config;
+    use crate::config::mongo as config;
+    use crate::mongo::driver::executor::Outbox;
     use crate::mongo::driver::runtime::Runtime;
-    use crate::mongo::driver::session::Outbox;
 
     /// Takes answers, each as the number of its call and its document.
-    struct Inbox(Mutex<mpsc::Sender<(Call, RawDocumentBuf)>>);
+    struct Inbox(Mutex<mpsc::Sender<(CallId, RawDocumentBuf)>>);
 
     impl Outbox for Inbox {
         fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
@@ -80,30 +81,30 @@ mod tests {
         }
     }
 
-    /// A session that has no server and needs none.
-    fn session(queue: &str, bytes: &str) -> (Arc<Session>, mpsc::Receiver<(Call, RawDocumentBuf)>) {
+    /// An executor that has no server and needs none.
+    fn executor(queue: &str, bytes: &str) -> (Arc<Executor>, mpsc::Receiver<(CallId, RawDocumentBuf)>) {
         let (send, answers) = mpsc::channel();
         let set = [("CC_MONGO_QUEUE_MAX", queue), ("CC_MONGO_QUEUE_MAX_BYTES", bytes)];
         let values = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = config::resolve(&BTreeMap::from(values)).unwrap();
-        (Session::new(Runtime::shared().unwrap(), config, Arc::new(Inbox(Mutex::new(send)))), answers)
+        (Executor::new(Runtime::shared().unwrap(), config, Arc::new(Inbox(Mutex::new(send)))), answers)
     }
 
-    fn request(call: Call, op: Op) -> Request {
+    fn request(call: CallId, op: Op) -> Request {
         Request { call, op, collection: 0, body: rawdoc! { "text": "0123456789" } }
     }
 
-    fn caller(session: &Arc<Session>, call: Call) -> Caller {
+    fn caller(executor: &Arc<Executor>, call: CallId) -> Caller {
         let request = request(call, Op::Find);
-        session.admit(&request).unwrap();
-        Caller::new(session, &request)
+        executor.admit(&request).unwrap();
+        Caller::new(executor, &request)
     }
 
     #[test]
     fn calls_of_a_job_that_panics_are_told_and_others_are_not_affected() {
-        let (session, answers) = session("", "");
-        let (mine, too, other) = (caller(&session, 1), caller(&session, 2), caller(&session, 3));
-        session.spawn(async move {
+        let (executor, answers) = executor("", "");
+        let (mine, too, other) = (caller(&executor, 1), caller(&executor, 2), caller(&executor, 3));
+        executor.spawn(async move {
             let _callers = [mine, too];
             panic!("a bug, as the test wants it");
         });
@@ -114,34 +115,34 @@ mod tests {
             assert_eq!(failure.get_str("code").ok(), Some("CLOSED"));
             assert!(failure.get_str("message").unwrap().contains("has a bug: Find candle-items"), "{failure:?}");
         }
-        assert_eq!(session.waiting(), 1);
-        session.spawn(async move { other.answer(Ok(Answer::None)) });
+        assert_eq!(executor.waiting(), 1);
+        executor.spawn(async move { other.answer(Ok(Answer::None)) });
         assert_eq!(answers.recv().unwrap().0, 3);
     }
 
     #[test]
     fn more_calls_than_the_bound_are_refused_until_one_is_answered() {
-        let (session, _answers) = session("2", "");
-        let (first, _second) = (caller(&session, 1), caller(&session, 2));
-        let refused = session.admit(&request(3, Op::Find)).unwrap_err();
+        let (executor, _answers) = executor("2", "");
+        let (first, _second) = (caller(&executor, 1), caller(&executor, 2));
+        let refused = executor.admit(&request(3, Op::Find)).unwrap_err();
         assert_eq!(refused.code, Code::QueueFull);
         assert!(refused.message.contains("CC_MONGO_QUEUE_MAX"), "{refused}");
-        assert!(session.admit(&request(4, Op::Close)).is_ok(), "a cursor is forgotten all the same");
-        drop(Caller::new(&session, &request(4, Op::Close)));
+        assert!(executor.admit(&request(4, Op::Close)).is_ok(), "a cursor is forgotten all the same");
+        drop(Caller::new(&executor, &request(4, Op::Close)));
         first.answer(Ok(Answer::None));
-        assert!(session.admit(&request(5, Op::Find)).is_ok());
+        assert!(executor.admit(&request(5, Op::Find)).is_ok());
     }
 
     #[test]
     fn more_bytes_than_the_bound_are_refused_until_some_are_answered() {
-        let (session, _answers) = session("", "1024");
+        let (executor, _answers) = executor("", "1024");
         let bytes = request(0, Op::Find).body.as_bytes().len();
         let mut callers: Vec<_> =
-            (0..1024 / bytes).map(|call| caller(&session, u32::try_from(call).unwrap())).collect();
-        let refused = session.admit(&request(99, Op::Find)).unwrap_err();
+            (0..1024 / bytes).map(|call| caller(&executor, u32::try_from(call).unwrap())).collect();
+        let refused = executor.admit(&request(99, Op::Find)).unwrap_err();
         assert_eq!(refused.code, Code::QueueFull);
         assert!(refused.message.contains("CC_MONGO_QUEUE_MAX_BYTES"), "{refused}");
         callers.pop().unwrap().answer(Ok(Answer::None));
-        assert!(session.admit(&request(100, Op::Find)).is_ok());
+        assert!(executor.admit(&request(100, Op::Find)).is_ok());
     }
 }

@@ -7,15 +7,16 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
+use super::executor::Executor;
 use super::reads::Query;
-use super::session::{Outcome, Session};
-use super::writes::{explain, now, write_errors};
+use super::replies::{explain, write_errors};
+use super::writes::now;
 use crate::error::{Code, Error};
 use crate::mongo::candle_window::{Found, Window};
 use crate::mongo::candles::{Columns, Place, Range, Written, collection, documents, identity};
 use crate::mongo::conflict::{Conflict, DUPLICATE};
 use crate::mongo::document::get;
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Outcome};
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
 
@@ -31,7 +32,7 @@ fn id_of(row: &RawDocument) -> Option<ObjectId> {
     }
 }
 
-impl Session {
+impl Executor {
     /// Inserts what is not there yet; what is there stays as it is. The answer has the ids of all. A chunk with `check` is
     /// only looked at; one with `bare` wants no ids of those that were there.
     ///

@@ -1,4 +1,4 @@
-//! What a session has once it is connected.
+//! What an executor has once it is connected.
 
 use std::sync::Arc;
 
@@ -9,10 +9,9 @@ use mongodb::{Client, Database};
 
 use super::gate::Gate;
 use super::numbers::Numbers;
-use super::session::Outcome;
 use super::trip::pool_events;
-use crate::mongo::config::{MongoConfig, unusable};
-use crate::mongo::failure::Failure;
+use crate::config::mongo::{MongoConfig, unusable};
+use crate::mongo::failure::{Failure, Outcome};
 
 /// Connections that the driver keeps to a server where the connection string does not say how many.
 const POOL: u32 = 10;

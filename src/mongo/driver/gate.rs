@@ -1,24 +1,23 @@
 //! No more round trips at once than the pool has connections.
 //!
-//! The driver would queue the others itself, with their deadlines running: thousands of calls of one tick would time out on
-//! a sound server. Here they wait without a clock, and yet not for ever: when a round trip fails because no server is
-//! there, or at its deadline, and no other was answered meanwhile, all that wait are told so at once.
+//! The driver would queue the others itself while their deadlines run, so that thousands of calls of one tick would time out
+//! on a healthy server. Here they wait without a deadline, but not for ever: when a round trip fails because no server is
+//! there, or at its deadline, and no other was answered meanwhile, all that wait fail at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::session::Outcome;
 use crate::error::{Code, Error};
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Outcome};
 
-/// Those who wait together.
+/// Round trips that wait together.
 struct Queue {
     places: Arc<Semaphore>,
     /// How many round trips were answered.
     answered: AtomicU64,
-    /// Why nobody need wait any more.
+    /// Why those that wait have failed.
     verdict: OnceLock<Failure>,
 }
 
@@ -35,7 +34,7 @@ pub(super) struct Gate {
     queue: Mutex<Arc<Queue>>,
 }
 
-/// Leave for one round trip.
+/// Permission for one round trip.
 pub(super) struct Place {
     queue: Arc<Queue>,
     _permit: OwnedSemaphorePermit,
@@ -62,14 +61,14 @@ impl Gate {
         Err(failure.unwrap_or_else(|| Error::new(Code::MongoUnavailable, "no server is there").into()))
     }
 
-    /// Gives the place to the next one, or tells all that wait what there is to expect.
+    /// Gives the place to the next one, or fails all that wait where no server is there.
     pub(super) fn leave<T>(&self, place: &Place, outcome: &Outcome<T>) {
         match outcome {
             Err(failure) if is_absence(failure) => {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 let alone = place.queue.answered.load(Ordering::Relaxed) == place.answered;
                 if alone && Arc::ptr_eq(&queue, &place.queue) {
-                    // Who comes later waits anew, behind none of these.
+                    // Those that come later wait in a new queue.
                     *queue = Queue::new(self.size);
                     let _ = place.queue.verdict.set(failure.clone());
                     place.queue.places.close();

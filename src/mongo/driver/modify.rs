@@ -3,11 +3,11 @@
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
 
+use super::executor::Executor;
 use super::numbers::Written;
-use super::session::{Outcome, Session};
-use super::writes::explain;
+use super::replies::explain;
 use crate::mongo::conflict::Conflict;
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Outcome};
 use crate::mongo::table::Collection;
 use crate::mongo::unanswered::{Kind, Verdict, guarded, judge};
 
@@ -28,7 +28,7 @@ fn row_of(reply: &Document) -> Outcome<Option<RawDocumentBuf>> {
     Ok(reply.get_document("value").ok().map(RawDocumentBuf::try_from).transpose()?)
 }
 
-impl Session {
+impl Executor {
     /// The row afterwards; none where there is none, and none was to be made.
     pub(super) async fn modify(&self, collection: &Collection, modify: &Modify) -> Outcome<Option<RawDocumentBuf>> {
         let command = self.find_and_modify(collection, modify, modify.filter.clone()).await?;

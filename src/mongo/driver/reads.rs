@@ -1,23 +1,20 @@
 //! Reads: rows by id and key, many in one query; lists and counts.
 
-use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_core::Stream as _;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
-use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
 use super::caller::Caller;
-use super::session::{Outcome, Session, collection};
+use super::executor::Executor;
+use super::rows::{Rows, next_batch};
 use crate::error::Code;
 use crate::mongo::document::{self, get, matches, part};
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Outcome};
 use crate::mongo::filter;
-use crate::mongo::table::Collection;
+use crate::mongo::table::{Collection, collection};
 use crate::mongo::wire::{Answer, Request};
 
 /// A row that is looked for by its key, and perhaps the id that the cache has of it.
@@ -42,49 +39,6 @@ impl Lookup {
             }
         }
     }
-}
-
-/// What a query finds. The server's cursor goes with it.
-pub(super) struct Rows {
-    /// Until the server has no more.
-    cursor: Option<RawBatchCursor>,
-    batch: VecDeque<RawDocumentBuf>,
-    current: RawDocumentBuf,
-}
-
-impl Rows {
-    fn new(cursor: RawBatchCursor, batch: Option<RawBatch>) -> Outcome<Self> {
-        let mut rows = Self { cursor: None, batch: VecDeque::new(), current: RawDocumentBuf::new() };
-        rows.take(cursor, batch)?;
-        Ok(rows)
-    }
-
-    fn take(&mut self, cursor: RawBatchCursor, batch: Option<RawBatch>) -> Outcome<()> {
-        let Some(batch) = batch else { return Ok(()) };
-        for row in batch.doc_slices()? {
-            if let RawBsonRef::Document(row) = row? {
-                self.batch.push_back(row.to_owned());
-            }
-        }
-        let ended = matches!(part(batch.as_raw_document(), "cursor")?.get("id"), Ok(Some(RawBsonRef::Int64(0))));
-        self.cursor = (!ended).then_some(cursor);
-        Ok(())
-    }
-
-    /// The row at which [`Session::advance`] has arrived.
-    pub(super) fn current(&self) -> &RawDocument {
-        &self.current
-    }
-
-    /// Whether there may be more.
-    pub(super) fn has_more(&self) -> bool {
-        !self.batch.is_empty() || self.cursor.is_some()
-    }
-}
-
-/// The next batch of a cursor.
-async fn next_batch(cursor: &mut RawBatchCursor) -> mongodb::error::Result<Option<RawBatch>> {
-    poll_fn(|context| Pin::new(&mut *cursor).poll_next(context)).await.transpose()
 }
 
 /// What the server says of a read is no failed write.
@@ -126,7 +80,7 @@ impl Query {
     }
 }
 
-impl Session {
+impl Executor {
     /// What a query finds, from before the first row.
     pub(super) async fn query(&self, collection: &Collection, query: Query) -> Outcome<Rows> {
         let rows = self.rows(collection).await?;
@@ -192,7 +146,7 @@ impl Session {
 
     /// Rows by the ids that the cache has of them, in one query; those that are not there, or are of another key, by their
     /// keys.
-    pub(super) async fn look_up(self: Arc<Self>, number: usize, lookups: Vec<Lookup>) {
+    pub(super) async fn find_rows(self: Arc<Self>, number: usize, lookups: Vec<Lookup>) {
         let collection = collection(number);
         let ids: Vec<_> = lookups.iter().filter_map(|lookup| lookup.id).collect();
         let found = match self.by_ids(collection, &ids).await {
@@ -211,9 +165,9 @@ impl Session {
                 lookup.caller.answer(Ok(Answer::document(row)));
                 continue;
             }
-            let session = Arc::clone(&self);
+            let executor = Arc::clone(&self);
             self.spawn(async move {
-                let row = session.first(collection, lookup.key, false).await;
+                let row = executor.first(collection, lookup.key, false).await;
                 let answer = row.map(|row| row.map_or(Answer::None, |row| Answer::ByKey(row.into_bytes())));
                 lookup.caller.answer(answer);
             });

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use mongodb::bson::{RawBsonRef, RawDocument, rawdoc};
 
 use super::caller::Caller;
+use super::executor::Executor;
 use super::reads::Lookup;
-use super::session::{Outcome, Session, collection};
 use super::writes::Upsert;
 use crate::mongo::document::{self, get, part};
-use crate::mongo::wire::{Answer, Op, Request};
+use crate::mongo::failure::Outcome;
+use crate::mongo::table::collection;
+use crate::mongo::wire::{Answer, CallId, Op, Request};
 
 /// A tick's requests that travel together, by collection.
 #[derive(Default)]
@@ -20,21 +22,27 @@ struct Together {
     upserts: BTreeMap<usize, Vec<Upsert>>,
 }
 
-impl Session {
-    /// Carries out the requests of a tick; each call gets its answer when it is there.
-    pub(super) fn run(self: Arc<Self>, calls: Vec<(Caller, Request)>) {
+impl Executor {
+    /// Takes the requests of a tick, which were admitted; each call gets its answer when it is there.
+    pub fn submit(self: &Arc<Self>, requests: Vec<Request>) {
+        let executor = Arc::clone(self);
+        let calls: Vec<_> = requests.into_iter().map(|request| (Caller::new(self, &request), request)).collect();
+        self.spawn(async move { executor.run(calls) });
+    }
+
+    fn run(self: Arc<Self>, calls: Vec<(Caller, Request)>) {
         let mut together = Together::default();
         for (caller, request) in calls {
             // What goes wrong with one must not take the others along; its caller is told when it is dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| self.sort(&mut together, caller, request)));
         }
         for (number, lookups) in together.lookups {
-            let session = Arc::clone(&self);
-            self.spawn(async move { session.look_up(number, lookups).await });
+            let executor = Arc::clone(&self);
+            self.spawn(async move { executor.find_rows(number, lookups).await });
         }
         for (number, upserts) in together.upserts {
-            let session = Arc::clone(&self);
-            self.spawn(async move { session.upsert_all(number, upserts).await });
+            let executor = Arc::clone(&self);
+            self.spawn(async move { executor.upsert_all(number, upserts).await });
         }
     }
 
@@ -51,8 +59,8 @@ impl Session {
                 together.upserts.entry(request.collection).or_default().extend(Upsert::read(caller, &request));
             }
             _ => {
-                let session = Arc::clone(self);
-                self.spawn(async move { caller.answer(session.one(&request).await) });
+                let executor = Arc::clone(self);
+                self.spawn(async move { caller.answer(executor.one(&request).await) });
             }
         }
     }
@@ -84,7 +92,7 @@ impl Session {
     }
 }
 
-fn cursor_of(body: &RawDocument) -> Outcome<u32> {
+fn cursor_of(body: &RawDocument) -> Outcome<CallId> {
     match get(body, "cursor")? {
         Some(RawBsonRef::Int32(number)) => Ok(number.cast_unsigned()),
         _ => Ok(0),

@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::session::Outcome;
+use crate::mongo::failure::Outcome;
 
 type Attempt<T> = watch::Receiver<Option<Outcome<T>>>;
 type Own<T> = watch::Sender<Option<Outcome<T>>>;
 
-/// Everybody who waits for an attempt gets its outcome, a failure too: were each to try anew, the last of many would wait
-/// for as many deadlines. Who comes after a failure tries again.
+/// All that wait for an attempt get its outcome, also a failure: if each tried again, the last of many would wait for as many
+/// deadlines. Those that come after a failure try again.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     /// The attempt that is under way, or the one that has succeeded.

@@ -1,9 +1,9 @@
 //! A round trip as a task of its own, so that a deadline drops no command of the driver in the middle.
 //!
-//! The driver's futures must be polled to their end (its README, RUST-937). So whoever waits for one waits for its task. At
-//! the deadline, a command that has a connection goes on to its end, whatever that is and whoever hears of it. One that still
-//! queues for a connection has sent nothing and must not send anything later: its task is ended. That is no middle: the
-//! driver's pool expects that those who queue go away.
+//! The driver's futures must be polled to their end (its README, RUST-937), so each runs in a task, and callers wait for the
+//! task. At the deadline, a command that has a connection goes on to its end, although nobody waits for it any more. A command
+//! that still queues for a connection has sent nothing and must not send anything later, so its task is aborted. The driver's pool
+//! allows that.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +16,8 @@ use tokio::task::{AbortHandle, JoinError};
 use tokio::time::timeout;
 
 use super::runtime::Runtime;
-use super::session::Outcome;
 use crate::error::{Code, Error};
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Outcome};
 
 tokio::task_local! {
     static TRIP: Arc<Trip>;
@@ -26,7 +25,7 @@ tokio::task_local! {
 
 #[derive(Default)]
 struct Trip {
-    /// It has a connection: the server may get something of it.
+    /// It has a connection, so that the server may get its command.
     sent: AtomicBool,
     /// Its deadline has passed.
     overdue: AtomicBool,
@@ -56,10 +55,10 @@ impl Trip {
     }
 }
 
-/// What the driver's pool must tell us: it does so within the task that asks for a connection.
+/// The events of the driver's pool. It sends them within the task that asks for a connection.
 pub(super) fn pool_events() -> EventHandler<CmapEvent> {
     EventHandler::callback(|event| {
-        // An error means that the driver asks for itself.
+        // An error means that the driver asks for a connection of its own accord.
         let _ = TRIP.try_with(|trip| match event {
             CmapEvent::ConnectionCheckoutStarted(_) => trip.queues(),
             CmapEvent::ConnectionCheckedOut(_) => trip.has_connection(),

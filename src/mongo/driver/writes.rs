@@ -6,23 +6,24 @@ use std::time::SystemTime;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Document, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use tokio::task::JoinSet;
 
 use super::caller::Caller;
+use super::executor::Executor;
 use super::modify::Modify;
 use super::numbers::Written;
 use super::reads::Query;
-use super::session::{Outcome, Session, collection};
+use super::replies::{explain, list, write_errors};
 use crate::error::{Code, Error};
 use crate::mongo::batch::{Statement, rounds};
 use crate::mongo::cast;
-use crate::mongo::conflict::{self, Conflict, DUPLICATE};
+use crate::mongo::conflict::Conflict;
 use crate::mongo::crud;
 use crate::mongo::document::{self, Millis, get, identity, part};
-use crate::mongo::failure::Failure;
-use crate::mongo::table::{COMMON, Collection};
+use crate::mongo::failure::{Failure, Outcome};
+use crate::mongo::table::{COMMON, Collection, collection};
 use crate::mongo::unanswered::Kind;
 use crate::mongo::update;
 use crate::mongo::wire::{Answer, Request};
@@ -82,37 +83,7 @@ impl Upsert {
     }
 }
 
-/// What a reply says of the documents of an unordered command.
-fn list<'a>(reply: &'a Document, name: &str) -> impl Iterator<Item = (usize, &'a Document)> {
-    let entries = reply.get_array(name).map(Vec::as_slice).unwrap_or_default();
-    entries.iter().filter_map(Bson::as_document).map(|entry| {
-        (entry.get_i32("index").ok().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX), entry)
-    })
-}
-
-/// The write errors of a reply, by the place of their document.
-pub(super) fn write_errors(reply: &Document) -> Outcome<HashMap<usize, Failure>> {
-    list(reply, "writeErrors")
-        .map(|(index, error)| Ok((index, Failure::from_server(&RawDocumentBuf::try_from(error)?))))
-        .collect()
-}
-
-/// A duplicate key with what it means; other failures as they are.
-pub(super) fn explain(collection: &Collection, failure: Failure) -> (Conflict, Failure) {
-    if failure.server_code() != DUPLICATE {
-        return (Conflict::Other, failure);
-    }
-    let pattern = failure.server.as_ref().and_then(|server| server.key_pattern.as_deref());
-    match conflict::analyse(collection, pattern, &failure.error.message) {
-        Conflict::OldIndex => {
-            let error = conflict::old_index(collection, &failure.error.message);
-            (Conflict::OldIndex, failure.with(error))
-        }
-        other => (other, failure),
-    }
-}
-
-impl Session {
+impl Executor {
     /// An upsert of a key; when another first writer wins, the row is there, and it is tried once more.
     async fn upsert_one(&self, collection: &Collection, upsert: &Modify) -> Outcome<RawDocumentBuf> {
         let mut outcome = self.modify(collection, upsert).await.map_err(|failure| explain(collection, failure));
@@ -157,10 +128,10 @@ impl Session {
             Ok(Ok((reply, errors))) => self.upserts_told(collection, round, &reply, errors, &mut alone).await,
             Ok(Err(lost)) => {
                 for upsert in round {
-                    let (session, lost) = (Arc::clone(self), lost.clone());
+                    let (executor, lost) = (Arc::clone(self), lost.clone());
                     let (caller, upsert) = upsert.alone();
                     alone.spawn(async move {
-                        let row = session.find_out(collection, &upsert, lost).await;
+                        let row = executor.find_out(collection, &upsert, lost).await;
                         caller.answer(
                             row.and_then(|row| row.map_or(Ok(Answer::None), |row| identified(&upsert.filter, &row))),
                         );
@@ -193,11 +164,11 @@ impl Session {
             let id = inserted.get(&index).copied().or(upsert.id);
             match (errors.remove(&index).map(|failure| explain(collection, failure)), id) {
                 (Some((Conflict::Race, _)), _) => {
-                    let session = Arc::clone(self);
+                    let executor = Arc::clone(self);
                     let (caller, upsert) = upsert.alone();
                     self.count_retry();
                     alone.spawn(async move {
-                        let row = session.upsert_one(collection, &upsert).await;
+                        let row = executor.upsert_one(collection, &upsert).await;
                         caller.answer(row.and_then(|row| identified(&upsert.filter, &row)));
                     });
                 }

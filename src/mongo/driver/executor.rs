@@ -1,4 +1,4 @@
-//! A connection with its configuration: who waits, and how a round trip is bounded, retried and counted.
+//! Carries out an engine's requests: who waits, and how a round trip is bounded, retried and counted.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,25 +9,20 @@ use std::time::SystemTime;
 use mongodb::Collection;
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::{Document, RawDocumentBuf};
-use mongodb::error::RETRYABLE_WRITE_ERROR;
 use tokio::sync::Notify;
 
-use super::caller::Caller;
 use super::connection::Connected;
 use super::indexes::Indexes;
-use super::reads::Rows;
+use super::rows::Rows;
 use super::runtime::Runtime;
 use super::shared::Shared;
 use super::trip;
+use crate::config::mongo::MongoConfig;
 use crate::error::{Code, Error, Result};
-use crate::mongo::config::MongoConfig;
-use crate::mongo::failure::Failure;
-use crate::mongo::table::{self, COLLECTIONS};
-use crate::mongo::wire::{Answer, Call, Op, Request, notice};
+use crate::mongo::failure::{Outcome, checked};
+use crate::mongo::table;
+use crate::mongo::wire::{Answer, CallId, Op, Request, notice};
 use crate::secrets::Secrets;
-
-/// The result of a job.
-pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 /// Where answers go.
 pub trait Outbox: Send + Sync {
@@ -68,12 +63,12 @@ fn count(counter: &AtomicU64) {
 }
 
 /// See the module.
-pub struct Session {
+pub struct Executor {
     runtime: Arc<Runtime>,
     config: MongoConfig,
     connected: Shared<Arc<Connected>>,
     pub(super) indexes: Indexes,
-    pub(super) cursors: Mutex<HashMap<Call, Rows>>,
+    pub(super) cursors: Mutex<HashMap<CallId, Rows>>,
     outbox: Arc<dyn Outbox>,
     state: Mutex<State>,
     counters: Counters,
@@ -83,8 +78,8 @@ pub struct Session {
     idle: Notify,
 }
 
-impl Session {
-    /// A session that connects with its first request.
+impl Executor {
+    /// An executor that connects with its first request.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, config: MongoConfig, outbox: Arc<dyn Outbox>) -> Arc<Self> {
         Arc::new(Self {
@@ -102,11 +97,11 @@ impl Session {
         })
     }
 
-    /// Lets a request in, or refuses it where too many wait. What is let in must be submitted: it counts until it is
+    /// Admits a request, or refuses it where too many wait. What is admitted must be submitted: it counts until it is
     /// answered.
     pub fn admit(&self, request: &Request) -> Result<()> {
         let bytes = request.body.as_bytes().len();
-        // To forget a cursor is no call of anybody's.
+        // Closing a cursor is not a call that somebody waits for.
         if request.op != Op::Close {
             let full = |what: String| Err(Error::new(Code::QueueFull, format!("The queue to MongoDB is full: {what}")));
             let (waiting, would_wait) = (self.waiting(), self.waiting_bytes.load(Ordering::Relaxed) + bytes);
@@ -123,15 +118,8 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the requests of a tick, which were let in.
-    pub fn submit(self: &Arc<Self>, requests: Vec<Request>) {
-        let session = Arc::clone(self);
-        let calls: Vec<_> = requests.into_iter().map(|request| (Caller::new(self, &request), request)).collect();
-        self.spawn(async move { session.run(calls) });
-    }
-
-    /// Closes the connections when nobody waits any more, in the background: what is overdue is waited for, and keeps the
-    /// thread until then. Nothing may be submitted any more.
+    /// Closes the connections in the background, when nobody waits any more. Commands beyond their deadline are waited for, and
+    /// keep the thread until then. Nothing may be submitted any more.
     pub fn close(self: Arc<Self>) {
         let runtime = Arc::clone(&self.runtime);
         runtime.handle().clone().spawn(async move {
@@ -147,13 +135,13 @@ impl Session {
         });
     }
 
-    /// Runs `job` beside what goes on.
+    /// Runs a job in the background.
     pub(super) fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
         self.runtime.handle().spawn(job);
     }
 
     /// Tells a call what became of it.
-    pub(super) fn answer(&self, call: Call, bytes: usize, outcome: Outcome<Answer>) {
+    pub(super) fn answer(&self, call: CallId, bytes: usize, outcome: Outcome<Answer>) {
         count(&self.counters.answers);
         let mut answer = Some(outcome.unwrap_or_else(|failure| {
             count(&self.counters.errors);
@@ -210,7 +198,7 @@ impl Session {
         outcome
     }
 
-    /// What need not be a round trip.
+    /// Work of the driver with the same deadline that takes no place of the gate.
     pub(super) async fn bounded<T: Send + 'static>(
         &self,
         work: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
@@ -304,23 +292,6 @@ impl Session {
     /// Indexes that could not be made, and why.
     #[must_use]
     pub fn index_problems(&self) -> Vec<String> {
-        self.indexes.problems()
+        self.indexes.problems().values().cloned().collect()
     }
-}
-
-/// A reply, unless it says that a write is not as safe as it was to be.
-pub(super) fn checked(reply: Document) -> Outcome<Document> {
-    match reply.get_document("writeConcernError") {
-        Ok(problem) => {
-            let labels = reply.get_array("errorLabels").map(Vec::as_slice).unwrap_or_default();
-            let transient = labels.iter().any(|label| label.as_str() == Some(RETRYABLE_WRITE_ERROR));
-            Err(Failure { transient, ..Failure::from_server(&RawDocumentBuf::try_from(problem)?) })
-        }
-        Err(_) => Ok(reply),
-    }
-}
-
-/// A collection of the table; numbers come from our own JavaScript.
-pub(super) fn collection(number: usize) -> &'static table::Collection {
-    COLLECTIONS.get(number).unwrap_or(&COLLECTIONS[0])
 }

@@ -1,0 +1,94 @@
+//! Sends writes: with a number where the server knows them, and again where that is safe.
+
+use std::sync::Arc;
+
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::connection::Connected;
+use super::executor::Executor;
+use super::numbers::{Numbered, Written};
+use crate::mongo::delivery::{Delivery, Next, Repeat};
+use crate::mongo::failure::{Outcome, checked};
+use crate::mongo::server::{knows_numbers, refuses_numbers};
+
+impl Executor {
+    /// Sends a write, and once more where that is safe: with a number where the server knows them, and without one where it
+    /// does no harm (`harmless`). Nothing is sent again after a deadline.
+    pub(super) async fn write(&self, command: RawDocumentBuf, harmless: bool) -> Outcome<Written> {
+        let connected = self.connect().await?;
+        if let Some(numbered) = self.numbered(&connected).await? {
+            match self.deliver(&connected, command.clone(), Some(numbered), Repeat::Numbered).await {
+                Err(failure) if refuses_numbers(failure.server_code(), &failure.error.message) => {
+                    connected.numbers.refuse();
+                }
+                outcome => return outcome,
+            }
+        }
+        let repeat = if harmless { Repeat::Harmless } else { Repeat::Never };
+        self.deliver(&connected, command, None, repeat).await
+    }
+
+    /// The same for a write that does no harm twice: the reply, and whether it was sent twice.
+    pub(super) async fn write_harmless(&self, command: RawDocumentBuf) -> Outcome<(Document, bool)> {
+        match self.write(command, true).await? {
+            Written::Reply(reply, repeated) => Ok((reply, repeated)),
+            Written::Unanswered(failure) => Err(failure.unknown()),
+        }
+    }
+
+    async fn deliver(
+        &self,
+        connected: &Connected,
+        mut command: RawDocumentBuf,
+        numbered: Option<Numbered>,
+        repeat: Repeat,
+    ) -> Outcome<Written> {
+        let mut delivery = Delivery::new(repeat);
+        let numbered = numbered.map(|mut numbered| {
+            command.append(cstr!("txnNumber"), numbered.next());
+            Arc::new(AsyncMutex::new(numbered))
+        });
+        let mut repeated = false;
+        loop {
+            let (database, command, numbered) = (connected.database.clone(), command.clone(), numbered.clone());
+            let trip = self.within(async move {
+                match numbered {
+                    Some(numbered) => numbered.lock().await.run(&database, command).await,
+                    None => database.run_raw_command(command).await,
+                }
+            });
+            let failure = match trip.await.and_then(checked) {
+                Ok(reply) => return Ok(Written::Reply(reply, repeated)),
+                Err(failure) => failure,
+            };
+            match delivery.failed(failure) {
+                Next::Again => {
+                    self.count_retry();
+                    repeated = true;
+                }
+                Next::FindOut(failure) => return Ok(Written::Unanswered(failure)),
+                Next::Failed(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// A session for a write, where the server knows numbers.
+    pub(super) async fn numbered(&self, connected: &Connected) -> Outcome<Option<Numbered>> {
+        let numbers = &connected.numbers;
+        if numbers.is_refused() {
+            return Ok(None);
+        }
+        let ask = async { Ok(knows_numbers(&self.command(rawdoc! { "hello": 1 }).await?)) };
+        if !numbers.known.get_or_make(ask).await? {
+            return Ok(None);
+        }
+        if let Some(numbered) = numbers.take() {
+            return Ok(Some(numbered));
+        }
+        let client = connected.client.clone();
+        let start = async move { client.start_session().causal_consistency(false).await };
+        Ok(Some(numbers.first(self.bounded(start).await?)))
+    }
+}
