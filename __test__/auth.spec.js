@@ -163,6 +163,21 @@ test("a user who may not choose the database is a rejection at once, and heals w
   t.is(await map.get("k"), "v");
 });
 
+test("waitForInit does not wait for what waiting does not mend: a database that cannot be had; and a later one may have it", async (t) => {
+  const redis = await serverFor(t);
+  const absent = loadFor(t, { CC_REDIS_URL: `${redis.url}/99`, ...PATIENT });
+  const { error } = await outcome(absent.ioc.redisService.waitForInit());
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /^ERR DB index is out of range; CC_REDIS_URL asks for database 99/);
+  t.is(error.cause, undefined, "nothing was tried again");
+
+  await acl(redis, "bot", "on", ">pw", "~*", "+@all", "-select");
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://bot:pw@127.0.0.1:${redis.port}/2`, ...PATIENT });
+  t.regex((await outcome(lib.ioc.redisService.waitForInit())).error?.message, /^NOPERM .*CC_REDIS_URL asks for database 2/);
+  await acl(redis, "bot", "+select");
+  await until(async () => !(await outcome(lib.ioc.redisService.waitForInit())).error, "the server serves");
+});
+
 test("a server that runs a script while we connect is asked again, and the near cache is there afterwards", async (t) => {
   const redis = await serverFor(t, { args: ["--lua-time-limit", "20"] });
   const lib = loadFor(t, { CC_REDIS_URL: redis.url, CC_NEAR_CACHE: "on", ...PATIENT });

@@ -14,10 +14,15 @@ const { now } = performance;
 const PATIENCE_MS = 15_000;
 const PAUSE_MS = 50;
 
-/** Reasons that waiting does not mend. */
 const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED"];
 /** Replies of a server that cannot serve yet; any other reply, a forbidden PING too, is proof of life. */
 const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
+
+/**
+ * Whether waiting does not mend it. A call that was given up at its deadline names its last failure as the cause; a
+ * refusal for good (no such database, a certificate that is not trusted) ends all calls at once, and has none.
+ */
+const isFinal = ({ code, cause }) => FINAL.includes(code) || (code === "REDIS_UNAVAILABLE" && cause === undefined);
 
 const LATE = Symbol("late");
 
@@ -46,7 +51,7 @@ async function untilReady() {
       if (error.code === "REDIS_REPLY" && !NOT_YET.test(error.message)) {
         return;
       }
-      if (FINAL.includes(error.code)) {
+      if (isFinal(error)) {
         throw error;
       }
       if (now.call(performance) >= end) {
