@@ -20,7 +20,7 @@ const handles = new WeakMap();
 /** The engine forgets a map when its handle is collected. */
 const collected = new FinalizationRegistry((id) => engine.dropMap(id));
 
-/** Whether log entries of this object would reach anybody. */
+/** Whether a logger would get log entries of this object. */
 function listens(map) {
   const logger = map.loggerService;
   return logger !== loggerService ? logger != null : loggerService.active;
@@ -80,7 +80,7 @@ function idOf(map) {
   const value = { id, key, ttl };
   collected.register(value, id);
   if (Object.isExtensible(map)) {
-    // Not enumerable: who copies an object's fields copies the map, not our bookkeeping.
+    // Not enumerable, so that a copy of the object's fields does not share our bookkeeping.
     Object.defineProperty(map, handle, { value, writable: true, configurable: true });
   } else {
     handles.set(map, value);
@@ -88,7 +88,7 @@ function idOf(map) {
   return id;
 }
 
-/** An error with a code. What has none came from a call without its object, or from a hostile one. */
+/** An error with a code. One without came from a detached method, or from an object that throws when it is read. */
 function coded(error) {
   return withCode(error, "INVALID_CONTEXT", "the method was called on something that is not a map");
 }

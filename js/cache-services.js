@@ -108,8 +108,8 @@ function methodsOf(row, noun, number) {
         if (row === null || (typeof row !== "object" && typeof row !== "function")) {
           engine.noRow(number, row == null ? String(row) : `a ${typeof row}`);
         }
-        // Property reads are JavaScript's own trade, many times faster here than through Node-API; which form they fit,
-        // and whether, is decided in Rust. Each is read once, because a getter may be anybody's code.
+        // Properties are read here because that is many times faster than through Node-API. Rust decides which form they fit.
+        // Each is read once, because a getter may return something else the second time.
         const a = row[f0];
         const b = row[f1];
         const c = f2 === undefined ? undefined : row[f2];

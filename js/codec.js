@@ -2,5 +2,5 @@
 
 let codec = null;
 
-/** MongoDB's own codec. It is loaded with the first call that needs it: who uses Redis alone pays nothing for it. */
+/** MongoDB's own codec. It is loaded with the first call that needs it, so that Redis alone costs nothing for it. */
 module.exports = () => (codec ??= require("bson"));

@@ -83,13 +83,13 @@ function accessOf(row, number) {
       if (answer.kind === BY_KEY) {
         await remember(found);
       } else if (found === null && id !== null && forgets) {
-        // Its row was deleted while Redis was away. Who writes it anew in between has to cache its id once more.
+        // The row was deleted while Redis was away. If it is written anew meanwhile, its id is cached again by that write.
         await forget(args);
       }
       return found;
     },
 
-    /** What the near cache knows of a row's id: it spares a question when many rows are written at once. */
+    /** The id that the near cache has of a row. It saves a query when many rows are written at once. */
     known(args) {
       try {
         native.ready();

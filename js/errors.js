@@ -1,6 +1,6 @@
 "use strict";
 
-/** Errors that were made here: a `code` alone proves nothing, a user's getter may throw an error with one. */
+/** Errors that were made here. A `code` alone does not tell, because a user's getter may throw an error with one. */
 const ours = new WeakSet();
 
 const CLASSES = { Error, TypeError, RangeError };

@@ -13,12 +13,12 @@ const now = performance.now.bind(performance);
 /** How long answers may be given at once without a turn of the loop, in milliseconds; as for the near cache. */
 const FAIR_MS = 1;
 
-/** The clock is looked at after so much work, counted in candles; to look costs as much as a short window. */
+/** The clock is read after so much work, counted in candles, because reading it costs as much as a short window. */
 const LOOK = 256;
 /** What an answer costs beside its candles. */
 const ANSWER = 16;
 
-/** When an answer was first given since the loop turned; 0: none was. */
+/** When the first answer since the loop's last turn was given; 0: none was. */
 let since = 0;
 let work = 0;
 /** Whether the time is over. */

@@ -32,7 +32,7 @@ function stored(value, what) {
   return unboxed(value);
 }
 
-/** A condition, all of which counts, with boxed values as plain ones. */
+/** A condition, with boxed values as plain ones. The codec would leave parts of it out, so these are refused. */
 function compared(value, what) {
   if (isLeftOut(value)) {
     throw refuse(`${what} is a ${typeof value}, which MongoDB cannot compare with anything`);
@@ -60,7 +60,7 @@ function compared(value, what) {
   return isPlain(value) ? copy : value;
 }
 
-/** The same; what is nested without an end is left to the codec, which says so. Getters may be anybody's code. */
+/** The same. A value that contains itself is left to the codec, which reports it. Getters may throw anything. */
 function condition(value, what) {
   try {
     return compared(value, what);
@@ -72,7 +72,7 @@ function condition(value, what) {
   }
 }
 
-/** An object with names; a Promise, a Set or a Date has none, and would count as an empty one. */
+/** A plain object. A Promise, a Set or a Date is refused: it would count as an empty object. */
 function named(value, what) {
   if (Object.prototype.toString.call(value) !== "[object Object]") {
     throw refuse(`${what} is ${kindOf(value)}; it must be an object`);
@@ -80,7 +80,7 @@ function named(value, what) {
   return value;
 }
 
-/** A filter; none is everything. */
+/** A filter. Without one, everything is found. */
 function filterOf(filter = {}) {
   return condition(named(filter, "the filter"), "the filter");
 }
@@ -91,18 +91,18 @@ function sortOf(sort) {
   return isTexts ? sort.join(" ") : condition(sort ?? null, "the sort");
 }
 
-/** An id; none is null, which no row has. */
+/** An id; where none is given, null, which no row has. */
 function idOf(id) {
   return condition(id ?? null, "_id");
 }
 
-/** A dto as a row of a schema: its fields, but for those that are undefined, which name nothing. */
+/** A dto as a row of a schema: its fields without those that are undefined. */
 function rowOf(dto, schema) {
   const given = Object.entries(named(dto, "the dto")).filter(([field, value]) => counts(field, value, schema));
   return Object.fromEntries(given.map(([field, value]) => [field, stored(value, field)]));
 }
 
-/** Whether a dto's field counts. Functions of an object that are no fields of the schema are its own business. */
+/** Whether a dto's field counts. Methods that are no fields of the schema are left out. */
 function counts(field, value, schema) {
   return value !== undefined && (!isLeftOut(value) || schema.has(field.split(".", 1)[0]));
 }

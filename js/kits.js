@@ -12,7 +12,7 @@ const { packageOf, required } = require("./project.js");
 
 /** The kit's names: the one it has, and the one it was renamed to. */
 const NAMES = ["backtest-kit", "tradeforge"];
-/** Names by which a module is known for a kit. */
+/** A module that exports one of these names is a kit. */
 const MARKS = ["Candle", "Signal", "Storage", "Log"].map((noun) => `Persist${noun}Adapter`);
 const HOW = 'npm install backtest-kit, or pass the copy that runs: install(kit), after import * as kit from "backtest-kit"';
 
@@ -35,7 +35,7 @@ function refuse(name, error) {
   failure ??= { name, error };
 }
 
-/** Somebody requires this package, so the copy of the kit that is required may be the one that runs. */
+/** This package was required, so the copy of the kit that `require` finds may be the one that runs. */
 function requireIt() {
   isRequired = true;
 }
@@ -78,7 +78,7 @@ function loaded() {
         found.push(copyOf(exported, "require", file));
       }
     } catch {
-      // Whatever refuses to be looked at, a proxy or a getter, is no kit.
+      // A module whose properties cannot be read, because of a proxy or a getter, is no kit.
     }
   }
   const isOwn = (copy) => NAMES.includes(packageOf(copy.file)?.name);

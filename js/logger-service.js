@@ -22,7 +22,7 @@ function callLogger(logger, level, args) {
 class LoggerService {
   constructor() {
     let logger = null;
-    /** Whether anybody listens: callers look here first, so that log entries of nobody cost nothing. */
+    /** Whether there is a logger. Callers ask this first, so that log entries cost nothing without one. */
     this.active = false;
     const pass = (level, args) => {
       if (logger !== null) {

@@ -12,13 +12,13 @@ const { OPS, askQuietly, whyAway } = require("./mongo.js");
 const { setTimeout, clearTimeout } = globalThis;
 const now = performance.now.bind(performance);
 
-/** How long a PING may take until its server counts as away, in milliseconds. It may only have been slow before. */
+/** How long a PING may take until its server counts as away, in milliseconds: the call before may only have been slow. */
 const PATIENCE_MS = 40;
 
 /** The PING that is under way: when it was sent, its connection, and how it ends. */
 let probe = null;
 
-/** Whether the last that was heard of MongoDB is that no server answers. */
+/** Whether the last call to MongoDB failed because no server answers. */
 const isAway = () => whyAway() !== null;
 
 function begin() {

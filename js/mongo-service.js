@@ -15,7 +15,7 @@ const PAUSE_MS = 50;
 
 /** Reasons that waiting does not mend. */
 const FINAL = ["INVALID_CONFIG", "CLOSED"];
-/** Reasons that it may mend; any other answer, a refused PING too, is proof of life. */
+/** Errors for which it waits. Any other answer, a refused PING too, proves that the server is there. */
 const NOT_YET = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT"];
 
 async function untilReady() {

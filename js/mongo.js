@@ -33,7 +33,7 @@ const HEAD = 16;
 /** The table of collections. */
 const table = collections();
 const CANDLES = table.findIndex((row) => row.service === "candleDbService");
-/** So many requests, so many bytes or so many milliseconds of a tick are not held back for its end: it may be far. */
+/** With so many requests, bytes or milliseconds, a tick's requests are sent before its end, which may be far. */
 const [MANY, LARGE, LATE_MS] = [1_000, 1024 * 1024, 10];
 
 /** Errors that say that no server answers. */
@@ -41,7 +41,7 @@ const AWAY = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT"];
 
 /** Calls that wait, by number: `{ resolve, reject }`. */
 const waiting = new Map();
-/** Why MongoDB counts as away: the last answer was that there is none. Null where it is there, or nobody has asked. */
+/** Why MongoDB counts as away: the error of the last call, if it says that no server answers. Else null. */
 let absence = null;
 /** How many of them keep the process alive. */
 let loud = 0;
@@ -101,7 +101,7 @@ function ask(op, collection, body) {
 }
 
 /**
- * Asks in the background: `{ answer, hold }`. The process does not live on for it, and close() drops it, until `hold` says that
+ * Asks in the background: `{ answer, hold }`. It keeps no process alive, and close() drops it, until `hold()` is called because
  * somebody waits for the answer.
  */
 function askQuietly(op, collection, body) {
@@ -109,12 +109,12 @@ function askQuietly(op, collection, body) {
   return { answer, hold: () => hold(caller) };
 }
 
-/** What a request does to what is known of candles, when it is made and when it is answered, failed or timed out. */
+/** Tells the candle cache of a request that changes rows: when it is made, and when it is over, however it ended. */
 function disturbed(op) {
   if (op === OPS.change || op === OPS.delete) {
     return memory.empty;
   }
-  // Whatever slot such a row has, it is not absent any more.
+  // The new row may be a candle that the cache knows as absent.
   return op === OPS.insert ? () => memory.cache?.voidAbsence() : undefined;
 }
 
@@ -125,7 +125,7 @@ function send(op, collection, body) {
   const call = last;
   engine.mongoPush(call, op, collection, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (!arranged) {
-    // In this order: where the stack has run out, the next call arranges it.
+    // In this order: if scheduling throws because the stack has run out, the next call schedules it.
     nextTick(flush);
     arranged = true;
     tick.since = now();
@@ -142,7 +142,7 @@ function send(op, collection, body) {
   return { answer, caller };
 }
 
-/** Somebody waits for a call; it may be over already. */
+/** Keeps the process alive for a call, unless that is over already. */
 function hold(caller) {
   if (!caller.loud && !caller.over) {
     caller.loud = true;
@@ -168,7 +168,7 @@ function isOfAbsence({ code, server }) {
   return AWAY.includes(code) || (code === "MONGO_UNKNOWN" && server === undefined);
 }
 
-/** Tells what an answer is of. */
+/** Resolves or rejects the call that an answer belongs to. */
 function tell(caller, { call, kind, number, bytes }) {
   if (call === 0) {
     callLogger(loggerService, "warn", [codec().deserialize(bytes).notice]);
@@ -183,12 +183,12 @@ function tell(caller, { call, kind, number, bytes }) {
   }
 }
 
-/** The error of an answer that the codec does not take, as of a text that is no UTF-8. */
+/** The error of an answer that the codec cannot read, for example because a text is not UTF-8. */
 const undecodable = (error) => makeError("MONGO_REPLY", "Error", `the server's answer cannot be decoded: ${error?.message}`, error);
 
 /**
- * What the background thread has answered since the last time; see `Answer::push` in src/mongo/wire.rs. Whatever is wrong
- * with one answer, the others are told.
+ * Takes what the background thread has answered since the last time; see `Answer::push` in src/mongo/wire.rs. An answer that
+ * cannot be read fails its own call only.
  */
 function settle(answers) {
   for (let at = 0; at < answers.length; ) {
@@ -243,12 +243,12 @@ function onlyRow({ kind, bytes }) {
   return kind === NONE || bytes.length === 0 ? null : rowOf(bytes);
 }
 
-/** The end of the session that is closing, or null. */
+/** The promise of a close() that is under way, or null. */
 let closing = null;
 
 /**
- * Closes the session; it ends when the calls that it has are through, and those of a session that is closing. Calls made
- * meanwhile open another. Null where there is nothing to wait for.
+ * Closes the connections when their calls are over, and those of an earlier close() too. Calls that are made meanwhile open new
+ * ones. Null where there is nothing to wait for.
  */
 function close() {
   if (engine.mongoIsOpen()) {
@@ -276,7 +276,7 @@ async function closeSession(before) {
   engine.mongoClose();
   configured = false;
   await Promise.all([before, ...calls]);
-  // Whoever waits for those calls writes their ids to Redis first.
+  // The db services write the ids of these calls' rows to Redis, which must come before Redis is closed.
   await new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -32,7 +32,7 @@ function unboxed(value) {
   return isPlain(value) ? mapped(value, unboxed) : value;
 }
 
-/** An array, or an object that nobody's class made. */
+/** An array, or a plain object. */
 function isPlain(value) {
   if (Array.isArray(value)) {
     return true;
@@ -41,7 +41,7 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The same; what is nested without an end is left to the codec, which says so. Getters may be anybody's code. */
+/** The same. A value that contains itself is left to the codec, which reports it. Getters may throw anything. */
 function plainPayload(value) {
   try {
     return unboxed(value);

@@ -88,13 +88,13 @@ const getMongo = once(async () => {
   const mongoose = peer("mongoose", "getMongo");
   const { connection } = mongoose;
   if ([CONNECTED, CONNECTING].includes(connection.readyState)) {
-    // Whoever has opened it closes it.
+    // It was open before, so we do not close it.
     await connection.asPromise();
     return mongoose;
   }
   const end = () => connection.close();
   opened.add(end);
-  // What is opened after that is somebody else's.
+  // A connection that is opened after that is not ours.
   connection.once("close", () => opened.delete(end));
   try {
     await openDefault(mongoose, (words) => `getMongo: ${words}`);

@@ -10,14 +10,14 @@ const { native } = require("./engine.js");
 const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
 
 const PATIENCE_MS = 50;
-/** Errors that say nothing of whether Redis is there. */
+/** Errors that do not tell whether Redis is there. */
 const OURS = ["INVALID_CONTEXT", "INVALID_ROW", "INVALID_VALUE", "INVALID_CONFIG", "KEY_EMPTY"];
-/** Errors after which it is not. */
+/** Errors after which Redis counts as away. */
 const AWAY = ["REDIS_UNAVAILABLE", "REDIS_TIMEOUT", "REDIS_AUTH"];
 /** Stands for the value of a call that was not made, or not answered in time. */
 const MISSED = Symbol("missed");
 
-/** The most calls that are kept until Redis is back; what they would have mended, reads mend too. */
+/** The most calls that are kept until Redis is back. Without them nothing is wrong for long: reads find wrong ids out, too. */
 const OWED = 100_000;
 
 let away = false;
@@ -25,7 +25,7 @@ let probing = false;
 /** Calls that Redis has missed, by names that tell equal ones: `{ call, closes }`. */
 const missed = new Map();
 
-/** Redis answers again, and gets what it has missed, unless close() has ended the connection that it was for. */
+/** Makes the calls that Redis has missed, now that it answers again; not those from before a close(). */
 function back() {
   away = false;
   const calls = [...missed];
@@ -64,7 +64,7 @@ function probe() {
     if (error.code === "INVALID_CONFIG") {
       throw error;
     }
-    // The queue is full of what waits for Redis: the next use tries again.
+    // The queue is full of calls that wait for Redis. The next use tries again.
     return;
   }
   watch(native.enqueue());
@@ -83,7 +83,7 @@ function guarded(call, fallback, patience = PATIENCE_MS) {
   return new Promise((resolve, reject) => {
     let late;
     const timer = setTimeout(() => {
-      // While JavaScript was busy the answer may have come: timers fire before the socket is read.
+      // The answer may have come while JavaScript was busy, because timers fire before the socket is read.
       late = setImmediate(() => {
         watch(answer);
         resolve(fallback);
@@ -111,7 +111,7 @@ function guarded(call, fallback, patience = PATIENCE_MS) {
   });
 }
 
-/** The same for a call that Redis must get some time; it has no value. */
+/** The same for a call that is made later if Redis is away now. It resolves with nothing. */
 async function owed(name, call) {
   const { closes } = native;
   if ((await guarded(call, MISSED)) === MISSED && closes === native.closes && missed.size < OWED) {

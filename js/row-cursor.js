@@ -4,14 +4,14 @@
 const { native } = require("./engine.js");
 const { OPS, PAGE, ask, rowsOf } = require("./mongo.js");
 
-/** Lets a cursor go. Nobody waits for the answer; close() has ended all cursors, and asking would open a new connection. */
+/** Closes a cursor, without waiting for the answer. After close() there is none any more, and asking would open a new connection. */
 function forget({ number, cursor }) {
   if (native.engine.mongoIsOpen()) {
     ask(OPS.close, number, { cursor }).catch(() => {});
   }
 }
 
-/** Cursors whose iterator was dropped in the middle are let go when it is collected. */
+/** A cursor whose iterator was dropped in the middle is closed when the iterator is collected. */
 const dropped = new FinalizationRegistry(forget);
 
 class RowCursor {
@@ -44,7 +44,7 @@ class RowCursor {
     return rowsOf(page);
   }
 
-  /** Lets the rest go. */
+  /** Closes the cursor. */
   close() {
     if (this.cursor !== null) {
       dropped.unregister(this);

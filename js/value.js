@@ -46,7 +46,7 @@ function objectText(value) {
     return json(value);
   }
   const text = String(value);
-  // The text that every object has says nothing; this comparison also finds objects of another realm.
+  // `[object Object]` is no text that somebody meant. Comparing texts also finds objects of another realm.
   return text === objectToString.call(value) ? json(value) : text;
 }
 
