@@ -9,10 +9,10 @@ const path = require("node:path");
 const { root } = require("./support/addon.js");
 
 
-const { CandleCache, HELD, MISSING, ODD } = require(path.join(root, "js", "candle-cache.js"));
-const { bytesOf } = require(path.join(root, "js", "candle-block.js"));
-const { fetch } = require(path.join(root, "js", "candle-fetch.js"));
-const { BLOCK } = require(path.join(root, "js", "candle-grid.js"));
+const { CandleCache, HELD, MISSING, ODD } = require(path.join(root, "js", "candles", "cache.js"));
+const { bytesOf } = require(path.join(root, "js", "candles", "block.js"));
+const { fetch } = require(path.join(root, "js", "candles", "fetch.js"));
+const { BLOCK } = require(path.join(root, "js", "candles", "grid.js"));
 
 const MINUTE = 60_000;
 const FIRST = 28_763 * BLOCK;

@@ -3,7 +3,7 @@
 
 const { BaseCRUD } = require("./base-crud.js");
 const { log } = require("./logger-service.js");
-const { candleMethods } = require("./candle-service.js");
+const { candleMethods } = require("./candles/service.js");
 const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { FIND_ALL_LIMIT, limitOf, stored } = require("./given.js");

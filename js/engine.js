@@ -189,7 +189,7 @@ const native = {
   mongo: { settle: null, close: () => null },
   /** What js/model-crud.js has opened, and its end. */
   models: { isOpen: () => false, close: () => null },
-  /** What js/candle-memory.js counts. */
+  /** What js/candles/memory.js counts. */
   candles: { stats: () => null },
   enqueue,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */

@@ -1,7 +1,7 @@
 "use strict";
 // BaseCRUD for a mongoose model of the project's own: what the original calls on it, whatever its schema and connection.
 
-const { memory } = require("./candle-memory.js");
+const { memory } = require("./candles/memory.js");
 const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { FIND_ALL_LIMIT } = require("./given.js");

@@ -10,7 +10,7 @@ const { setImmediate } = globalThis;
 const now = performance.now.bind(performance);
 
 const { collections } = require("./binding.js");
-const { memory } = require("./candle-memory.js");
+const { memory } = require("./candles/memory.js");
 const codec = require("./codec.js");
 const { native, values } = require("./engine.js");
 const { makeError, withCode } = require("./errors.js");

@@ -7,9 +7,9 @@ const path = require("node:path");
 const { root } = require("./addon.js");
 
 const ours = (file) => require(path.join(root, "js", file));
-const { CandleCache, HELD, ODD } = ours("candle-cache.js");
-const { fetch } = ours("candle-fetch.js");
-const { BLOCK, STEPS, blockOf, placeOf } = ours("candle-grid.js");
+const { CandleCache, HELD, ODD } = ours("candles/cache.js");
+const { fetch } = ours("candles/fetch.js");
+const { BLOCK, STEPS, blockOf, placeOf } = ours("candles/grid.js");
 
 const MINUTE = 60_000;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -101,7 +101,7 @@ class World {
     }
   }
 
-  /** What `put` of js/candle-reads.js does, without a server. */
+  /** What `put` of js/candles/reads.js does, without a server. */
   put(question) {
     const { series, index, from, to, places, rows } = question;
     question.hold = () => {};
@@ -200,7 +200,7 @@ class World {
     this.expect(slots.some(fair), `absence of one of ${slots} is remembered wrongly`);
   }
 
-  /** A call that writes slots of a series in one command, as js/candle-writes.js does. */
+  /** A call that writes slots of a series in one command, as js/candles/writes.js does. */
   async write(names, slots) {
     const { cache } = this;
     const series = cache.open(names.symbol, names.interval, names.exchangeName);

@@ -37,7 +37,7 @@ async function storeElsewhere(mongo, from, to, over) {
 }
 
 /** The windows of the copy of the package that was loaded last. */
-const windowsOf = () => require(path.join(root, "js", "candle-store.js"));
+const windowsOf = () => require(path.join(root, "js", "candles", "store.js"));
 
 /** MongoDB's operations during an action, without those for further batches. */
 async function operations(own, action) {

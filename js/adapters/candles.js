@@ -1,7 +1,7 @@
 "use strict";
 // The adapter for candles, over what is held of them in memory.
 
-const store = require("../candle-store.js");
+const store = require("../candles/store.js");
 const { withCode } = require("../errors.js");
 const { isAway, whenBack } = require("../mongo-away.js");
 const { contextClass, define, defineCalls } = require("./adapter.js");

@@ -6,7 +6,7 @@
 const path = require("node:path");
 
 const lib = require(process.env.BKN_ROOT);
-const { readWindow } = require(path.join(process.env.BKN_ROOT, "js", "candle-store.js"));
+const { readWindow } = require(path.join(process.env.BKN_ROOT, "js", "candles", "store.js"));
 const { CONTEXT, MINUTE, START } = require("../candles.js");
 
 const print = (value) => console.log(JSON.stringify(value));

@@ -6,7 +6,7 @@ const path = require("node:path");
 const { Worker, isMainThread, parentPort, workerData } = require("node:worker_threads");
 
 const lib = require(process.env.BKN_ROOT);
-const { readWindow, writeWindow } = require(path.join(process.env.BKN_ROOT, "js", "candle-store.js"));
+const { readWindow, writeWindow } = require(path.join(process.env.BKN_ROOT, "js", "candles", "store.js"));
 const { CONTEXT, MINUTE, START, plains } = require("../candles.js");
 
 const read = (slot, limit) => readWindow(...CONTEXT, START + slot * MINUTE, limit);

@@ -1,8 +1,8 @@
 "use strict";
 // How a window that memory does not hold comes together: what is held, what others have asked for, what must be asked for.
 
-const { Columns } = require("./candle-columns.js");
-const { BLOCK } = require("./candle-grid.js");
+const { Columns } = require("./columns.js");
+const { BLOCK } = require("./grid.js");
 
 /**
  * The candles of a window in columns of its own, without those that are not there. What is held is taken first, because it may be

@@ -1,9 +1,9 @@
 "use strict";
 // Windows with candles that do not fit into columns of numbers as they are: each row is looked at.
 
-const { Columns, NUMBERS } = require("./candle-columns.js");
-const { makeError } = require("./errors.js");
-const { CANDLES, OPS, ask, rowsOf } = require("./mongo.js");
+const { Columns, NUMBERS } = require("./columns.js");
+const { makeError } = require("../errors.js");
+const { CANDLES, OPS, ask, rowsOf } = require("../mongo.js");
 
 /** A number of a row: NaN where it has none. What no number is equal to is refused, not rounded. */
 function numberOf(value, refuse) {

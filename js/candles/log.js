@@ -1,10 +1,10 @@
 "use strict";
 // The log entries of calls that are answered from memory: those of the same calls through the cache of ids.
 
-const { log } = require("./logger-service.js");
-const base = require("./base-map.js");
-const { instances } = require("./cache-services.js");
-const { native } = require("./engine.js");
+const { log } = require("../logger-service.js");
+const base = require("../base-map.js");
+const { instances } = require("../cache-services.js");
+const { native } = require("../engine.js");
 
 const { candleCacheService } = instances;
 const NOUN = native.table.flatMap(({ nouns }) => nouns).findIndex(({ noun }) => noun === "Candle");

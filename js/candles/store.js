@@ -1,17 +1,17 @@
 "use strict";
 // What the persist adapters use of the candles: windows by their context. Log calls are those of the services.
 
-const { storeAll } = require("./candle-bulk.js");
-const { STEPS, onGrid } = require("./candle-grid.js");
-const { memory } = require("./candle-memory.js");
-const { BYPASS, SHAPES, read } = require("./candle-reads.js");
-const { HELD } = require("./candle-cache.js");
-const { askRange } = require("./candle-service.js");
-const { makeError } = require("./errors.js");
-const { fair } = require("./fairness.js");
-const { log, loggerService } = require("./logger-service.js");
-const { ready } = require("./mongo.js");
-const { isAway, whenBack } = require("./mongo-away.js");
+const { storeAll } = require("./bulk.js");
+const { STEPS, onGrid } = require("./grid.js");
+const { memory } = require("./memory.js");
+const { BYPASS, SHAPES, read } = require("./reads.js");
+const { HELD } = require("./cache.js");
+const { askRange } = require("./service.js");
+const { makeError } = require("../errors.js");
+const { fair } = require("../fairness.js");
+const { log, loggerService } = require("../logger-service.js");
+const { ready } = require("../mongo.js");
+const { isAway, whenBack } = require("../mongo-away.js");
 
 /** Candles of rows, as the kit knows them. */
 function plain(rows) {

@@ -1,10 +1,10 @@
 "use strict";
 // Candles as they cross to Rust and back: columns of numbers, and documents where they do not fit into columns.
 
-const codec = require("./codec.js");
-const { ID, NUMBERS } = require("./candle-columns.js");
-const { withCode } = require("./errors.js");
-const { stored } = require("./given.js");
+const codec = require("../codec.js");
+const { ID, NUMBERS } = require("./columns.js");
+const { withCode } = require("../errors.js");
+const { stored } = require("../given.js");
 
 /** Columns of a candle on its way to Rust, in the order of src/mongo/candles.rs. */
 const GIVEN = ["timestamp", ...NUMBERS];

@@ -5,8 +5,8 @@
 // remembered only if nothing of ours has changed or deleted rows since the question. Hence generations: whatever empties
 // the cache raises the generation, and an answer of an older one fills nothing.
 
-const { Block, Recency, Registry, bytesOf } = require("./candle-block.js");
-const { BLOCK, MINUTE, blockOf, placeOf } = require("./candle-grid.js");
+const { Block, Recency, Registry, bytesOf } = require("./block.js");
+const { BLOCK, MINUTE, blockOf, placeOf } = require("./grid.js");
 
 /** What there is to say of a window: all of it is held; the server must be asked, whatever is held; something is missing. */
 const [HELD, ODD, MISSING] = [0, 1, 2];

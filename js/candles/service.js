@@ -1,19 +1,19 @@
 "use strict";
 // The calls of candleDbService. Candles that are in memory are not asked for, and not sent again.
 
-const { log } = require("./logger-service.js");
-const { EXCHANGE, storeAll } = require("./candle-bulk.js");
-const { HELD } = require("./candle-cache.js");
-const { NUMBERS } = require("./candle-columns.js");
-const { STEPS, onGrid } = require("./candle-grid.js");
-const { listens, sayRead, saySet } = require("./candle-log.js");
-const { memory } = require("./candle-memory.js");
-const { oddColumns } = require("./candle-odd.js");
-const { BYPASS, SHAPES, fetchOnce, read, shaped } = require("./candle-reads.js");
-const { candlesOf, documentOf, wholeOf } = require("./candles.js");
-const { makeError } = require("./errors.js");
-const { fair } = require("./fairness.js");
-const { CANDLES, COLUMNS, NONE, OPS, ask, onlyRow, ready, rowsOf } = require("./mongo.js");
+const { log } = require("../logger-service.js");
+const { EXCHANGE, storeAll } = require("./bulk.js");
+const { HELD } = require("./cache.js");
+const { NUMBERS } = require("./columns.js");
+const { STEPS, onGrid } = require("./grid.js");
+const { listens, sayRead, saySet } = require("./log.js");
+const { memory } = require("./memory.js");
+const { oddColumns } = require("./odd.js");
+const { BYPASS, SHAPES, fetchOnce, read, shaped } = require("./reads.js");
+const { candlesOf, documentOf, wholeOf } = require("./wire.js");
+const { makeError } = require("../errors.js");
+const { fair } = require("../fairness.js");
+const { CANDLES, COLUMNS, NONE, OPS, ask, onlyRow, ready, rowsOf } = require("../mongo.js");
 
 /** A range as rows, from the server; null where one is missing. */
 async function askRange(symbol, interval, exchangeName, since, limit) {

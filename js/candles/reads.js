@@ -1,13 +1,13 @@
 "use strict";
 // Windows of candles from memory; what is missing there is asked for.
 
-const { HELD, ODD } = require("./candle-cache.js");
-const { Columns, ID, NUMBERS } = require("./candle-columns.js");
-const { fetch } = require("./candle-fetch.js");
-const { BLOCK, LONGEST_RANGE, STEPS, blockOf, onGrid, placeOf } = require("./candle-grid.js");
-const { memory } = require("./candle-memory.js");
-const { fair } = require("./fairness.js");
-const { CANDLES, OPS, ask, askQuietly, ready } = require("./mongo.js");
+const { HELD, ODD } = require("./cache.js");
+const { Columns, ID, NUMBERS } = require("./columns.js");
+const { fetch } = require("./fetch.js");
+const { BLOCK, LONGEST_RANGE, STEPS, blockOf, onGrid, placeOf } = require("./grid.js");
+const { memory } = require("./memory.js");
+const { fair } = require("../fairness.js");
+const { CANDLES, OPS, ask, askQuietly, ready } = require("../mongo.js");
 
 /** What a read comes to that must not go through the cache: what is asked for, or a row, does not fit into columns. */
 const BYPASS = Symbol("bypass");

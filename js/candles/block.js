@@ -1,8 +1,8 @@
 "use strict";
 // What the candle cache is made of: series, their blocks, and the order in which blocks were used.
 
-const { Columns } = require("./candle-columns.js");
-const { BLOCK, STEPS } = require("./candle-grid.js");
+const { Columns } = require("./columns.js");
+const { BLOCK, STEPS } = require("./grid.js");
 
 /** Bytes of a block: its bitmaps and objects; its numbers; ids and dates; the times of absence. */
 const [BASE, NUMBERS, ROWS, ABSENCE] = [1_024, 40 * BLOCK, 28 * BLOCK, 8 * BLOCK];

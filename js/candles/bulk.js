@@ -1,13 +1,13 @@
 "use strict";
 // Candles by the chunk: columns where they fit, documents where they do not.
 
-const { columnsIn, columnsOf, documentOf } = require("./candles.js");
-const { rememberAll } = require("./candle-ids.js");
-const { memory } = require("./candle-memory.js");
-const { GIVEN, store } = require("./candle-writes.js");
-const { ID } = require("./candle-columns.js");
-const { fair } = require("./fairness.js");
-const { CANDLES, OPS, ask, ready } = require("./mongo.js");
+const { columnsIn, columnsOf, documentOf } = require("./wire.js");
+const { rememberAll } = require("./ids.js");
+const { memory } = require("./memory.js");
+const { GIVEN, store } = require("./writes.js");
+const { ID } = require("./columns.js");
+const { fair } = require("../fairness.js");
+const { CANDLES, OPS, ask, ready } = require("../mongo.js");
 
 /** The exchange of candles that name none: the original's constant. */
 const EXCHANGE = "ccxt_binance";

@@ -1,8 +1,8 @@
 "use strict";
 // The ids of candles in Redis, for the other process that looks there first.
 
-const { REFRESH, instances } = require("./cache-services.js");
-const { guarded } = require("./redis-guard.js");
+const { REFRESH, instances } = require("../cache-services.js");
+const { guarded } = require("../redis-guard.js");
 
 /** How long the ids of a chunk of candles are waited for: there are thousands. */
 const BULK_PATIENCE_MS = 2_000;

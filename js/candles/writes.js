@@ -2,11 +2,11 @@
 // Candles in bulk: what is known to be there is not sent, what is under way is waited for, and what the server confirms is
 // remembered.
 
-const { ID } = require("./candle-columns.js");
-const { STEPS, onGrid } = require("./candle-grid.js");
-const { memory } = require("./candle-memory.js");
-const codec = require("./codec.js");
-const { CANDLES, OPS, ask } = require("./mongo.js");
+const { ID } = require("./columns.js");
+const { STEPS, onGrid } = require("./grid.js");
+const { memory } = require("./memory.js");
+const codec = require("../codec.js");
+const { CANDLES, OPS, ask } = require("../mongo.js");
 
 /** Numbers of a candle on its way to Rust, in the order of src/mongo/candles.rs: timestamp, open, high, low, close, volume. */
 const GIVEN = 6;

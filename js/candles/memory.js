@@ -1,8 +1,8 @@
 "use strict";
 // The engine's candle cache with its configuration and its clock.
 
-const { CandleCache } = require("./candle-cache.js");
-const { native } = require("./engine.js");
+const { CandleCache } = require("./cache.js");
+const { native } = require("../engine.js");
 
 // Captured now: fake timers replace the global ones later.
 const wall = Date.now;

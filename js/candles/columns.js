@@ -1,7 +1,7 @@
 "use strict";
 // Candles as columns of numbers, slot by slot, and what is made of them. It knows nothing of where they come from.
 
-const codec = require("./codec.js");
+const codec = require("../codec.js");
 
 /** The columns that every candle has, in the order in which they come from Rust. */
 const NUMBERS = ["open", "high", "low", "close", "volume"];
