@@ -187,7 +187,7 @@ fn golden_variables() {
         let name = case["name"].as_str().unwrap();
         let variables = case["variables"].as_object().unwrap();
         let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
-        let mongo = crate::mongo::config::resolve(&set);
+        let mongo = mongo::resolve(&set);
         let config = match mongo.map(drop).and_then(|()| resolve(&set)) {
             Ok(config) => config,
             Err(error) => {

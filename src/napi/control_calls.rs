@@ -25,7 +25,7 @@ functions! {
     configure as "configure" (engine, call: 1) {
         let values = parse_values(&text_of(call.env, call.args[0])?)?;
         // What cannot be used is said at once, whichever server it is about.
-        crate::config::mongo::resolve(&values)?;
+        config::mongo::resolve(&values)?;
         let config = config::resolve(&values)?;
         let trust = trust_of(&config)?;
         engine.configure(config, trust);
@@ -50,7 +50,7 @@ functions! {
         let one = parse_values(&text_of(call.env, call.args[0])?)?;
         let other = parse_values(&text_of(call.env, call.args[1])?)?;
         let redis = config::resolve(&one)? != config::resolve(&other)?;
-        let mongo = crate::config::mongo::resolve(&one)? != crate::config::mongo::resolve(&other)?;
+        let mongo = config::mongo::resolve(&one)? != config::mongo::resolve(&other)?;
         Ok(Some(call.env.number(f64::from(u8::from(redis) + 2 * u8::from(mongo)))?))
     }
 
