@@ -1,13 +1,14 @@
 "use strict";
 
-// What scripts fetch once: each thing in a folder of its own below node_modules/.cache, which is there only when it is complete.
+// What scripts fetch once: each thing in a folder of its own, which is there only when it is complete. They lie below target/ and not
+// in node_modules, which npm makes anew for each change of the lock file.
 
 const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
 const { root } = require("./tools.js");
 
-const cache = path.join(root, "node_modules", ".cache", "backtest-kit-native");
+const cache = path.join(root, "target", "fetched");
 
 /** The folder of this name; where there is none, `fill(folder)` makes it. Two that fill it at once do not disturb each other. */
 function cached(name, fill) {
