@@ -173,6 +173,22 @@ for (const document of DOCUMENTS) {
   });
 }
 
+/** All files of these folders, from the root. */
+const filesBelow = (folders) =>
+  folders.flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, String(name))));
+
+test("every file and folder that ARCHITECTURE.md and CONTRIBUTING.md name is there", (t) => {
+  const files = filesBelow(["src", "js", "spec", "scripts"]);
+  const isThere = (name) => fs.existsSync(path.join(root, name)) || files.some((file) => path.basename(file) === name);
+  for (const document of ["ARCHITECTURE.md", "CONTRIBUTING.md"]) {
+    const named = [...read(document).matchAll(/`((?:[\w.-]+\/)*[\w-]+(?:\.spec)?\.(?:rs|js|json)|(?:src|js|docs|spec|scripts|bench|fuzz|__test__)\/(?:[\w-]+\/)*)`/g)];
+    t.true(named.length >= 10, `${document} names ${named.length}`);
+    // CONTRIBUTING's names without a folder stand below one that its line names.
+    const whole = named.filter(([, name]) => document === "ARCHITECTURE.md" || name.includes("/"));
+    for (const [, name] of whole) t.true(isThere(name), `${document} names ${name}`);
+  }
+});
+
 test("README fits ten screens, and starts on the first", (t) => {
   const lines = read("README.md").split("\n");
   t.true(lines.length <= 200, `${lines.length} lines`);
