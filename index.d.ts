@@ -3113,7 +3113,7 @@ export declare class PersistMeasureInstance implements PersistInstance {
    *
    * @param data The entry; its `removed` says whether it counts as removed.
    * @param key Key within the bucket.
-   * @param when The logical time of the write; stored, and nothing is filtered by it.
+   * @param when The logical time of the write; the original drops it, and so do we.
    */
   writeMeasureData(data: PayloadOf<"measure">, key: string, when: Date): Promise<void>;
   /**

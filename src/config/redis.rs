@@ -150,6 +150,18 @@ fn tls(values: &Values, wanted: bool) -> Result<Option<Tls>> {
     Ok(Some(Tls { authorities, identity }))
 }
 
+/// A name or an address alone. What is refused is not repeated: it may be a URL with a password.
+fn host(text: &str) -> Result<&str> {
+    let host = bare(text);
+    let odd = host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@,?#".contains(c));
+    // An address of IPv6 has two colons at least.
+    if odd || host.is_empty() || host.matches(':').count() == 1 {
+        let what = "it takes a name or an address alone: a port goes into CC_REDIS_PORT, a URL into CC_REDIS_URL";
+        return Err(invalid("CC_REDIS_HOST", what));
+    }
+    Ok(host)
+}
+
 /// Turns variables into configuration, or says which one cannot be used.
 pub fn resolve(values: &Values) -> Result<Config> {
     let url = text(values, "CC_REDIS_URL");
@@ -160,7 +172,7 @@ pub fn resolve(values: &Values) -> Result<Config> {
         // Without a password there is nothing to say; without a user it is `AUTH password`.
         let credentials =
             given("CC_REDIS_PASSWORD").map(|password| Credentials { user: given("CC_REDIS_USER"), password });
-        let address = Address::Tcp(bare(text(values, "CC_REDIS_HOST")).to_owned(), port);
+        let address = Address::Tcp(host(text(values, "CC_REDIS_HOST"))?.to_owned(), port);
         Target { address, credentials, database: 0, tls: false }
     } else {
         parse_url("CC_REDIS_URL", url)?

@@ -104,6 +104,15 @@ fn a_host_may_stand_in_brackets_and_have_a_scope() {
 }
 
 #[test]
+fn a_host_is_a_name_or_an_address_alone_and_what_is_refused_is_not_repeated() {
+    for text in ["localhost:6379", "redis://u:secret@h", "http://x", "a b", "a,b", "[]", "h\n", "user:secret@h"] {
+        let error = failing(&[("CC_REDIS_HOST", text)]);
+        assert!(error.message.starts_with("CC_REDIS_HOST: it takes a name"), "{}", error.message);
+        assert!(!error.message.contains("secret"), "{}", error.message);
+    }
+}
+
+#[test]
 fn a_unix_socket_is_an_address() {
     let config = resolve(&values(&[("CC_REDIS_URL", "unix:/run/redis.sock")])).unwrap();
     assert_eq!(config.address, Address::Unix("/run/redis.sock".into()));

@@ -189,7 +189,7 @@ pub enum Place {
 impl Range {
     /// Reads `{ k: { symbol, interval, exchangeName, timestamp }, limit }`.
     pub fn new(body: &RawDocument) -> Result<Self> {
-        let refuse = |what: String| Error::new(Code::InvalidContext, format!("candleDbService.findRange: {what}"));
+        let refuse = |what: String| Error::new(Code::InvalidContext, format!("candleDbService: {what}"));
         let args = part(body, "k")?;
         let Some(RawBsonRef::String(interval)) = get(args, "interval")? else {
             return Err(refuse("interval is not a string".to_owned()));
