@@ -51,11 +51,11 @@ async function untilReady() {
       if (error.code === "REDIS_REPLY" && !NOT_YET.test(error.message)) {
         return;
       }
+      if (now.call(performance) >= end && !FINAL.includes(error.code)) {
+        throw makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", error);
+      }
       if (isFinal(error)) {
         throw error;
-      }
-      if (now.call(performance) >= end) {
-        throw makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", error);
       }
       await sleep(PAUSE_MS);
       if (native.closes !== closes) {
