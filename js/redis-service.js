@@ -26,16 +26,23 @@ const isFinal = ({ code, cause }) => FINAL.includes(code) || (code === "REDIS_UN
 
 const LATE = Symbol("late");
 
-/** Settles as the promise does, or rejects when that takes longer than so many milliseconds. */
+/** Settles as the promise does, with whether it did within so many milliseconds. */
 async function within(promise, ms) {
   const timer = new AbortController();
   try {
-    if ((await Promise.race([promise, sleep(Math.max(ms, 0), LATE, { signal: timer.signal })])) !== LATE) return;
+    return (await Promise.race([promise, sleep(Math.max(ms, 0), LATE, { signal: timer.signal })])) !== LATE;
   } finally {
     timer.abort();
   }
-  const cause = JSON.parse(engine.health()).redis.lastError ?? "Redis does not answer";
-  throw makeError("REDIS_UNAVAILABLE", "Error", cause);
+}
+
+/** Its patience is over. */
+const timedOut = (cause) => makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", cause);
+
+/** Why a call was not answered so far. */
+function whySilent() {
+  const { lastError } = JSON.parse(engine.health()).redis;
+  return makeError("REDIS_UNAVAILABLE", "Error", lastError ?? "Redis does not answer");
 }
 
 async function untilReady() {
@@ -45,23 +52,26 @@ async function untilReady() {
     try {
       ready();
       engine.ping();
-      await within(enqueue(), end - now.call(performance));
-      return;
+      if (await within(enqueue(), end - now.call(performance))) {
+        return;
+      }
     } catch (error) {
       if (error.code === "REDIS_REPLY" && !NOT_YET.test(error.message)) {
         return;
       }
-      if (now.call(performance) >= end && !FINAL.includes(error.code)) {
-        throw makeError("REDIS_UNAVAILABLE", "Error", "Redis connection timeout", error);
-      }
       if (isFinal(error)) {
         throw error;
+      }
+      if (now.call(performance) >= end) {
+        throw timedOut(error);
       }
       await sleep(PAUSE_MS);
       if (native.closes !== closes) {
         throw makeError("CLOSED", "Error", "The connection was closed before the server answered", error);
       }
+      continue;
     }
+    throw timedOut(whySilent());
   }
 }
 
