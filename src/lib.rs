@@ -12,7 +12,7 @@
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
 //! * [`near`]: the in-process cache of ids: coherence rules, pure, and storage.
-//! * [`map`]: the ten operations of a map over a lane, and scans. Pure.
+//! * [`map`]: the ten operations of a map over a backend, and scans. Pure.
 //! * [`mongo`]: the collections of the MongoDB services: documents, filters, batches, pure; and the driver, on a thread
 //!   of its own.
 //! * [`napi`]: the boundary, and the driver that binds a socket to Node's event loop.

@@ -62,7 +62,7 @@ pub enum Route<'a> {
     Anywhere,
     /// Where the keys are. With several servers they may be on several, and then the request is divided.
     Keys(Keys<'a>),
-    /// By each server that owns keys, for its own.
+    /// Every server that owns keys must be asked, each about its own.
     EveryMaster,
 }
 

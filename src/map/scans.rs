@@ -35,7 +35,8 @@ impl Store {
         self.scans.remove(&id);
     }
 
-    /// Whether scans depend on the run of the server that has answered them so far.
+    /// Tells scans under which epoch they are answered now: one that was answered under another begins anew. Whether any of
+    /// them depends on the run of the server that has answered it so far.
     #[must_use]
     pub fn holds_cursors(&mut self, epoch: Epoch) -> bool {
         self.scans.values_mut().any(|running| {

@@ -28,7 +28,7 @@ const ANSWERED: usize = 64 * 1024;
 struct Expired {
     /// How many replies to them are still to come.
     replies: usize,
-    /// Their length, of those too that were answered since there was none.
+    /// Bytes of all of them, counted since there was none.
     bytes: usize,
     /// What the socket has not taken yet of the last of them.
     rest: Vec<u8>,
