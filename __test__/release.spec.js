@@ -62,7 +62,7 @@ test("each place with another version, a missing section, changes without one an
 });
 
 // Skipped, and named so in the results, only where the binary is of another kind: macOS has no ELF files, and musl no versions of
-// glibc. What such binaries need is read by other tools.
+// glibc.
 const onGnu = host?.libc === "glibc" ? test : test.skip;
 
 onGnu("what a Linux binary needs is read from it", (t) => {
