@@ -291,6 +291,8 @@ for (const list of CHANGING) {
     ["a Buffer", () => ({ bytes: Buffer.from([1, 2]) }), (one) => (one.bytes[0] = 9)],
     ["an instance's field", () => ({ instance: new Own() }), (one) => (one.instance.x = 2)],
     ["a value that is written by toBSON", () => ({ hidden: telling() }), () => told++],
+    ["a toBSON that a nested object gets", () => ({ inner: { a: 1 } }), (one) => Object.defineProperty(one.inner, "toBSON", { value: () => ({ b: 2 }) })],
+    ["a toBSON that a list gets", () => ({ list: [1] }), (one) => Object.defineProperty(one.list, "toBSON", { value: () => [2] })],
     ["0 into -0", () => ({ zero: 0 }), (one) => (one.zero = -0)],
     ["the name of a field", () => ({ last: 1 }), (one) => (delete one.last, (one.other = 1))],
     ["the order of fields", () => ({ last: 1 }), (one) => (delete one.symbol, (one.symbol = "BTCUSDT"))],

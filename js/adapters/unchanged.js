@@ -79,7 +79,7 @@ let sure = false;
 
 /** The place behind an object in a picture, where it begins at `at`; -1 where they differ. */
 function placeAfter(object, picture, at) {
-  if (picture[at++] !== OBJECT || !isPlainPrototype(Object.getPrototypeOf(object))) {
+  if (picture[at++] !== OBJECT || !isPlain(object)) {
     return -1;
   }
   for (const key in object) {
@@ -123,7 +123,7 @@ function placeAfterValue(value, picture, at) {
 }
 
 function placeAfterList(list, picture, at) {
-  if (picture[at++] !== LIST || picture[at++] !== list.length) {
+  if (picture[at++] !== LIST || picture[at++] !== list.length || list.toBSON !== undefined) {
     return -1;
   }
   for (const item of list) {
