@@ -2783,6 +2783,18 @@ export interface Config {
   CC_CANDLE_ABSENCE_MS: number;
   /** Whether candles that a persist adapter writes have their ids in Redis: `on` or `off`. Calls of ioc always write them. Default `off`. */
   CC_CANDLE_IDS: "on" | "off";
+  /**
+   * The folder of the embedded store: with it neither Redis nor MongoDB is contacted, and all is kept in one file, `store.sqlite`,
+   * within it. It is made where it is not there; a relative one is of the working directory. Default: null, the servers.
+   */
+  CC_STORE_PATH: string | null;
+  /** How long a write waits for the lock of the embedded store, in milliseconds, 1 to 86400000. Default 10000. */
+  CC_STORE_TIMEOUT_MS: number;
+  /**
+   * When what was written to the embedded store is on the disk: `batch` within 100 ms of its promise, `full` before it. Either way
+   * it survives the end of the process. Default `batch`.
+   */
+  CC_STORE_SYNC: "batch" | "full";
 }
 
 /** What setConfig takes: any of the variables, numbers as numbers or as text. Empty text, and null where Config has it, mean the default. */
@@ -3344,6 +3356,28 @@ export interface Stats {
   readonly mongo: MongoStats | null;
   /** Null before the first call of a db service, and where the candle cache is off. */
   readonly candleCache: CandleCacheStats | null;
+  /** Null unless the embedded store is in use. */
+  readonly store: StoreStats | null;
+}
+
+/** Counters of the embedded store. Calls are those of this module since it was opened, the rest is of the process. */
+export interface StoreStats {
+  /** Calls that were answered at once. */
+  readonly reads: number;
+  /** Calls that the store's thread has answered. */
+  readonly calls: number;
+  /** Answers of it that were errors. */
+  readonly errors: number;
+  /** Calls that wait. */
+  readonly waiting: number;
+  /** Transactions. */
+  readonly commits: number;
+  /** Syncs of the log. */
+  readonly syncs: number;
+  /** Times that the log was written back and begun anew. */
+  readonly checkpoints: number;
+  /** The log's size in bytes after the last transaction. */
+  readonly logBytes: number;
 }
 
 /** Counters of the candles in memory, since the module was loaded; the last three are of now. */
@@ -3436,6 +3470,20 @@ export interface RedisHealth {
   readonly inFlight: number;
 }
 
+/** The state of the embedded store. */
+export interface StoreHealth {
+  /** `opening` until it was used first, `failing` after a failure of the store itself until something is done again. */
+  readonly state: "opening" | "ready" | "failing";
+  /** Its folder. */
+  readonly path: string;
+  /** Why it is failing. */
+  readonly lastError: string | null;
+  /** Calls that wait. */
+  readonly waiting: number;
+  /** The version of SQLite that is built in. */
+  readonly sqlite: string;
+}
+
 /** What health() returns. */
 export interface Health {
   readonly redis: RedisHealth;
@@ -3443,6 +3491,8 @@ export interface Health {
   readonly nearCache: NearCacheHealth | null;
   /** Null before the first call of a db service. */
   readonly mongo: MongoHealth | null;
+  /** Null unless the embedded store is in use. */
+  readonly store: StoreHealth | null;
   /** The copies of backtest-kit that the last setup() or install() found; empty before. */
   readonly kit: readonly KitHealth[];
 }
@@ -3518,6 +3568,16 @@ export type ErrorCode =
   | "MONGO_UNKNOWN"
   /** MongoDB refused a read; the cause has its `code`. */
   | "MONGO_REPLY"
+  /** The embedded store cannot be used: its folder, its file, its file system, or another copy of this package has it open. */
+  | "STORE_UNAVAILABLE"
+  /** There is no room to write to the embedded store. */
+  | "STORE_FULL"
+  /** The file of the embedded store is damaged, or is none. */
+  | "STORE_CORRUPT"
+  /** The lock of the embedded store was not to be had within CC_STORE_TIMEOUT_MS. */
+  | "STORE_TIMEOUT"
+  /** The embedded store was written by a newer release of this package. */
+  | "STORE_VERSION"
   /** There is no row of that id. */
   | "NOT_FOUND"
   /** setup() or install() found no backtest-kit. */

@@ -113,6 +113,7 @@ test("the tables of variables have the bounds that setConfig holds to", (t) => {
       const [least, most] = bounds.slice(1).map(Number);
       for (const value of [least - 1, most + 1]) t.true(refusal(value).endsWith(`a whole number from ${least} to ${most}`), name);
     } else if (unit === "`on` or `off`") t.regex(refusal("maybe"), /neither "on" nor "off"/);
+    else if (unit === "`batch` or `full`") t.regex(refusal("maybe"), /none of batch, full/);
     else t.true(["text", "path or PEM text"].includes(unit), `${name}: ${unit}`);
   }
 });

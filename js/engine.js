@@ -9,6 +9,7 @@
 
 // Captured now: fake timers replace the global ones later.
 const { nextTick } = process;
+const { setImmediate } = globalThis;
 const { lookup: dnsLookup } = require("node:dns");
 
 const { createEngine, services } = require("./binding.js");
@@ -102,6 +103,7 @@ const hooks = [
     }
   },
   (answers) => native.mongo.settle(answers),
+  () => void setImmediate(() => engine.storeTurn()),
 ];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;
@@ -304,6 +306,9 @@ function adopt(changes) {
 /** Where a configuration leads, without passwords. */
 function shown(text) {
   const config = JSON.parse(engine.showConfig(text));
+  if (config.CC_STORE_PATH !== null) {
+    return `the store in ${config.CC_STORE_PATH}`;
+  }
   const user = config.CC_REDIS_PASSWORD === "" ? "" : `${config.CC_REDIS_USER}:${config.CC_REDIS_PASSWORD}@`;
   const redis = config.CC_REDIS_URL ?? `redis://${user}${config.CC_REDIS_HOST}:${config.CC_REDIS_PORT}`;
   return `${config.CC_MONGO_CONNECTION_STRING} and ${redis}`;

@@ -3,6 +3,9 @@
 /** Errors that were made here. A `code` alone does not tell, because a user's getter may throw an error with one. */
 const ours = new WeakSet();
 
+/** Codes of a store that cannot be used; waiting for it does not mend it. */
+const STORE_FAILURES = ["STORE_UNAVAILABLE", "STORE_FULL", "STORE_CORRUPT", "STORE_TIMEOUT", "STORE_VERSION"];
+
 const CLASSES = { Error, TypeError, RangeError };
 
 /**
@@ -37,4 +40,4 @@ function withCode(error, code, attempt) {
   return makeError(code, "TypeError", why === "" ? attempt : `${why} (${attempt})`, error);
 }
 
-module.exports = { ours, makeError, withCode };
+module.exports = { STORE_FAILURES, ours, makeError, withCode };

@@ -1,7 +1,7 @@
 "use strict";
 
 const { native } = require("./engine.js");
-const { makeError } = require("./errors.js");
+const { STORE_FAILURES, makeError } = require("./errors.js");
 const { loggerService } = require("./logger-service.js");
 const { OPS, ask } = require("./mongo.js");
 
@@ -14,7 +14,7 @@ const PATIENCE_MS = 15_000;
 const PAUSE_MS = 50;
 
 /** Reasons that waiting does not mend. */
-const FINAL = ["INVALID_CONFIG", "CLOSED"];
+const FINAL = ["INVALID_CONFIG", "CLOSED", ...STORE_FAILURES];
 /** Errors for which it waits. Any other answer, a refused PING too, proves that the server is there. */
 const NOT_YET = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT"];
 

@@ -1,7 +1,7 @@
 "use strict";
 
 const { native } = require("./engine.js");
-const { makeError } = require("./errors.js");
+const { STORE_FAILURES, makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 
 const { engine, enqueue, ready } = native;
@@ -14,7 +14,7 @@ const { now } = performance;
 const PATIENCE_MS = 15_000;
 const PAUSE_MS = 50;
 
-const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED"];
+const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED", ...STORE_FAILURES];
 /** Replies of a server that cannot serve yet; any other reply, a forbidden PING too, is proof of life. */
 const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
 

@@ -15,6 +15,7 @@ const { root, kitFolder, which, ensureNodeModules, ensureRedisServer } = require
 const { ensureMongod } = require("./lib/mongod.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
+const { FILES } = require("../__test__/support/not-on-store.js");
 const { specFiles, loadedSpecs } = require("./lib/coverage.js");
 const { lintWorkflows } = require("./lib/workflows.js");
 
@@ -48,14 +49,14 @@ async function cargoTest() {
 }
 
 /** ava, on all files of its configuration or on these, with the environment as it is or with more in it. */
-const ava = ({ files = [], env = {} } = {}) => async () => {
+const ava = ({ files = [], config = [], env = {} } = {}) => async () => {
   let passed = 0;
   // TAP gives a failing test's details as an indented block after its line.
   const show = (line) => {
     if (/^ok \d+/.test(line)) return ++passed % 100 === 0 && (console.log(`  ${passed} passed`), false);
     return !/^(TAP version|\d+\.\.\d+|# |\s*$)/.test(line);
   };
-  const { code, lines } = await run(bin("ava"), ["--tap", ...files], { show, env: { BKN_SPEC_LOG: specLog, ...env } });
+  const { code, lines } = await run(bin("ava"), ["--tap", ...config, ...files], { show, env: { BKN_SPEC_LOG: specLog, ...env } });
   const report = reports.tap(lines, "__test__");
   // The plan is TAP's last word. ava's reporter dies of a test that hangs, without naming it.
   if (!lines.some((line) => /^1\.\.\d+$/.test(line))) {
@@ -110,6 +111,9 @@ async function committed() {
 const CACHE_BLIND = /^__test__\/(near|faults|mongo|kit|demo|tls|acl|pack|compose|declarations|documents|workers|exit)\b/;
 const withoutNear = specFiles().filter((file) => /^__test__\/[^/]+\.spec\.js$/.test(file) && !CACHE_BLIND.test(file));
 
+/** What runs on the embedded store too; __test__/support/not-on-store.js says why the others do not. */
+const onStore = specFiles().filter((file) => /\.spec\.js$/.test(file) && !(path.relative("__test__", file) in FILES));
+
 /** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */
 async function deny() {
   if (which("cargo-deny")) {
@@ -141,6 +145,8 @@ const SUITES = {
   ava: ["ava: the API", ava()],
   // Nothing that callers see may depend on the near cache but speed.
   "ava-off": ["ava: the API without the near cache", ava({ files: withoutNear, env: { CC_NEAR_CACHE: "off" } })],
+  // The embedded store in the place of the servers: what callers see is the same.
+  "ava-store": ["ava: the API on the embedded store", ava({ files: onStore, config: ["--config", "ava.store.config.mjs"] })],
   jest: ["jest: a drop-in project", jest],
 };
 

@@ -37,6 +37,16 @@ pub enum Code {
     MongoUnknown,
     /// MongoDB refused a read.
     MongoReply,
+    /// The embedded store cannot be used: its folder, file or file system.
+    StoreUnavailable,
+    /// There is no room to write to the embedded store.
+    StoreFull,
+    /// The file of the embedded store is damaged, or is none.
+    StoreCorrupt,
+    /// The lock of the embedded store was not to be had before the deadline.
+    StoreTimeout,
+    /// The embedded store was written by a newer release.
+    StoreVersion,
     /// There is no row of that id.
     NotFound,
     /// More calls wait than the configured bound allows.
@@ -76,6 +86,11 @@ impl Code {
             Self::MongoWrite => "MONGO_WRITE",
             Self::MongoUnknown => "MONGO_UNKNOWN",
             Self::MongoReply => "MONGO_REPLY",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::StoreFull => "STORE_FULL",
+            Self::StoreCorrupt => "STORE_CORRUPT",
+            Self::StoreTimeout => "STORE_TIMEOUT",
+            Self::StoreVersion => "STORE_VERSION",
             Self::NotFound => "NOT_FOUND",
             Self::QueueFull => "QUEUE_FULL",
             Self::Closed => "CLOSED",
@@ -99,6 +114,11 @@ impl Code {
             | Self::MongoWrite
             | Self::MongoUnknown
             | Self::MongoReply
+            | Self::StoreUnavailable
+            | Self::StoreFull
+            | Self::StoreCorrupt
+            | Self::StoreTimeout
+            | Self::StoreVersion
             | Self::NotFound
             | Self::QueueFull
             | Self::Closed => Class::Error,

@@ -15,6 +15,7 @@
 //! * [`map`]: the ten operations of a map over a backend, and scans. Pure.
 //! * [`mongo`]: the collections of the MongoDB services: documents, filters, batches, pure; and the driver, on a thread
 //!   of its own.
+//! * [`store`]: the same without servers, in a SQLite file: layout and calls; and its thread.
 //! * [`napi`]: the boundary, and the driver that binds a socket to Node's event loop.
 
 pub mod clients;
@@ -29,6 +30,7 @@ pub mod pem;
 pub mod redis;
 pub mod secrets;
 pub mod services;
+pub mod store;
 
 #[cfg(test)]
 mod spec;

@@ -149,6 +149,7 @@ const CONFIG: Record<keyof lib.Config, true> = {
   CC_MONGO_CONNECTION_STRING: true, CC_MONGO_TIMEOUT_MS: true,
   CC_MONGO_QUEUE_MAX: true, CC_MONGO_QUEUE_MAX_BYTES: true,
   CC_CANDLE_CACHE_MAX_BYTES: true, CC_CANDLE_ABSENCE_MS: true, CC_CANDLE_IDS: true,
+  CC_STORE_PATH: true, CC_STORE_TIMEOUT_MS: true, CC_STORE_SYNC: true,
 };
 const names = (object: object): string[] => Object.keys(object).sort();
 

@@ -3,12 +3,13 @@
 //! Pure: the environment comes in as a map, so that a worker thread's own `process.env` counts and tests need none.
 //!
 //! * [`variables`]: the table of variables, and how their texts are read.
-//! * [`redis`], [`mongo`]: what they amount to for each side.
+//! * [`redis`], [`mongo`], [`store`]: what they amount to for each side, and for the embedded store.
 //! * [`shown`]: checking one variable, and showing all of them without secrets.
 
 pub mod mongo;
 pub mod redis;
 pub mod shown;
+pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod variables;

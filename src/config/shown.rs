@@ -2,7 +2,7 @@
 
 use super::mongo;
 use super::redis::parse_url;
-use super::variables::{Kind, VARIABLES, Values, find, invalid, switch, text, whole};
+use super::variables::{Kind, VARIABLES, Values, find, invalid, one_of, switch, text, whole};
 use crate::error::Result;
 use crate::pem::Pem;
 use crate::secrets::MASK;
@@ -15,7 +15,7 @@ pub fn check(name: &str, text: &str) -> Result<()> {
             Err(invalid(name, "this is the mask that getConfig() shows in place of the password"))
         }
         Kind::Pem if text == MASK => Err(invalid(name, "this is the mask that getConfig() shows in place of PEM text")),
-        Kind::Text | Kind::Secret | Kind::Pem => Ok(()),
+        Kind::Text | Kind::Secret | Kind::Pem | Kind::Folder => Ok(()),
         Kind::Url | Kind::MongoUrl if text.contains(MASK) => {
             Err(invalid(name, "this holds the mask that getConfig() shows in place of the password"))
         }
@@ -24,6 +24,7 @@ pub fn check(name: &str, text: &str) -> Result<()> {
         Kind::MongoUrl => mongo::check(name, text),
         Kind::Whole(..) => whole(variable, text).map(drop),
         Kind::Switch => switch(variable, text).map(drop),
+        Kind::OneOf(words) => one_of(variable, words, text).map(drop),
     }
 }
 
@@ -35,9 +36,9 @@ pub fn show(values: &Values) -> serde_json::Value {
         let value = match variable.kind {
             Kind::Secret if text.is_empty() => "".into(),
             Kind::Secret => MASK.into(),
-            Kind::Url | Kind::Pem if text.is_empty() => serde_json::Value::Null,
+            Kind::Url | Kind::Pem | Kind::Folder if text.is_empty() => serde_json::Value::Null,
             Kind::Pem if Pem::of(text).shown().is_none() => MASK.into(),
-            Kind::Text | Kind::Switch | Kind::Pem => text.into(),
+            Kind::Text | Kind::Switch | Kind::Pem | Kind::Folder | Kind::OneOf(_) => text.into(),
             Kind::Url | Kind::MongoUrl => mask_url(text).into(),
             // An unusable number is shown as it stands, so that the person who looks can see it.
             Kind::Whole(..) => whole(variable, text).map_or_else(|_| text.into(), Into::into),

@@ -21,6 +21,10 @@ pub enum Kind {
     Whole(u64, u64),
     /// `on` or `off`.
     Switch,
+    /// A folder; unset it is none.
+    Folder,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// One variable: the row that reading, checking, showing and documentation share.
@@ -64,6 +68,9 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_CANDLE_CACHE_MAX_BYTES", Kind::Whole(0, 4_294_967_295), "134217728"),
     variable("CC_CANDLE_ABSENCE_MS", Kind::Whole(0, 1_000), "1000"),
     variable("CC_CANDLE_IDS", Kind::Switch, "off"),
+    variable("CC_STORE_PATH", Kind::Folder, ""),
+    variable("CC_STORE_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
+    variable("CC_STORE_SYNC", Kind::OneOf(&["batch", "full"]), "batch"),
 ];
 
 /// In [`Values`] beside the variables: the defaults are those of `setup()`.
@@ -99,6 +106,22 @@ pub(super) fn switch(variable: &Variable, text: &str) -> Result<bool> {
         "off" => Ok(false),
         other => Err(invalid(variable.name, format!("{other:?} is neither \"on\" nor \"off\""))),
     }
+}
+
+/// What a text says where it must be one of some words.
+pub(super) fn one_of<'a>(variable: &Variable, words: &[&str], text: &'a str) -> Result<&'a str> {
+    let text = if text.is_empty() { variable.default } else { text };
+    if words.contains(&text) {
+        return Ok(text);
+    }
+    Err(invalid(variable.name, format!("{text:?} is none of {}", words.join(", "))))
+}
+
+/// A variable that is one of some words.
+pub(super) fn word<'a>(values: &'a Values, name: &str) -> Result<&'a str> {
+    let variable = find(name)?;
+    let Kind::OneOf(words) = variable.kind else { return Err(invalid(name, "it is no word of a list")) };
+    one_of(variable, words, text(values, name))
 }
 
 /// A whole number within the bounds of its variable.

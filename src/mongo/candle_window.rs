@@ -3,6 +3,9 @@
 //! Unlike a range it is no failure that candles are missing, and one that does not fit into columns is named, so that who
 //! asks knows to ask for its document.
 
+use std::collections::HashSet;
+
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
@@ -33,6 +36,10 @@ pub struct Window {
     rows: bool,
     since: f64,
     step: f64,
+    /// How many moments the window has.
+    moments: u32,
+    /// Those that are asked for, where not all are.
+    slots: Option<HashSet<u32>>,
 }
 
 /// Where a row stands.
@@ -56,17 +63,21 @@ impl Window {
         let rows = matches!(get(body, "rows")?, Some(RawBsonRef::Boolean(true)));
         let mut filter = range.filter;
         let mut limit = range.limit;
+        let mut some = None;
         if let Some(RawBsonRef::Binary(slots)) = get(body, "slots")? {
             let mut moments = RawArrayBuf::new();
             limit = 0;
+            let mut asked = HashSet::new();
             for slot in slots.bytes.chunks_exact(4) {
                 let slot = slot.try_into().map_or(NOWHERE, u32::from_le_bytes);
                 if slot >= range.limit {
                     return Err(Error::new(Code::InvalidContext, "candles: a slot is outside of its window"));
                 }
                 moments.push(number(range.since + range.step * f64::from(slot)));
+                asked.insert(slot);
                 limit += 1;
             }
+            some = Some(asked);
             let mut named = RawDocumentBuf::new();
             for field in &collection().key[..3] {
                 if let Some(value) = get(&filter, field.name)? {
@@ -81,19 +92,38 @@ impl Window {
         } else {
             rawdoc! { "_id": 0, "timestamp": 1, "open": 1, "high": 1, "low": 1, "close": 1, "volume": 1 }
         };
-        Ok(Self { filter, fields, limit, rows, since: range.since, step: range.step })
+        let moments = range.limit;
+        Ok(Self { filter, fields, limit, rows, since: range.since, step: range.step, moments, slots: some })
+    }
+
+    /// The first timestamp that is asked for, and the one after the last.
+    #[must_use]
+    pub fn bounds(&self) -> (f64, f64) {
+        (self.since, self.since + self.step * f64::from(self.moments))
+    }
+
+    /// Whether a timestamp within the bounds is asked for.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a range has at most a million moments")]
+    pub fn asks(&self, timestamp: f64) -> bool {
+        let Some(slots) = &self.slots else { return true };
+        let steps = (timestamp - self.since) / self.step;
+        steps.fract() == 0.0 && slots.contains(&(steps as u32))
+    }
+
+    fn moment(&self, candle: &RawDocument) -> Moment {
+        match candle.get("timestamp") {
+            Ok(Some(RawBsonRef::Int32(n))) => self.moment_of(f64::from(n), false),
+            Ok(Some(RawBsonRef::Double(n))) => self.moment_of(n, n == 0.0 && n.is_sign_negative()),
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]
+            Ok(Some(RawBsonRef::Int64(n))) => self.moment_of(n as f64, true),
+            _ => Moment::Unknown,
+        }
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a range has at most a million moments")]
-    fn moment(&self, candle: &RawDocument) -> Moment {
-        let steps = |timestamp: f64| (timestamp - self.since) / self.step;
-        let (steps, odd) = match candle.get("timestamp") {
-            Ok(Some(RawBsonRef::Int32(n))) => (steps(f64::from(n)), false),
-            Ok(Some(RawBsonRef::Double(n))) => (steps(n), n == 0.0 && n.is_sign_negative()),
-            #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]
-            Ok(Some(RawBsonRef::Int64(n))) => (steps(n as f64), true),
-            _ => return Moment::Unknown,
-        };
+    fn moment_of(&self, timestamp: f64, odd: bool) -> Moment {
+        let steps = (timestamp - self.since) / self.step;
         if !steps.is_finite() {
             return Moment::Unknown;
         }
@@ -116,7 +146,24 @@ pub struct Found {
 impl Found {
     /// Adds a row. Rows come in the order of their moments; of two at the same moment neither is the one.
     pub fn push(&mut self, window: &Window, candle: &RawDocument) {
-        let (offset, odd) = match window.moment(candle) {
+        let whole = || whole(candle).filter(|_| window.rows);
+        self.put(window, window.moment(candle), || numbers(candle), whole);
+    }
+
+    /// Adds a candle that is exactly as we write them, likewise.
+    pub fn add(&mut self, window: &Window, timestamp: f64, row: [f64; ANSWERED], id: ObjectId) {
+        let numbers = || Some(std::array::from_fn(|column| row[column]));
+        self.put(window, window.moment_of(timestamp, false), numbers, || Some((row, id)).filter(|_| window.rows));
+    }
+
+    fn put(
+        &mut self,
+        window: &Window,
+        moment: Moment,
+        numbers: impl FnOnce() -> Option<[f64; NUMBERS.len()]>,
+        whole: impl FnOnce() -> Option<([f64; ANSWERED], ObjectId)>,
+    ) {
+        let (offset, odd) = match moment {
             Moment::At(offset) => (offset, false),
             Moment::Odd(offset) => (offset, true),
             Moment::Beside => return,
@@ -131,10 +178,10 @@ impl Found {
         let mut row = [0.0; ANSWERED];
         let mut fits = 0;
         let mut id = [0; 12];
-        if let Some(numbers) = numbers(candle).filter(|_| !odd) {
+        if let Some(numbers) = numbers().filter(|_| !odd) {
             row[..NUMBERS.len()].copy_from_slice(&numbers);
             fits = NUMBERS_FIT;
-            if let Some((all, own)) = whole(candle).filter(|_| window.rows) {
+            if let Some((all, own)) = whole() {
                 (row, id) = (all, own.bytes());
                 fits |= ROW_FITS;
             }
@@ -177,7 +224,6 @@ fn numbers(candle: &RawDocument) -> Option<[f64; 5]> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::oid::ObjectId;
     use mongodb::bson::{Binary, DateTime, spec::BinarySubtype};
 
     use super::*;

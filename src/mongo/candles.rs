@@ -46,16 +46,34 @@ fn double(row: &[u8], column: usize) -> f64 {
 /// The documents of a chunk of `createMany`, each with an id of its own. The chunk is `{ rows: [dto, …] }`, or columns:
 /// `{ texts: [symbol, interval, exchangeName, …], which: place of each candle's texts, numbers }`.
 pub fn documents(chunk: &RawDocument, now: Millis) -> Result<Vec<RawDocumentBuf>> {
-    let Some(numbers) = bytes(chunk, "numbers")? else {
-        let Some(RawBsonRef::Array(rows)) = get(chunk, "rows")? else { return Err(malformed()) };
-        return rows
-            .into_iter()
-            .map(|row| match row {
-                Ok(RawBsonRef::Document(dto)) => new_candle(collection(), dto, ObjectId::new(), now),
-                _ => Err(malformed()),
-            })
-            .collect();
-    };
+    if let Some(given) = given(chunk)? {
+        return given.iter().map(|given| given.document(ObjectId::new(), now)).collect();
+    }
+    let Some(RawBsonRef::Array(rows)) = get(chunk, "rows")? else { return Err(malformed()) };
+    rows.into_iter()
+        .map(|row| match row {
+            Ok(RawBsonRef::Document(dto)) => new_candle(collection(), dto, ObjectId::new(), now),
+            _ => Err(malformed()),
+        })
+        .collect()
+}
+
+/// A candle of a chunk in columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The symbol.
+    pub symbol: &'a str,
+    /// The interval.
+    pub interval: &'a str,
+    /// The exchange.
+    pub exchange: &'a str,
+    /// Timestamp, open, high, low, close, volume.
+    pub numbers: [f64; GIVEN],
+}
+
+/// The candles of a chunk in columns; none where it is a chunk of dtos.
+pub fn given(chunk: &RawDocument) -> Result<Option<Vec<Given<'_>>>> {
+    let Some(numbers) = bytes(chunk, "numbers")? else { return Ok(None) };
     let Some(RawBsonRef::Array(given)) = get(chunk, "texts")? else { return Err(malformed()) };
     let texts = given.into_iter().map(|text| match text {
         Ok(RawBsonRef::String(text)) => Ok(text),
@@ -67,38 +85,49 @@ pub fn documents(chunk: &RawDocument, now: Millis) -> Result<Vec<RawDocumentBuf>
         let place =
             which.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
         let from = place as usize * 3;
-        let [symbol, interval, exchange] = texts.get(from..from + 3).ok_or_else(malformed)? else {
+        let [symbol, interval, exchange] = *texts.get(from..from + 3).ok_or_else(malformed)? else {
             return Err(malformed());
         };
-        regular(symbol, interval, exchange, row, now)
+        Ok(Given { symbol, interval, exchange, numbers: std::array::from_fn(|column| double(row, column)) })
     });
-    rows.collect()
+    rows.collect::<Result<Vec<_>>>().map(Some)
 }
 
-fn regular(symbol: &str, interval: &str, exchange: &str, row: &[u8], now: Millis) -> Result<RawDocumentBuf> {
-    let value = |name: &str, column: usize| {
-        let value = double(row, column);
-        if value.is_nan() {
-            let message = format!("Cast to Number failed for value \"NaN\" (type number) at path \"{name}\"");
-            return Err(Error::new(Code::InvalidValue, message));
+impl Given<'_> {
+    /// Refuses a number that is none, by its field.
+    pub fn check(&self) -> Result<()> {
+        const NAMES: [&str; GIVEN] = ["timestamp", "open", "high", "low", "close", "volume"];
+        // In the order in which the document has them.
+        for column in [0, 4, 2, 3, 1, 5] {
+            if self.numbers[column].is_nan() {
+                let name = NAMES[column];
+                let message = format!("Cast to Number failed for value \"NaN\" (type number) at path \"{name}\"");
+                return Err(Error::new(Code::InvalidValue, message));
+            }
         }
-        Ok(number(value))
-    };
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("_id"), ObjectId::new());
-    document.append(cstr!("exchangeName"), exchange);
-    document.append(cstr!("interval"), interval);
-    document.append(cstr!("symbol"), symbol);
-    document.append(cstr!("timestamp"), value("timestamp", 0)?);
-    document.append(cstr!("__v"), 0_i32);
-    document.append(cstr!("close"), value("close", 4)?);
-    document.append(cstr!("createDate"), DateTime::from_millis(now));
-    document.append(cstr!("high"), value("high", 2)?);
-    document.append(cstr!("low"), value("low", 3)?);
-    document.append(cstr!("open"), value("open", 1)?);
-    document.append(cstr!("updatedDate"), DateTime::from_millis(now));
-    document.append(cstr!("volume"), value("volume", 5)?);
-    Ok(document)
+        Ok(())
+    }
+
+    /// Its document.
+    pub fn document(&self, id: ObjectId, now: Millis) -> Result<RawDocumentBuf> {
+        self.check()?;
+        let [timestamp, open, high, low, close, volume] = self.numbers;
+        let mut document = RawDocumentBuf::new();
+        document.append(cstr!("_id"), id);
+        document.append(cstr!("exchangeName"), self.exchange);
+        document.append(cstr!("interval"), self.interval);
+        document.append(cstr!("symbol"), self.symbol);
+        document.append(cstr!("timestamp"), number(timestamp));
+        document.append(cstr!("__v"), 0_i32);
+        document.append(cstr!("close"), number(close));
+        document.append(cstr!("createDate"), DateTime::from_millis(now));
+        document.append(cstr!("high"), number(high));
+        document.append(cstr!("low"), number(low));
+        document.append(cstr!("open"), number(open));
+        document.append(cstr!("updatedDate"), DateTime::from_millis(now));
+        document.append(cstr!("volume"), number(volume));
+        Ok(document)
+    }
 }
 
 /// The key of a stored candle, as bytes that those share which the server takes for equal: whole numbers of any type,
@@ -233,6 +262,18 @@ impl Range {
             Ok(Some(RawBsonRef::Int64(n))) => n as f64,
             _ => return Place::Beside,
         };
+        self.place_at(timestamp, before)
+    }
+
+    /// The moment after the last one.
+    #[must_use]
+    pub fn end(&self) -> f64 {
+        self.since + self.step * f64::from(self.limit)
+    }
+
+    /// Where a candle of that timestamp stands, likewise.
+    #[must_use]
+    pub fn place_at(&self, timestamp: f64, before: u32) -> Place {
         let expected = self.since + self.step * f64::from(before);
         if timestamp < expected {
             Place::Beside
@@ -310,11 +351,16 @@ impl Columns {
     /// Adds a candle; `false`: it does not fit into columns.
     pub fn push(&mut self, candle: &RawDocument) -> bool {
         let Some((row, id)) = whole(candle) else { return false };
+        self.add(row, id);
+        true
+    }
+
+    /// Adds a candle that is known to fit.
+    pub fn add(&mut self, row: [f64; ANSWERED], id: ObjectId) {
         for number in row {
             self.numbers.extend_from_slice(&number.to_le_bytes());
         }
         self.ids.extend_from_slice(&id.bytes());
-        true
     }
 
     /// The numbers of all candles, then their ids.

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use napi::sys;
 
+use super::embedded_state::Embedded;
 use super::hooks::Hook;
 use super::js::{Env, Js, NapiValue, Outside, Pending};
 use super::lifeline::Lifeline;
@@ -56,6 +57,7 @@ pub(super) struct Engine {
     pub(super) scratch: Cell<Vec<u8>>,
     pub(super) batch: Cell<Option<Box<Batch<Op>>>>,
     pub(super) mongo: RefCell<Mongo>,
+    pub(super) embedded: RefCell<Embedded>,
 }
 
 impl Engine {
@@ -108,6 +110,7 @@ impl Engine {
             scratch: Cell::new(Vec::with_capacity(4_096)),
             batch: Cell::new(None),
             mongo: RefCell::default(),
+            embedded: RefCell::default(),
         });
         engine.hold_hooks(false);
         Ok(engine)
@@ -144,7 +147,7 @@ impl Engine {
 
     /// Tells JavaScript the number of the call that was queued last.
     pub(super) fn tell_number(&self, outside: &mut Outside) {
-        let last = self.with_core(outside, |core| core.store.last_call());
+        let last = self.store_number().or_else(|| self.with_core(outside, |core| core.store.last_call()));
         if let Some(last) = last {
             #[allow(clippy::cast_possible_truncation, reason = "JavaScript knows calls modulo 2^32")]
             let number = last as u32;

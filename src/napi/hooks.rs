@@ -15,4 +15,6 @@ pub(super) enum Hook {
     Notice = 4,
     /// `mongoSettle(answers)`: what MongoDB's side has answered.
     MongoSettle = 5,
+    /// `again()` has the loop turn, and then calls `storeTurn`.
+    Again = 6,
 }

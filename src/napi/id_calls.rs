@@ -5,6 +5,7 @@ use std::rc::Rc;
 use napi::sys;
 
 use super::bind::{Answer, Thrown, bad_handle, check_length, functions, index_number, text_of};
+use super::embedded_state::Side;
 use super::engine::Engine;
 use super::hits::Hit;
 use super::js::{Call, Outside};
@@ -18,6 +19,7 @@ use crate::redis::Nanos;
 use crate::redis::peer::Peer;
 use crate::services::context::{self, Matched, Part as _, Shape, Verb, match_args, match_row};
 use crate::services::table::Entry;
+use crate::store::maps::Ask;
 
 /// Verbs, by the number that JavaScript uses.
 const VERBS: [Verb; 3] = [Verb::Has, Verb::Get, Verb::Delete];
@@ -99,6 +101,9 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Get(first.to_vec(), matched.second_end.map(|_| second.to_vec())));
+            }
             engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peer, trace| match matched.second_end {
                 None => store.get_id(peer, first, trace),
                 Some(_) => store.get_first(peer, first, second),
@@ -120,6 +125,9 @@ functions! {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Has(first.to_vec(), matched.second_end.map(|_| second.to_vec())));
+            }
             engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match matched.second_end {
                 None => store.has_id(peer, first, trace),
                 Some(_) => store.has_any(peer, first, second),
@@ -131,6 +139,9 @@ functions! {
     id_delete as "idDelete" (engine, outside, call: 7) {
         engine.with_scratch(|keys| {
             let (_, matched) = engine.push_context(call, Verb::Delete, keys)?;
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Delete(keys[..matched.first_end].to_vec()));
+            }
             engine.queue(outside, |store, peer| store.delete(peer, &keys[..matched.first_end], true))?;
             Ok(None)
         })
@@ -156,6 +167,9 @@ functions! {
     /// `idSet(noun, ...five fields, id)`: stores a row's id; the outcome is the id.
     id_set as "idSet" (engine, outside, call: 7) {
         engine.with_row(call, |key, id| {
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::SetId(key.to_vec(), id.to_vec()));
+            }
             engine.queue(outside, |store, peer| store.set_id(peer, key, id))?;
             Ok(None)
         })
@@ -165,6 +179,9 @@ functions! {
     /// id. Only for whoever finds out and writes again where somebody else's news is still under way.
     id_refresh as "idRefresh" (engine, outside, call: 7) {
         engine.with_row(call, |key, id| {
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Refresh(key.to_vec(), id.to_vec()));
+            }
             engine.unless_known(outside, key, |ids, now| ids.unchanged(key, id, now), |store, peer, _| store.set_id(peer, key, id))
         })
     }

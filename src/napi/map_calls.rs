@@ -5,6 +5,7 @@ use std::rc::Rc;
 use napi::sys;
 
 use super::bind::{Thrown, bad_handle, check_length, functions, index_number, text_of};
+use super::embedded_state::Side;
 use super::engine::Engine;
 use super::js::{Env, NapiValue};
 use super::maps::Map;
@@ -12,6 +13,7 @@ use crate::map::scan::Kind;
 use crate::map::scans::Demand;
 use crate::map::ttl;
 use crate::redis::batch::Batch;
+use crate::store::maps::Ask;
 
 /// Kinds of scans, by the number that JavaScript uses.
 const KINDS: [Kind; 5] = [Kind::Keys, Kind::Pairs, Kind::Values, Kind::Count, Kind::Clear];
@@ -63,6 +65,9 @@ functions! {
     get as "get" (engine, outside, call: 2) {
         engine.with_scratch(|key| {
             engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Get(key.clone(), None));
+            }
             engine.queue(outside, |store, peer| store.get(peer, key))?;
             Ok(None)
         })
@@ -72,6 +77,9 @@ functions! {
     has as "has" (engine, outside, call: 2) {
         engine.with_scratch(|key| {
             engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Has(key.clone(), None));
+            }
             engine.queue(outside, |store, peer| store.has(peer, key))?;
             Ok(None)
         })
@@ -81,6 +89,9 @@ functions! {
     delete as "delete" (engine, outside, call: 2) {
         engine.with_scratch(|key| {
             let map = engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Delete(key.clone()));
+            }
             engine.queue(outside, |store, peer| store.delete(peer, key, map.tracked))?;
             Ok(None)
         })
@@ -95,8 +106,19 @@ functions! {
                 return Err(bad_handle("value").into());
             }
             check_length(bytes.len() - end)?;
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Set(bytes[..end].to_vec(), bytes[end..].to_vec(), map.ttl));
+            }
             engine.queue(outside, |store, peer| store.set(peer, &bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
             Ok(None)
+        })
+    }
+
+    /// `remaining(map, key)`: milliseconds that a key of the embedded store still lives, -1 for ever; null where there is none.
+    remaining as "remaining" (engine, outside, call: 2) {
+        engine.with_scratch(|key| {
+            engine.push_item_key(call.env, call.args[0], call.args[1], key)?;
+            engine.ask_store(outside, Ask::Remaining(key.clone()))
         })
     }
 
@@ -104,13 +126,20 @@ functions! {
     open_scan as "openScan" (engine, outside, call: 2) {
         let kind = *KINDS.get(call.env.u32(call.args[1])? as usize).ok_or_else(|| bad_handle("kind of scan"))?;
         let map = engine.maps.get(call.env.u32(call.args[0])? as usize).ok_or_else(|| bad_handle("map"))?;
-        let id = engine.queue(outside, |store, _| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?;
+        let id = if engine.is_embedded(Side::Maps) {
+            engine.open_store_scan(kind, &map.prefix)
+        } else {
+            engine.queue(outside, |store, _| Ok(store.open_scan(kind, &map.prefix, map.tracked)))?
+        };
         Ok(Some(call.env.number(id.into())?))
     }
 
     /// `page(scan)`: the next page; `null` at the end; of a count, the number.
     page as "page" (engine, outside, call: 1) {
         let id = call.env.u32(call.args[0])?;
+        if engine.is_embedded(Side::Maps) {
+            return engine.store_page(outside, id);
+        }
         match engine.queue(outside, |store, peer| store.demand(peer, id))? {
             Demand::Queued => Ok(None),
             Demand::Now(outcome) => Ok(Some(engine.value(outside, &Batch::default(), outcome)?)),
@@ -120,10 +149,8 @@ functions! {
     /// `closeScan(scan)`
     close_scan as "closeScan" (engine, outside, call: 1) {
         let id = call.env.u32(call.args[0])?;
-        engine.queue(outside, |store, _| {
-            store.close_scan(id);
-            Ok(())
-        })?;
+        engine.close_store_scan(id);
+        engine.with_core(outside, |core| core.store.close_scan(id));
         Ok(None)
     }
 }

@@ -16,6 +16,7 @@
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
 //! * [`report`]: `stats()` and `health()`.
 //! * [`mongo`], [`mongo_state`]: requests to MongoDB's thread, and answers back.
+//! * [`embedded`], [`embedded_state`]: calls to the embedded store, on this thread or on its own.
 //! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`]: the functions;
 //!   [`calls`]: what the addon exports.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
@@ -25,6 +26,8 @@ mod calls;
 mod clock;
 mod connect;
 mod control_calls;
+mod embedded;
+mod embedded_state;
 mod engine;
 mod files;
 mod hits;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::sys;
 use serde_json::{Value as Json, json};
 
+use super::embedded_state::Side;
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::{Js, NapiValue, Outside, Pending};
@@ -39,16 +40,24 @@ fn pin() {
 }
 
 impl Engine {
+    /// Where answers of other threads are gathered; made with the first use.
+    pub(super) fn answers(self: &Rc<Self>) -> Result<Arc<Answers>> {
+        if let Some(answers) = &self.mongo.borrow().answers {
+            return Ok(Arc::clone(answers));
+        }
+        pin();
+        let answers = Arc::new(Answers { gathered: Mutex::default(), wake: Mutex::new(None) });
+        let refused = |Pending| Error::new(Code::MongoUnavailable, "the thread cannot be started: Node-API refuses");
+        let wake = self.make_wake(&answers).map_err(refused)?;
+        *answers.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        self.mongo.borrow_mut().answers = Some(Arc::clone(&answers));
+        Ok(answers)
+    }
+
     /// Takes a configuration into use. No executor may be open.
     pub(super) fn mongo_configure(self: &Rc<Self>, config: MongoConfig) -> Result<()> {
         let failed = |why: String| Error::new(Code::MongoUnavailable, format!("the thread cannot be started: {why}"));
-        if self.mongo.borrow().answers.is_none() {
-            pin();
-            let answers = Arc::new(Answers { bytes: Mutex::default(), wake: Mutex::new(None) });
-            let wake = self.make_wake(&answers).map_err(|Pending| failed("Node-API refuses".to_owned()))?;
-            *answers.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
-            self.mongo.borrow_mut().answers = Some(answers);
-        }
+        self.answers()?;
         let runtime = Runtime::shared().map_err(|error| failed(error.to_string()))?;
         let mut mongo = self.mongo.borrow_mut();
         if let Some(answers) = mongo.answers.clone() {
@@ -87,7 +96,10 @@ impl Engine {
     }
 
     /// Notes a request of this tick, unless too many wait.
-    pub(super) fn mongo_push(&self, request: Request) -> Result<()> {
+    pub(super) fn mongo_push(self: &Rc<Self>, request: Request) -> Result<()> {
+        if self.is_embedded(Side::Rows) {
+            return self.store_push(request);
+        }
         let mut mongo = self.mongo.borrow_mut();
         let Some(executor) = &mongo.executor else {
             return Err(Error::new(Code::Closed, "the connection to MongoDB is not configured"));
@@ -98,7 +110,8 @@ impl Engine {
     }
 
     /// The end of a tick.
-    pub(super) fn mongo_flush(&self) {
+    pub(super) fn mongo_flush(self: &Rc<Self>, outside: &mut Outside) {
+        self.flush_store(outside);
         let mut mongo = self.mongo.borrow_mut();
         let requests = std::mem::take(&mut mongo.tick);
         if let Some(executor) = mongo.executor.as_ref().filter(|_| !requests.is_empty()) {
@@ -108,7 +121,19 @@ impl Engine {
 
     /// Whether calls wait, so that the process and the module must be kept.
     pub(super) fn mongo_hold(&self, hold: bool) {
+        self.mongo.borrow_mut().rows_wait = hold;
+        self.hold_answers();
+    }
+
+    /// The same of maps' calls, where the store is embedded.
+    pub(super) fn hold_for_maps(&self, hold: bool) {
+        self.mongo.borrow_mut().maps_wait = hold;
+        self.hold_answers();
+    }
+
+    fn hold_answers(&self) {
         let mut mongo = self.mongo.borrow_mut();
+        let hold = mongo.rows_wait || mongo.maps_wait;
         if mongo.held == hold {
             return;
         }
@@ -130,11 +155,16 @@ impl Engine {
 
     /// Whether there is an executor.
     pub(super) fn mongo_is_open(&self) -> bool {
-        self.mongo.borrow().executor.is_some()
+        self.mongo.borrow().executor.is_some() || self.is_side_open(Side::Rows)
     }
 
     /// Closes the connections. Nobody waits any more.
-    pub(super) fn mongo_close(&self) {
+    pub(super) fn mongo_close(self: &Rc<Self>, outside: &mut Outside) {
+        self.close_rows(outside);
+        self.end_executor();
+    }
+
+    fn end_executor(&self) {
         let executor = self.mongo.borrow_mut().executor.take();
         if let Some(executor) = executor {
             executor.close();
@@ -143,7 +173,7 @@ impl Engine {
 
     /// The engine ends: nobody is woken any more.
     pub(super) fn mongo_shut_down(&self) {
-        self.mongo_close();
+        self.end_executor();
         let answers = self.mongo.borrow_mut().answers.take();
         let wake = answers.and_then(|a| a.wake.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(Wake(function)) = wake {
@@ -191,7 +221,7 @@ impl Engine {
         })
     }
 
-    fn mongo_settle(&self, outside: &mut Outside, bytes: &[u8]) -> Js<()> {
+    pub(super) fn mongo_settle(&self, outside: &mut Outside, bytes: &[u8]) -> Js<()> {
         let env = self.env;
         let settle = self.hook(Hook::MongoSettle)?;
         env.invoke(outside, env.undefined()?, settle, &[env.buffer(bytes)?]).map(drop)
@@ -212,12 +242,11 @@ unsafe extern "C" fn wake_up(env: sys::napi_env, _: NapiValue, context: *mut c_v
     // SAFETY: the context lives until `finalize`, which comes after the last call.
     let context = unsafe { &*context.cast::<Context>() };
     let engine = Rc::clone(&context.engine);
-    let bytes = std::mem::take(&mut *context.answers.bytes.lock().unwrap_or_else(PoisonError::into_inner));
-    if bytes.is_empty() || engine.is_dead() {
+    if engine.is_dead() {
         return;
     }
     // A panic must not unwind into Node. What is left of an exception, where JavaScript is ending, is nobody's.
-    let told = catch_unwind(AssertUnwindSafe(|| engine.mongo_settle(&mut Outside::of_callback(), &bytes)));
+    let told = catch_unwind(AssertUnwindSafe(|| engine.store_turn(&mut Outside::of_callback())));
     if !matches!(told, Ok(Ok(()))) {
         engine.env.take_exception();
     }

@@ -3,8 +3,10 @@
 use mongodb::bson::RawDocumentBuf;
 
 use super::bind::{Thrown, bad_handle, functions, parse_values, text_of};
+use super::embedded::config_of;
+use super::embedded_state::Side;
 use super::js::{Env, NapiValue};
-use crate::config;
+use super::turn::on_prepare;
 use crate::error::{Code, Error};
 use crate::mongo::wire::{OPS, Request};
 use napi::sys;
@@ -20,10 +22,20 @@ fn body_of(env: Env, value: NapiValue) -> Result<RawDocumentBuf, Thrown> {
 
 functions! {
     /// `mongoConfigure(json)`: takes variables into use. No executor may be open.
-    configure as "mongoConfigure" (engine, call: 1) {
+    configure as "mongoConfigure" (engine, outside, call: 1) {
         let values = parse_values(&text_of(call.env, call.args[0])?)?;
         config::resolve(&values)?;
-        engine.mongo_configure(config::mongo::resolve(&values)?)?;
+        let servers = config::mongo::resolve(&values)?;
+        match config_of(&values)? {
+            Some(store) => {
+                engine.embed(outside, store, Side::Rows, (0, 0))?;
+                engine.open_handles(on_prepare);
+            }
+            None => {
+                engine.unembed(Side::Rows);
+                engine.mongo_configure(servers)?;
+            }
+        }
         Ok(None)
     }
 
@@ -38,8 +50,8 @@ functions! {
     }
 
     /// `mongoFlush()`: the end of a tick.
-    flush as "mongoFlush" (engine, _call: 0) {
-        engine.mongo_flush();
+    flush as "mongoFlush" (engine, outside, _call: 0) {
+        engine.mongo_flush(outside);
         Ok(None)
     }
 
@@ -54,9 +66,15 @@ functions! {
         Ok(Some(call.env.boolean(engine.mongo_is_open())?))
     }
 
+    /// `storeTurn()`: answers of the embedded store that had to wait for a turn of the loop.
+    store_turn as "storeTurn" (engine, outside, _call: 0) {
+        engine.store_turn(outside)?;
+        Ok(None)
+    }
+
     /// `mongoClose()`: closes the connections; nobody may wait.
-    close as "mongoClose" (engine, _call: 0) {
-        engine.mongo_close();
+    close as "mongoClose" (engine, outside, _call: 0) {
+        engine.mongo_close(outside);
         Ok(None)
     }
 }

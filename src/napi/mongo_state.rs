@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::sys;
 
 use crate::mongo::driver::executor::{Executor, Outbox};
-use crate::mongo::wire::Request;
+use crate::mongo::wire::{Answer, Request};
+use crate::store::client::{Answered, Inbox};
+use crate::store::error::Outcome;
+use crate::store::maps::Told;
 
 /// What an engine has of MongoDB, from the first call on.
 #[derive(Default)]
@@ -15,13 +18,28 @@ pub(super) struct Mongo {
     /// Requests of this tick.
     pub(super) tick: Vec<Request>,
     pub(super) answers: Option<Arc<Answers>>,
+    /// Whether calls for rows wait, and whether calls of maps do.
+    pub(super) rows_wait: bool,
+    pub(super) maps_wait: bool,
     /// Whether the process is kept alive.
     pub(super) held: bool,
 }
 
+/// So many maps' calls are told in one turn of the loop.
+const TOLD_AT_ONCE: usize = 2_000;
+
 /// Answers that JavaScript has not been told yet.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// Of requests for rows.
+    pub(super) bytes: Vec<u8>,
+    /// Of maps' calls, where the store is embedded.
+    pub(super) maps: Vec<(u64, Outcome<Told>)>,
+}
+
+/// The same, and who is to be woken for them.
 pub(super) struct Answers {
-    pub(super) bytes: Mutex<Vec<u8>>,
+    pub(super) gathered: Mutex<Gathered>,
     /// Wakes the loop; `None` once the environment goes down.
     pub(super) wake: Mutex<Option<Wake>>,
 }
@@ -34,10 +52,45 @@ unsafe impl Send for Wake {}
 
 impl Outbox for Answers {
     fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let asleep = bytes.is_empty();
-        write(&mut bytes);
-        drop(bytes);
+        self.add(|gathered| write(&mut gathered.bytes));
+    }
+}
+
+impl Inbox for Answers {
+    fn take(&self, answers: Vec<Answered>) {
+        self.add(|gathered| {
+            for answer in answers {
+                match answer {
+                    Answered::Map(call, outcome) => gathered.maps.push((call, outcome)),
+                    Answered::Row(call, outcome) => outcome
+                        .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)))
+                        .push(call, &mut gathered.bytes),
+                }
+            }
+        });
+    }
+}
+
+impl Answers {
+    /// Answers of requests for rows, as [`Answer::push`] writes them.
+    pub(super) fn gather(&self, bytes: &[u8]) {
+        self.add(|gathered| gathered.bytes.extend_from_slice(bytes));
+    }
+
+    /// Answers for one turn of the loop, and whether there are more: others wait for the loop too.
+    pub(super) fn some(&self) -> (Gathered, bool) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = gathered.maps.len().min(TOLD_AT_ONCE);
+        let rest = gathered.maps.split_off(count);
+        let more = !rest.is_empty();
+        (std::mem::replace(&mut *gathered, Gathered { bytes: Vec::new(), maps: rest }), more)
+    }
+
+    fn add(&self, write: impl FnOnce(&mut Gathered)) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let asleep = gathered.bytes.is_empty() && gathered.maps.is_empty();
+        write(&mut gathered);
+        drop(gathered);
         if asleep {
             let mut wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(Wake(function)) = *wake {

@@ -14,7 +14,7 @@ impl Engine {
     pub(super) fn stats(&self, outside: &mut Outside) -> serde_json::Value {
         let found = self.with_core(outside, |core| (redis_stats(Some(core)), near_stats(core)));
         let (redis, near) = found.map_or_else(|| (redis_stats(None), None), |(redis, near)| (redis, Some(near)));
-        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_stats() })
+        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_stats(), "store": self.store_stats() })
     }
 
     /// The connection's state, for `health()`.
@@ -27,7 +27,7 @@ impl Engine {
             });
             (redis, serde_json::Value::Null)
         });
-        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_health() })
+        json!({ "redis": redis, "nearCache": near, "mongo": self.mongo_health(), "store": self.store_health() })
     }
 }
 

@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Text; longer than a JavaScript string may be, an error.
-    fn text_or_error(&self, outside: &mut Outside, bytes: &[u8]) -> Js<NapiValue> {
+    pub(super) fn text_or_error(&self, outside: &mut Outside, bytes: &[u8]) -> Js<NapiValue> {
         self.env.text(bytes).or_else(|Pending| {
             self.env.take_exception();
             let message = format!("The value of {} bytes is longer than a JavaScript string may be", bytes.len());
@@ -115,7 +115,12 @@ impl Engine {
     }
 
     /// An array of JavaScript's realm.
-    fn list(&self, outside: &mut Outside, values: impl Iterator<Item = Js<NapiValue>>, length: usize) -> Js<NapiValue> {
+    pub(super) fn list(
+        &self,
+        outside: &mut Outside,
+        values: impl Iterator<Item = Js<NapiValue>>,
+        length: usize,
+    ) -> Js<NapiValue> {
         let env = self.env;
         if length <= 2 * CHUNK {
             let values = values.collect::<Js<Vec<_>>>()?;

@@ -90,6 +90,7 @@ impl Engine {
         if self.lifeline.dead.replace(true) {
             return;
         }
+        self.store_shut_down();
         self.mongo_shut_down();
         self.with_core_if_free(|core| self.disconnect(core));
         if let Some(Handles { timer, prepare, idle }) = self.lifeline.handles.borrow_mut().take() {

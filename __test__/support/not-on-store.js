@@ -1,0 +1,179 @@
+"use strict";
+
+// What of the spec files is about servers and does not apply to the embedded store. FILES: whole files. TESTS: single tests of the
+// others by their title, where a `*` stands for anything. Each with its reason.
+
+const NETWORK = "connections, their faults and their ends";
+const NEAR = "the near cache of Redis's ids; the store answers from its file";
+const WIRE = "judges what is sent to servers, by MONITOR or the profiler";
+const MONGOD = "prepares or judges rows by commands of mongod";
+const NO_SERVER = "uses no server at all";
+
+const FILES = {
+  "acl.spec.js": "rights of a Redis user",
+  "auth.spec.js": "credentials of Redis",
+  "boundary-fuzz.spec.js": "plays with a Redis server's replies",
+  "build.spec.js": NO_SERVER,
+  "candle-cache-faults.spec.js": NETWORK,
+  "candle-cache-rules.spec.js": NO_SERVER,
+  "close.spec.js": NETWORK,
+  "compose.spec.js": "docker-compose.yml",
+  "config.spec.js": "credentials and servers; the store's variables are in spec/config.json and store.spec.js",
+  "connection.spec.js": NETWORK,
+  "demo-chart.spec.js": NO_SERVER,
+  "documents.spec.js": NO_SERVER,
+  "exit.spec.js": NETWORK,
+  "faults-mass.spec.js": NETWORK,
+  "faults-names.spec.js": NETWORK,
+  "faults-network.spec.js": NETWORK,
+  "faults-oracle.spec.js": NETWORK,
+  "faults-roles.spec.js": NETWORK,
+  "faults-server.spec.js": NETWORK,
+  "giving-up.spec.js": NETWORK,
+  "kit.spec.js": "starts its servers itself, in processes of their own",
+  "mongo-again.spec.js": "writes whose reply a server's connection loses",
+  "mongo-cursors.spec.js": "cursors that mongod keeps",
+  "mongo-deadline.spec.js": NETWORK,
+  "mongo-interop.spec.js": "the original on the same servers",
+  "mongo-load.spec.js": NETWORK,
+  "mongo-models.spec.js": "mongoose models, which need a MongoDB",
+  "mongo-outage.spec.js": NETWORK,
+  "mongo-paths.spec.js": WIRE,
+  "mongo-races.spec.js": "indexes of mongod",
+  "mongo-rights.spec.js": "rights of a user of MongoDB",
+  "mongo-server.spec.js": "the mongod of the tests",
+  "near-cache.spec.js": NEAR,
+  "near-calls.spec.js": NEAR,
+  "near-coherence.spec.js": NEAR,
+  "near-expiry.spec.js": NEAR,
+  "near-foreign.spec.js": NEAR,
+  "near-own.spec.js": NEAR,
+  "near-random.spec.js": NEAR,
+  "pack.spec.js": "the tarball",
+  "process.spec.js": NETWORK,
+  "protocol.spec.js": NETWORK,
+  "quiet.spec.js": NETWORK,
+  "release.spec.js": "packages and their release",
+  "scan-servers.spec.js": NETWORK,
+  "secrets.spec.js": "credentials of servers",
+  "slices.spec.js": NETWORK,
+  "store.spec.js": "is about the store wherever it runs",
+  "tls.spec.js": NETWORK,
+  "workers.spec.js": "starts its servers itself, in threads of their own",
+  "adapters/kits.spec.js": "projects in processes of their own",
+  "adapters/outage.spec.js": NETWORK,
+  "adapters/peers.spec.js": "clients of servers",
+};
+
+const BYTES = "looks at bytes that are no text, which only Redis's own protocol shows";
+const ACL = "a Redis user with fewer rights";
+const OPERATORS = "operators that the store refuses; COMPATIBILITY.md names them";
+const HASH = "keys of other types, which Redis has";
+const REFUSED = "a server that refuses a command, or dies";
+
+const TESTS = {
+  "base-map.spec.js": {
+    "an empty map has no entries and asks for no values": WIRE,
+    "a scan asks as the original does: SCAN cursor MATCH prefix COUNT 100": WIRE,
+  },
+  "candle-cache.spec.js": {
+    "windows and columns read numbers alone; the first call that wants rows reads ids and dates, in one query a block": WIRE,
+    "that a candle is missing is remembered for an adapter for a second at the most, and then it is asked for": WIRE,
+    "requests that are not on the grid go past the cache, and are answered as without it": MONGOD,
+    "rows that columns do not hold are read from the server each time, as they are, and their neighbours from memory": MONGOD,
+    "columns of numbers hold what has a number, NaN where there is none, and refuse text by its field": MONGOD,
+    "rows of other layouts give their numbers from memory, and themselves from the server": MONGOD,
+    "of two rows at one moment neither is remembered": MONGOD,
+    "update and forget are seen by the next read, and close() too": MONGOD,
+    "a change through BaseCRUD of a mongoose model of one's own is seen by the next read": "a mongoose model, which needs a MongoDB",
+    "CC_CANDLE_CACHE_MAX_BYTES=0 asks the server always": WIRE,
+    "what nobody waits for leaves beyond a count, a size or an age, although the tick does not end": WIRE,
+  },
+  "differences.spec.js": { "errors have our codes and the classes of JavaScript; numbers and words of the server are in the cause": HASH },
+  "adapters/contract.spec.js": {
+    "a list that is left in the middle keeps no cursor at the server": MONGOD,
+    "a candle that was corrected by hand is read anew after the kit's clear()": MONGOD,
+    "a second caller that does not wait for the first call's init is served": WIRE,
+  },
+  "adapters/lists.spec.js": {
+    "*: of a list only what is new goes out, in one command": WIRE,
+    "*: equal entries in new objects are not sent": WIRE,
+    "*: what was read counts as known, so a fresh process sends no stale copies over another's": WIRE,
+    "*: what is known survives the kit's clear(), and ends with close()": WIRE,
+    "*: entries that left the list stay in the database and are forgotten here": WIRE,
+    "*: a refused entry is forgotten alone; the others of the call are written and known": WIRE,
+    "*: after an error the entries of the failed command are sent again, and no others": REFUSED,
+    "*: a call that leaves out what an earlier one is still writing waits for it, and fails with it": REFUSED,
+    "*: a read looks at no more rows than it returns, however many there are": MONGOD,
+    "*: a changed entry goes out, whether in a new object or in the old one": WIRE,
+    "*: a fresh process that has read the list sends its changes in one command, and asks nothing": WIRE,
+    "*: a change is seen in the same object: *": WIRE,
+    "*: null and undefined are stored alike, and are no change": WIRE,
+    "*: of a long list what is new goes out first, and what was changed in its place is not missed": WIRE,
+    "*: an entry whose id is known is never sent again, whatever became of it": WIRE,
+    "*: each line of a list that slides is one command, for each line one": WIRE,
+    "a read while an entry is being written does not make it unknown": WIRE,
+  },
+  "adapters/setup.spec.js": {
+    "after calls to another database setup() throws, names both without passwords, and changes nothing": "databases of a server",
+    "after calls with ioc's own defaults, install() would have to change them, and throws": "defaults of servers",
+    "no password is said where there is none: with a server that has none, and one that asks for one": ACL,
+  },
+  "context.spec.js": { "rejections come back in their context too": REFUSED },
+  "iterate.spec.js": {
+    "iterate rejects once with the server's words*": REFUSED,
+    "keys rejects once with the server's words*": REFUSED,
+    "values rejects once with the server's words*": REFUSED,
+    "a key that vanishes or changes its type between the scan and the read is left out": WIRE,
+    "values that are absent are null in RESP3 too": WIRE,
+    "toArray rejects as a whole when a page in the middle is refused": REFUSED,
+    "an iterator whose server dies rejects with a code and is over; a new one works when it is back": REFUSED,
+  },
+  "logging.spec.js": {
+    "the log comes before the command is sent": WIRE,
+    "warn of ioc.loggerService may be replaced*": ACL,
+    "every method of ioc.loggerService may be replaced*": ACL,
+    "log of ioc.loggerService may be replaced*": ACL,
+  },
+  "mongo-bulk.spec.js": {
+    "createMany makes few operations of many candles": WIRE,
+    "createMany knows candles whose timestamps others have stored as long integers, and -0 beside 0": MONGOD,
+  },
+  "mongo-crud.spec.js": {
+    "findAll gives the last updated first, at most 1000, or as many as are asked for": MONGOD,
+    "a broken-off iteration leaves no cursor open on the server": MONGOD },
+  "mongo-documents.spec.js": { "documents: BaseCRUD update: of all of a list": OPERATORS },
+  "mongo-filters.spec.js": {
+    "filters take what the original's take: $mod with text": OPERATORS,
+    "filters take what the original's take: JavaScript for the server*": OPERATORS,
+    "an empty branch list is refused by the server": "the store refuses it before, as INVALID_VALUE",
+  },
+  "mongo-services.spec.js": { "softRemove of a row whose payload is null marks the row alone": MONGOD },
+  "reentrancy.spec.js": {
+    "a logger that closes and calls while it is told of the near cache's refusal loses no call": ACL,
+    "every call is settled with its own answer when *": HASH,
+  },
+  "mongo-update.spec.js": {
+    "an update whose reply is lost is done once*": REFUSED,
+    "of two increments of one moment*": REFUSED,
+  },
+  "candle-cache-writes.spec.js": {
+    "a call that leaves out what another one is writing fails with it, and nothing of it is known": REFUSED,
+    "a write that is under way when rows are changed is not remembered": MONGOD,
+  },
+  "scan.spec.js": {
+    "a key that SCAN returns several times is seen and counted once": WIRE,
+    "* yields each key once while the server's table shrinks under it": "the hash table of Redis",
+    "two binary keys that look alike as text are two keys": BYTES,
+    "keys of other types are counted and cleared, but have no value": HASH,
+    "equal settings keep COUNT fixed, and a bound keeps it below": WIRE,
+    "COUNT starts at 100 and doubles with each SCAN up to 1000, whatever the pages bring": WIRE,
+  },
+  "services.spec.js": { "a read that meets a key of another type rejects with the server's words": HASH },
+  "values.spec.js": { "set writes a Buffer is its bytes": BYTES },
+};
+for (const service of require("../../spec/collections.json").collections.map((row) => row.service)) {
+  TESTS["mongo-services.spec.js"][`${service}: a cache key of another type does not stand in the way of a read`] = HASH;
+}
+
+module.exports = { FILES, TESTS };

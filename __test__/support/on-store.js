@@ -1,0 +1,81 @@
+"use strict";
+
+// Runs spec files on the embedded store: ava loads this before each of them (ava.store.config.mjs). Where they start servers they
+// get the store of a fresh folder; what they look up there, another copy of the package reads from it. Tests of what only
+// servers have are skipped by name: see not-on-store.js, which says why.
+
+const Module = require("node:module");
+const path = require("node:path");
+const { Unsent, storeServers, noteMap } = require("./store.js");
+const { TESTS } = require("./not-on-store.js");
+
+const support = (name) => path.join(__dirname, name);
+let currentSpec = null;
+
+/** What was sent to servers, or an object with nothing else. There are none here, so what a test says of it is passed over. */
+function isUnsent(value) {
+  if (value instanceof Unsent) return true;
+  return typeof value === "object" && value !== null && Object.keys(value).length > 0 && Object.values(value).every((part) => part instanceof Unsent);
+}
+
+/** An ava `t` that passes over assertions about what is sent. */
+function reading(t) {
+  return new Proxy(t, {
+    get(target, name) {
+      const value = target[name];
+      if (name !== "deepEqual") return typeof value === "function" && name !== "context" ? value.bind(target) : value;
+      return (actual, ...rest) => (isUnsent(actual) ? target.pass() : value.call(target, actual, ...rest));
+    },
+    set: (target, name, value) => Reflect.set(target, name, value),
+  });
+}
+
+function wrapped(test) {
+  const skipped = TESTS[currentSpec] ?? {};
+  const seen = new Set();
+  const patterns = Object.keys(skipped).map((name) => [name, new RegExp(`^${name.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*")}$`, "s")]);
+  const isSkipped = (title) => patterns.find(([, pattern]) => pattern.test(title))?.[0];
+  const wrapping = (original) => {
+    const own = (title, body, ...args) => {
+      if (typeof title !== "string") return original(title, body, ...args);
+      const name = isSkipped(title);
+      if (name !== undefined) {
+        seen.add(name);
+        return test.skip(title, typeof body === "function" ? body : () => {});
+      }
+      return original(title, typeof body === "function" ? (t, ...rest) => body(reading(t), ...rest) : body, ...args);
+    };
+    return Object.assign(own, original);
+  };
+  const own = wrapping(test);
+  for (const name of ["serial", "failing", "only"]) if (test[name]) own[name] = wrapping(test[name]);
+  // A name that no test has is a list that nobody keeps.
+  test.after.always("every test that is left out by name is there", (t) => {
+    t.deepEqual(Object.keys(skipped).filter((name) => !seen.has(name)), []);
+  });
+  return own;
+}
+
+const load = Module._load;
+Module._load = function (request, parent, isMain) {
+  const exported = load.call(this, request, parent, isMain);
+  if (request === "ava" && parent && /\.spec\.js$/.test(parent.filename)) {
+    currentSpec ??= path.relative(path.dirname(__dirname), parent.filename);
+    return new Proxy(exported, { get: (target, name) => (name === "serial" || name === "default" ? wrapped(target[name]) : target[name]) });
+  }
+  if (request === "./binding.js") {
+    // FLUSHALL needs the names of the maps.
+    const createEngine = (...args) => {
+      const engine = exported.createEngine(...args);
+      const { addMap } = engine;
+      return Object.assign(engine, { addMap: (name, ttl) => (noteMap(name), addMap(name, ttl)) });
+    };
+    return { ...exported, createEngine };
+  }
+  if (/\.js$/.test(request) && parent) {
+    const file = path.resolve(path.dirname(parent.filename), request);
+    if (file === support("redis.js")) return { ...exported, startRedis: async () => storeServers().redis };
+    if (file === support("mongo.js")) return { ...exported, startMongo: async () => storeServers().mongo };
+  }
+  return exported;
+};

@@ -1,0 +1,109 @@
+//! One call after the other, over one connection.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use mongodb::bson::{RawBsonRef, RawDocument};
+use rusqlite::Connection;
+
+use super::error::Outcome;
+use super::find::Cursor;
+use super::table::table;
+use super::{bulk, change, find, maps};
+use crate::error::{Code, Error};
+use crate::mongo::document::{self, Millis, get};
+use crate::mongo::failure::Failure;
+use crate::mongo::wire::{Answer, Call, Op, Request};
+
+/// Cursors that are open, by the number of the call that has opened them.
+pub type Cursors = Mutex<HashMap<Call, Cursor>>;
+
+/// Whether a request changes anything.
+#[must_use]
+pub const fn writes(op: Op) -> bool {
+    matches!(op, Op::Upsert | Op::SoftRemove | Op::Candle | Op::Candles | Op::Insert | Op::Change | Op::Delete)
+}
+
+/// The most candles that are read on the JavaScript thread.
+const FEW: i32 = 2_000;
+
+/// Whether a request is answered so quickly that the JavaScript thread may wait for it.
+#[must_use]
+pub fn is_quick(request: &Request) -> bool {
+    let few = || matches!(request.body.get("limit"), Ok(Some(RawBsonRef::Int32(limit))) if limit <= FEW);
+    match request.op {
+        Op::Find => true,
+        Op::Range | Op::Window => few(),
+        Op::Rows => find::is_by_id(&request.body),
+        _ => false,
+    }
+}
+
+/// A read that is one transaction, so that nothing changes between its statements.
+pub fn read(store: &Connection, request: &Request, cursors: &Cursors) -> Outcome<Answer> {
+    let transaction = store.unchecked_transaction()?;
+    let answer = run(&transaction, request, cursors, 0);
+    transaction.finish()?;
+    answer
+}
+
+/// Carries out a request, within a transaction.
+pub fn run(store: &Connection, request: &Request, cursors: &Cursors, now: Millis) -> Outcome<Answer> {
+    let attempt = |failure: Failure| {
+        failure.attempted(&format!("{:?} {} in the store", request.op, table(request.collection).collection.name))
+    };
+    carry_out(store, request, cursors, now).map_err(attempt)
+}
+
+fn carry_out(store: &Connection, request: &Request, cursors: &Cursors, now: Millis) -> Outcome<Answer> {
+    let (number, body) = (request.collection, &*request.body);
+    document::check_depth(body)?;
+    match request.op {
+        Op::Find => find::find(store, number, body),
+        Op::Rows => find::rows_of(store, number, body),
+        Op::Count => find::count(store, number, body),
+        Op::Open => page(store, cursors, request.call, Cursor::open(store, number, body)?),
+        Op::Next => {
+            let cursor = take(cursors, cursor_of(body)?);
+            let ended = || Error::new(Code::Closed, "close() ended the iteration");
+            page(store, cursors, cursor_of(body)?, cursor.ok_or_else(ended)?)
+        }
+        Op::Close => {
+            take(cursors, cursor_of(body)?);
+            Ok(Answer::None)
+        }
+        Op::Range => bulk::range(store, body),
+        Op::Window => bulk::window(store, body),
+        Op::Upsert => change::upsert(store, number, body, now),
+        Op::SoftRemove => change::soft_remove(store, number, body, now),
+        Op::Insert => change::insert(store, number, body, now),
+        Op::Change => change::change(store, number, body, now),
+        Op::Candle => change::candle(store, number, body, now),
+        Op::Candles => bulk::insert(store, body, now),
+        Op::Delete => find::delete(store, number, body),
+        Op::Ping => maps::run(store, &maps::Ask::Ping, now).map(|_| Answer::None),
+    }
+}
+
+fn page(store: &Connection, cursors: &Cursors, name: Call, mut cursor: Cursor) -> Outcome<Answer> {
+    let answer = cursor.page(store)?;
+    if matches!(answer, Answer::Page(_)) {
+        cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(name, cursor);
+    }
+    Ok(answer)
+}
+
+fn take(cursors: &Cursors, name: Call) -> Option<Cursor> {
+    cursors.lock().unwrap_or_else(PoisonError::into_inner).remove(&name)
+}
+
+fn cursor_of(body: &RawDocument) -> Outcome<Call> {
+    match get(body, "cursor")? {
+        Some(RawBsonRef::Int32(number)) => Ok(number.cast_unsigned()),
+        _ => Ok(0),
+    }
+}
+
+#[cfg(test)]
+#[path = "calls_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! Who uses a store: one engine, with what waits for it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::calls::{Cursors, writes};
+use super::error::Outcome;
+use super::maps;
+use super::thread::Thread;
+use crate::config::store::StoreConfig;
+use crate::error::{Code, Error, Result};
+use crate::mongo::wire::{Answer, Call, Op, Request};
+
+/// An answer, and whose it is.
+#[derive(Debug)]
+pub enum Answered {
+    /// Of a call of a map.
+    Map(u64, Outcome<maps::Told>),
+    /// Of a request for rows.
+    Row(Call, Outcome<Answer>),
+}
+
+/// Where answers go.
+pub trait Inbox: Send + Sync {
+    /// Takes answers, in their order.
+    fn take(&self, answers: Vec<Answered>);
+}
+
+/// What the store's thread is to do.
+pub enum Work {
+    /// A call of a map.
+    Map(u64, maps::Ask),
+    /// A request for rows.
+    Row(Request),
+    /// Opens the store, and a connection for the JavaScript thread.
+    Attach,
+    /// Closes such a connection.
+    Detach(Connection),
+    /// Says when all before it is done and synced; it never fails.
+    Mark(u64),
+}
+
+impl Work {
+    /// Whether it changes anything.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        match self {
+            Self::Map(_, ask) => ask.writes(),
+            Self::Row(request) => writes(request.op),
+            Self::Attach | Self::Detach(_) | Self::Mark(_) => false,
+        }
+    }
+
+    /// How many bytes wait with it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Map(_, ask) => ask.size(),
+            Self::Row(request) => request.body.as_bytes().len(),
+            Self::Attach | Self::Detach(_) | Self::Mark(_) => 0,
+        }
+    }
+}
+
+/// A piece of work, and whose it is.
+pub struct Job {
+    /// Who is told.
+    pub client: Arc<Client>,
+    /// What is to be done.
+    pub work: Work,
+    /// How many bytes of the bound it takes.
+    pub size: usize,
+}
+
+/// Counters, for `stats()`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Calls that were answered on the JavaScript thread.
+    pub reads: AtomicU64,
+    /// Calls that the store's thread has answered.
+    pub calls: AtomicU64,
+    /// Answers that were errors.
+    pub errors: AtomicU64,
+}
+
+/// See the module.
+pub struct Client {
+    config: StoreConfig,
+    thread: Arc<Thread>,
+    inbox: Arc<dyn Inbox>,
+    /// Its open cursors.
+    pub cursors: Cursors,
+    wants_reader: AtomicBool,
+    reader: Mutex<Option<Connection>>,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+    writing: AtomicUsize,
+    /// Counters, for `stats()`.
+    pub counters: Counters,
+}
+
+impl Client {
+    /// A new one; the store is opened in the background.
+    #[must_use]
+    pub fn new(config: StoreConfig, inbox: Arc<dyn Inbox>) -> Arc<Self> {
+        let client = Arc::new(Self {
+            thread: Thread::of(&config.folder),
+            config,
+            inbox,
+            cursors: Cursors::default(),
+            wants_reader: AtomicBool::new(true),
+            reader: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+            writing: AtomicUsize::new(0),
+            counters: Counters::default(),
+        });
+        client.hand_over(vec![Work::Attach]);
+        client
+    }
+
+    /// How it uses the store.
+    #[must_use]
+    pub const fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+
+    /// The thread.
+    #[must_use]
+    pub const fn thread(&self) -> &Arc<Thread> {
+        &self.thread
+    }
+
+    /// How many calls wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Whether a write of this client waits, so that everything has to go behind it.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.writing.load(Ordering::Acquire) > 0
+    }
+
+    /// Lets work in, or refuses it where too much waits. What is let in must be handed over: it counts until it is answered.
+    pub fn admit(&self, work: &Work) -> Result<()> {
+        let size = work.size();
+        // To forget a cursor is no call of anybody's.
+        if !matches!(work, Work::Row(request) if request.op == Op::Close) {
+            let full =
+                |what: String| Err(Error::new(Code::QueueFull, format!("The queue to the store is full: {what}")));
+            let (waiting, would_wait) = (self.waiting(), self.waiting_bytes.load(Ordering::Acquire) + size);
+            if waiting >= self.config.queue_max {
+                return full(format!("{waiting} calls wait (CC_MONGO_QUEUE_MAX, CC_REDIS_QUEUE_MAX)"));
+            }
+            if would_wait > self.config.queue_max_bytes {
+                return full(format!(
+                    "{would_wait} bytes would wait (CC_MONGO_QUEUE_MAX_BYTES, CC_REDIS_QUEUE_MAX_BYTES)"
+                ));
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.waiting_bytes.fetch_add(size, Ordering::AcqRel);
+        self.writing.fetch_add(usize::from(work.writes()), Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Hands over what was let in.
+    pub fn hand_over(self: &Arc<Self>, work: Vec<Work>) {
+        self.thread.push(work.into_iter().map(|work| self.job(work)).collect());
+    }
+
+    fn job(self: &Arc<Self>, work: Work) -> Job {
+        Job { client: Arc::clone(self), size: work.size(), work }
+    }
+
+    /// Says under this number when all that was handed over is done and synced.
+    pub fn mark(self: &Arc<Self>, call: u64) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.hand_over(vec![Work::Mark(call)]);
+    }
+
+    /// A call of this client was answered on the JavaScript thread, after it had been let in.
+    pub fn answered(&self, size: usize) {
+        self.waiting_bytes.fetch_sub(size, Ordering::AcqRel);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.counters.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the thread has opened for the JavaScript thread, once.
+    #[must_use]
+    pub fn take_reader(&self) -> Option<Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether a connection for the JavaScript thread has still to be opened; asked once.
+    pub(super) fn wants_reader(&self) -> bool {
+        self.wants_reader.swap(false, Ordering::AcqRel)
+    }
+
+    /// Leaves a connection for the JavaScript thread.
+    pub(super) fn leave_reader(&self, reader: Connection) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    }
+
+    /// Tells what became of so many jobs, of which so many were writes.
+    pub(super) fn tell(&self, answers: Vec<Answered>, bytes: usize, writes: usize) {
+        let count = answers.len();
+        let failed = |answer: &&Answered| matches!(answer, Answered::Map(_, Err(_)) | Answered::Row(_, Err(_)));
+        let errors = answers.iter().filter(failed).count();
+        self.counters.calls.fetch_add(count as u64, Ordering::Relaxed);
+        self.counters.errors.fetch_add(errors as u64, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.writing.fetch_sub(writes, Ordering::AcqRel);
+        self.waiting.fetch_sub(count, Ordering::AcqRel);
+        self.inbox.take(answers);
+    }
+
+    /// Hands a connection back, and lets the store go. What waits is answered all the same.
+    pub fn leave(self: &Arc<Self>, reader: Option<Connection>) {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(reader) = reader.or_else(|| self.take_reader()) {
+            self.hand_over(vec![Work::Detach(reader)]);
+        }
+        self.thread.leave();
+    }
+}

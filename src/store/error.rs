@@ -1,0 +1,53 @@
+//! What SQLite says, as our errors.
+
+use rusqlite::ffi::{self, ErrorCode};
+
+use crate::error::{Code, Error};
+use crate::mongo::failure::Failure;
+
+/// The result of what is done in the store.
+pub type Outcome<T> = Result<T, Failure>;
+
+/// The code that a failure of SQLite has here.
+fn code_of(error: &ffi::Error) -> Code {
+    match error.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::StoreTimeout,
+        ErrorCode::DiskFull => Code::StoreFull,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Code::StoreCorrupt,
+        // What a limit on the size of files refuses is no full disk to SQLite.
+        ErrorCode::SystemIoFailure if error.extended_code == ffi::SQLITE_IOERR_WRITE => Code::StoreFull,
+        ErrorCode::TooBig => Code::InvalidValue,
+        _ => Code::StoreUnavailable,
+    }
+}
+
+/// An error of SQLite as ours, in its own words.
+#[must_use]
+pub fn of(error: &rusqlite::Error) -> Error {
+    let (code, words) = match error {
+        rusqlite::Error::SqliteFailure(failure, words) => {
+            (code_of(failure), words.clone().unwrap_or_else(|| failure.to_string()))
+        }
+        other => (Code::StoreCorrupt, other.to_string()),
+    };
+    let what = match code {
+        Code::StoreTimeout => "the store is locked by another process, longer than CC_STORE_TIMEOUT_MS",
+        Code::StoreFull => "there is no room to write",
+        Code::StoreCorrupt => "the file is damaged, or is no store",
+        Code::InvalidValue => "the value is too large for the store",
+        _ => "the store cannot be used",
+    };
+    Error::new(code, format!("{what}: {words}"))
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        of(&error).into()
+    }
+}
+
+/// A document or a block of the store that cannot be read.
+#[must_use]
+pub fn damaged(what: &str) -> Failure {
+    Error::new(Code::StoreCorrupt, format!("the store is damaged: {what}")).into()
+}

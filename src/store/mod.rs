@@ -1,0 +1,32 @@
+//! The store without servers: ids, rows and candles in one SQLite file.
+//!
+//! * [`open`], [`place`], [`owner`]: the file, where it may lie, and whose it is.
+//! * [`table`], [`key`], [`query`]: rows as SQL has them.
+//! * [`block`], [`candles`], [`bulk`]: candles in columns.
+//! * [`rows`], [`find`], [`change`], [`maps`]: what calls do, over one connection.
+//! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
+//! * [`calls`], [`client`], [`thread`], [`sync`]: how calls run.
+//! * [`error`]: what SQLite says, as our errors.
+
+pub mod block;
+pub mod bson;
+pub mod bulk;
+pub mod calls;
+pub mod candles;
+pub mod change;
+pub mod client;
+pub mod error;
+pub mod find;
+pub mod key;
+pub mod maps;
+pub mod open;
+pub mod owner;
+pub mod place;
+pub mod query;
+pub mod rows;
+pub mod sync;
+pub mod table;
+pub mod thread;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,193 @@
+//! The tables of the collections, made from the table of collections: one for each, and the statements that use it.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use mongodb::bson::{DateTime, RawBsonRef, RawDocument, RawDocumentBuf};
+use rusqlite::types::Value;
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params, params_from_iter};
+
+use super::error::{Outcome, damaged};
+use super::key;
+use crate::mongo::table::{COLLECTIONS, Collection};
+
+/// One collection's table.
+///
+/// `n` is the order in which rows came, `id` and `key` are what must be unique, `created` and `updated` are the dates in
+/// milliseconds since 1970. Fields of the key, and `removed`, are columns without affinity. `doc` is the document.
+pub struct Table {
+    /// What it holds.
+    pub collection: &'static Collection,
+    /// The fields that are columns.
+    pub columns: Vec<&'static str>,
+    name: String,
+    insert: String,
+    replace: String,
+    by_key: String,
+    by_id: String,
+    by_place: String,
+    delete: String,
+}
+
+/// A row, and where it is.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its place in the order in which rows came.
+    pub place: i64,
+    /// The document.
+    pub document: RawDocumentBuf,
+}
+
+/// All tables, in the order of [`COLLECTIONS`].
+pub static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| COLLECTIONS.iter().map(Table::new).collect());
+
+/// A collection's table; numbers come from our own JavaScript.
+#[must_use]
+pub fn table(number: usize) -> &'static Table {
+    TABLES.get(number).unwrap_or(&TABLES[0])
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+/// A date in milliseconds; what is no date is NULL, which comes before all of them as in MongoDB.
+fn date(document: &RawDocument, name: &str) -> Value {
+    match document.get(name) {
+        Ok(Some(RawBsonRef::DateTime(date))) => Value::Integer(DateTime::timestamp_millis(date)),
+        _ => Value::Null,
+    }
+}
+
+/// A document as SQLite gave it.
+pub fn document(bytes: Vec<u8>) -> Outcome<RawDocumentBuf> {
+    RawDocumentBuf::from_bytes(bytes).map_err(|error| damaged(&format!("a document is no BSON: {error}")))
+}
+
+impl Table {
+    fn new(collection: &'static Collection) -> Self {
+        let name = quoted(collection.name);
+        let mut columns: Vec<_> = collection.key.iter().map(|field| field.name).collect();
+        if collection.removes() {
+            columns.push("removed");
+        }
+        let list = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+        let marks = vec!["?"; columns.len()].join(", ");
+        let sets = columns.iter().map(|column| format!("{} = ?", quoted(column))).collect::<Vec<_>>().join(", ");
+        Self {
+            insert: format!(
+                "INSERT INTO {name} (id, key, created, updated, {list}, doc) VALUES (?, ?, ?, ?, {marks}, ?)"
+            ),
+            replace: format!(
+                "UPDATE {name} SET id = ?, key = ?, created = ?, updated = ?, {sets}, doc = ? WHERE n = ?"
+            ),
+            by_key: format!("SELECT n, doc FROM {name} WHERE key = ?"),
+            by_id: format!("SELECT n, doc FROM {name} WHERE id = ?"),
+            by_place: format!("SELECT doc FROM {name} WHERE n = ?"),
+            delete: format!("DELETE FROM {name} WHERE n = ?"),
+            collection,
+            columns,
+            name,
+        }
+    }
+
+    /// The statements that make it.
+    #[must_use]
+    pub fn create(&self) -> String {
+        let columns: String = self.columns.iter().map(|column| format!("{}, ", quoted(column))).collect();
+        let mut sql = format!(
+            "CREATE TABLE {} (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE, \
+             created INTEGER, updated INTEGER, {columns}doc BLOB NOT NULL);\n",
+            self.name
+        );
+        let stem = self.collection.stem;
+        for (number, list) in self.collection.lists.iter().enumerate() {
+            let mut by: Vec<_> = list.by.iter().map(|field| quoted(field)).collect();
+            if list.present {
+                by.push(quoted("removed"));
+            }
+            by.push(if list.newest { "created" } else { "updated" }.to_owned());
+            let _ = writeln!(sql, "CREATE INDEX {stem}_list_{number} ON {} ({});", self.name, by.join(", "));
+        }
+        if self.collection.stem == "candle" {
+            let by: Vec<_> = self.collection.key.iter().map(|field| quoted(field.name)).collect();
+            let _ = writeln!(sql, "CREATE INDEX {stem}_moments ON {} ({});", self.name, by.join(", "));
+        }
+        sql
+    }
+
+    fn values(&self, row: &RawDocument) -> Outcome<Vec<Value>> {
+        let id = row.get("_id").ok().flatten().ok_or_else(|| damaged("a document has no _id"))?;
+        let mut values = vec![
+            Value::Blob(key::of(Some(id))),
+            Value::Blob(key::unique(self.collection, row)),
+            date(row, "createDate"),
+            date(row, "updatedDate"),
+        ];
+        values.extend(self.columns.iter().map(|name| key::column(row.get(*name).ok().flatten())));
+        values.push(Value::Blob(row.as_bytes().to_vec()));
+        Ok(values)
+    }
+
+    /// Adds a row; its key and its id must be free.
+    pub fn insert(&self, store: &Connection, row: &RawDocument) -> Outcome<i64> {
+        store.prepare_cached(&self.insert)?.execute(params_from_iter(self.values(row)?))?;
+        Ok(store.last_insert_rowid())
+    }
+
+    /// Puts a row in place of another.
+    pub fn replace(&self, store: &Connection, place: i64, row: &RawDocument) -> Outcome<()> {
+        let mut values = self.values(row)?;
+        values.push(Value::Integer(place));
+        store.prepare_cached(&self.replace)?.execute(params_from_iter(values))?;
+        Ok(())
+    }
+
+    /// Takes a row away.
+    pub fn delete(&self, store: &Connection, place: i64) -> Outcome<()> {
+        store.prepare_cached(&self.delete)?.execute(params![place])?;
+        Ok(())
+    }
+
+    fn one(mut statement: CachedStatement<'_>, by: &[u8]) -> Outcome<Option<Row>> {
+        let found = statement.query_row(params![by], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
+        found.optional()?.map(|(place, bytes)| Ok(Row { place, document: document(bytes)? })).transpose()
+    }
+
+    /// The row of a unique key; see [`key::asked`].
+    pub fn by_key(&self, store: &Connection, key: &[u8]) -> Outcome<Option<Row>> {
+        Self::one(store.prepare_cached(&self.by_key)?, key)
+    }
+
+    /// The row of an `_id`.
+    pub fn by_id(&self, store: &Connection, id: RawBsonRef<'_>) -> Outcome<Option<Row>> {
+        Self::one(store.prepare_cached(&self.by_id)?, &key::of(Some(id)))
+    }
+
+    /// The document at a place.
+    pub fn at(&self, store: &Connection, place: i64) -> Outcome<Option<RawDocumentBuf>> {
+        let mut statement = store.prepare_cached(&self.by_place)?;
+        statement.query_row(params![place], |row| row.get(0)).optional()?.map(document).transpose()
+    }
+
+    /// Goes through rows: those where `condition` holds, in `order`, until `each` says `false`.
+    pub fn scan(
+        &self,
+        store: &Connection,
+        condition: &str,
+        values: &[Value],
+        order: &str,
+        each: &mut dyn FnMut(Row) -> Outcome<bool>,
+    ) -> Outcome<()> {
+        let sql = format!("SELECT n, doc FROM {} WHERE {condition} ORDER BY {order}", self.name);
+        let mut statement = store.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            let row = Row { place: row.get(0)?, document: document(row.get(1)?)? };
+            if !each(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
