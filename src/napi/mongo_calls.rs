@@ -7,6 +7,7 @@ use super::embedded::config_of;
 use super::embedded_state::Side;
 use super::js::{Env, NapiValue};
 use super::turn::on_prepare;
+use crate::config;
 use crate::error::{Code, Error};
 use crate::mongo::wire::{OPS, Request};
 use napi::sys;

@@ -13,10 +13,10 @@ use super::{bulk, change, find, maps};
 use crate::error::{Code, Error};
 use crate::mongo::document::{self, Millis, get};
 use crate::mongo::failure::Failure;
-use crate::mongo::wire::{Answer, Call, Op, Request};
+use crate::mongo::wire::{Answer, CallId, Op, Request};
 
 /// Cursors that are open, by the number of the call that has opened them.
-pub type Cursors = Mutex<HashMap<Call, Cursor>>;
+pub type Cursors = Mutex<HashMap<CallId, Cursor>>;
 
 /// Whether a request changes anything.
 #[must_use]
@@ -85,7 +85,7 @@ fn carry_out(store: &Connection, request: &Request, cursors: &Cursors, now: Mill
     }
 }
 
-fn page(store: &Connection, cursors: &Cursors, name: Call, mut cursor: Cursor) -> Outcome<Answer> {
+fn page(store: &Connection, cursors: &Cursors, name: CallId, mut cursor: Cursor) -> Outcome<Answer> {
     let answer = cursor.page(store)?;
     if matches!(answer, Answer::Page(_)) {
         cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(name, cursor);
@@ -93,11 +93,11 @@ fn page(store: &Connection, cursors: &Cursors, name: Call, mut cursor: Cursor) -
     Ok(answer)
 }
 
-fn take(cursors: &Cursors, name: Call) -> Option<Cursor> {
+fn take(cursors: &Cursors, name: CallId) -> Option<Cursor> {
     cursors.lock().unwrap_or_else(PoisonError::into_inner).remove(&name)
 }
 
-fn cursor_of(body: &RawDocument) -> Outcome<Call> {
+fn cursor_of(body: &RawDocument) -> Outcome<CallId> {
     match get(body, "cursor")? {
         Some(RawBsonRef::Int32(number)) => Ok(number.cast_unsigned()),
         _ => Ok(0),

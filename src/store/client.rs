@@ -11,7 +11,7 @@ use super::maps;
 use super::thread::Thread;
 use crate::config::store::StoreConfig;
 use crate::error::{Code, Error, Result};
-use crate::mongo::wire::{Answer, Call, Op, Request};
+use crate::mongo::wire::{Answer, CallId, Op, Request};
 
 /// An answer, and whose it is.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum Answered {
     /// Of a call of a map.
     Map(u64, Outcome<maps::Told>),
     /// Of a request for rows.
-    Row(Call, Outcome<Answer>),
+    Row(CallId, Outcome<Answer>),
 }
 
 /// Where answers go.

@@ -52,6 +52,11 @@ fn an_array_counts_as_its_least_or_its_greatest_element() {
 }
 
 #[test]
+fn an_empty_array_within_an_array_counts_as_an_empty_one() {
+    ascend("a.1", &[doc! { "a": [[], []] }, doc! {}, doc! { "a": [[], [3]] }]);
+}
+
+#[test]
 fn fields_of_one_array_are_taken_from_one_element() {
     let (a, b) = (doc! { "a": [{ "b": 1, "c": 9 }, { "b": 2, "c": 0 }] }, doc! { "a": [{ "b": 1, "c": 5 }] });
     assert_eq!(order(&doc! { "a.b": 1, "a.c": 1 }, &a, &b), Ordering::Greater);

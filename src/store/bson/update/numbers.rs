@@ -1,5 +1,7 @@
 //! The operators that compute.
 
+use std::cmp::Ordering;
+
 use mongodb::bson::{Bson, RawBsonRef};
 
 use super::super::codes::TYPE_MISMATCH;
@@ -43,7 +45,7 @@ impl Compute {
         let result = self.of(value, by)?;
         // What is equal already stays as it is: -0 too.
         if let (Bson::Double(before), Some(Bson::Double(after))) = (value, &result)
-            && before == after
+            && before.partial_cmp(after).is_some_and(Ordering::is_eq)
         {
             return Ok(value.clone());
         }

@@ -35,6 +35,12 @@ fn fields_keep_their_places_and_new_ones_come_in_the_order_of_their_names() {
 }
 
 #[test]
+fn names_of_digits_are_numbers_only_where_they_are_places() {
+    let update = doc! { "$set": { "o.01": 1, "o.1": 2, "o.0": 3 } };
+    is(&doc! { "_id": 1, "o": {} }, &update, &doc! { "_id": 1, "o": { "0": 3, "01": 1, "1": 2 } });
+}
+
+#[test]
 fn paths_are_made_where_they_lead_to_nothing() {
     is(&doc! { "_id": 1 }, &doc! { "$set": { "a.b.0": 1 } }, &doc! { "_id": 1, "a": { "b": { "0": 1 } } });
     is(
@@ -149,6 +155,12 @@ fn lists_grow_are_sorted_and_cut_in_that_order() {
 }
 
 #[test]
+fn a_reference_is_pulled_by_its_parts() {
+    let row = doc! { "_id": 1, "l": [{ "$id": 5, "x": 1 }, { "x": 2 }] };
+    is(&row, &doc! { "$pull": { "l": { "$id": 5 } } }, &doc! { "_id": 1, "l": [{ "x": 2 }] });
+}
+
+#[test]
 fn a_field_is_moved_and_its_target_keeps_its_place() {
     is(
         &doc! { "_id": 1, "a": 1, "b": 2, "c": 3 },
@@ -222,6 +234,15 @@ fn paths_that_need_a_position_or_have_empty_names_are_refused() {
     fails(&row, &doc! { "$set": { "l.": 1 } }, 56, "contains an empty field name");
     fails(&row, &doc! { "$set": { "": 1 } }, 56, "An empty update path is not valid");
     fails(&row, &doc! { "$set": { "a.$b": 1 } }, 52, "$b");
+    fails(
+        &row,
+        &doc! { "$rename": { "l.$": "m" }, "$set": { "l": 1 } },
+        2,
+        "The source field for $rename may not be dynamic",
+    );
+    // Each path is looked at in its turn, and conflicts before all.
+    fails(&row, &doc! { "$set": { "l.$": 1, "_id": 2 } }, 66, "_id");
+    fails(&row, &doc! { "$set": { "l.$": 1, "l": 2 } }, 40, "at 'l'");
     assert_eq!(apply(&row, &doc! { "$set": { "l.$[]": 1 } }, false).unwrap_err().code, None);
     fails(&row, &doc! { "$foo": { "a": 1 } }, 9, "Unknown modifier: $foo");
 }
