@@ -69,6 +69,7 @@ const BYTES = "looks at bytes that are no text, which only Redis's own protocol 
 const ACL = "a Redis user with fewer rights";
 const OPERATORS = "operators that the store refuses; COMPATIBILITY.md names them";
 const HASH = "keys of other types, which Redis has";
+const ELSEWHERE = "leads from one server to another; store.spec.js leads from one folder to another";
 const REFUSED = "a server that refuses a command, or dies";
 
 const TESTS = {
@@ -112,11 +113,16 @@ const TESTS = {
     "*: of a long list what is new goes out first, and what was changed in its place is not missed": WIRE,
     "*: an entry whose id is known is never sent again, whatever became of it": WIRE,
     "*: each line of a list that slides is one command, for each line one": WIRE,
+    "*: what is stored alike is not sent again: *": WIRE,
+    "*: of many rows a read looks at the newest alone, by the index, and sorts nothing": MONGOD,
     "a read while an entry is being written does not make it unknown": WIRE,
   },
   "adapters/setup.spec.js": {
+    "after close() setup() may change everything, and the next call uses it": ELSEWHERE,
+    "waitForInit.clear() lets the next call ask both servers again": WIRE,
     "after calls to another database setup() throws, names both without passwords, and changes nothing": "databases of a server",
     "after calls with ioc's own defaults, install() would have to change them, and throws": "defaults of servers",
+    "a password without a user is the password of the default user": ACL,
     "no password is said where there is none: with a server that has none, and one that asks for one": ACL,
   },
   "context.spec.js": { "rejections come back in their context too": REFUSED },
@@ -152,6 +158,8 @@ const TESTS = {
   "reentrancy.spec.js": {
     "a logger that closes and calls while it is told of the near cache's refusal loses no call": ACL,
     "every call is settled with its own answer when *": HASH,
+    "configuration that * sets after close() is in force for the calls after it": ELSEWHERE,
+    "a logger that sets configuration after close() in the middle of a call does not lose it": ELSEWHERE,
   },
   "mongo-update.spec.js": {
     "an update whose reply is lost is done once*": REFUSED,

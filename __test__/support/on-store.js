@@ -6,7 +6,7 @@
 
 const Module = require("node:module");
 const path = require("node:path");
-const { Unsent, storeServers, noteMap } = require("./store.js");
+const { Unsent, storeServers, noteMap, remember } = require("./store.js");
 const { TESTS } = require("./not-on-store.js");
 
 const support = (name) => path.join(__dirname, name);
@@ -74,6 +74,8 @@ Module._load = function (request, parent, isMain) {
   }
   if (/\.js$/.test(request) && parent) {
     const file = path.resolve(path.dirname(parent.filename), request);
+    // Some tests empty the environment of what is ours.
+    if (file === support("addon.js")) return { ...exported, loadFor: (...args) => (remember(), exported.loadFor(...args)) };
     if (file === support("redis.js")) return { ...exported, startRedis: async () => storeServers().redis };
     if (file === support("mongo.js")) return { ...exported, startMongo: async () => storeServers().mongo };
   }

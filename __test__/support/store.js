@@ -110,6 +110,10 @@ class Store {
         if (left === null) return -2;
         return left < 0 || name.toUpperCase() === "PTTL" ? left : Math.round(left / 1_000);
       }
+      case "EXPIRE": {
+        const found = await this.command("GET", key);
+        return found === null ? 0 : (await this.command("SET", key, found, "EX", value), 1);
+      }
       case "STRLEN":
         return (await this.command("GET", key)).length;
       case "KEYS": {
@@ -221,4 +225,7 @@ const bound = (target, name) => (typeof target[name] === "function" ? target[nam
 /** Notes a map that a test makes. */
 const noteMap = (name) => void names.add(String(name));
 
-module.exports = { Unsent, storeServers, noteMap };
+/** Has copies of the package that are loaded from now on use the store, where a test has emptied the environment. */
+const remember = () => void Object.assign(process.env, store?.env);
+
+module.exports = { Unsent, storeServers, noteMap, remember };

@@ -22,9 +22,10 @@ use crate::map::scan::Kind;
 use crate::mongo::wire::Request;
 use crate::redis::{MILLI, Nanos};
 use crate::store::calls;
-use crate::store::client::{Answered, Client, Inbox as _, Work};
+use crate::store::client::Client;
 use crate::store::error::Outcome;
 use crate::store::maps::{self, Ask, Told};
+use crate::store::work::{Answered, Inbox as _, Work};
 
 /// How long answers may be given at once without a turn of the loop.
 const FAIR: Nanos = MILLI;

@@ -12,10 +12,11 @@ use crate::error::Code;
 use crate::map::op::ScanId;
 use crate::map::scan::Kind;
 use crate::mongo::failure::Failure;
-use crate::store::client::{Client, Work};
+use crate::store::client::Client;
 use crate::store::error::Outcome;
 use crate::store::place::identity;
 use crate::store::thread::WATCH;
+use crate::store::work::Work;
 
 /// A scan of a map.
 pub(super) struct Scan {

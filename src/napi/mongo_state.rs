@@ -7,9 +7,9 @@ use napi::sys;
 
 use crate::mongo::driver::executor::{Executor, Outbox};
 use crate::mongo::wire::{Answer, Request};
-use crate::store::client::{Answered, Inbox};
 use crate::store::error::Outcome;
 use crate::store::maps::Told;
+use crate::store::work::{Answered, Inbox};
 
 /// What an engine has of MongoDB, from the first call on.
 #[derive(Default)]

@@ -5,74 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::calls::{Cursors, writes};
-use super::error::Outcome;
-use super::maps;
+use super::calls::Cursors;
 use super::thread::Thread;
+use super::work::{Answered, Inbox, Job, User, Work};
 use crate::config::store::StoreConfig;
 use crate::error::{Code, Error, Result};
-use crate::mongo::wire::{Answer, CallId, Op, Request};
-
-/// An answer, and whose it is.
-#[derive(Debug)]
-pub enum Answered {
-    /// Of a call of a map.
-    Map(u64, Outcome<maps::Told>),
-    /// Of a request for rows.
-    Row(CallId, Outcome<Answer>),
-}
-
-/// Where answers go.
-pub trait Inbox: Send + Sync {
-    /// Takes answers, in their order.
-    fn take(&self, answers: Vec<Answered>);
-}
-
-/// What the store's thread is to do.
-pub enum Work {
-    /// A call of a map.
-    Map(u64, maps::Ask),
-    /// A request for rows.
-    Row(Request),
-    /// Opens the store, and a connection for the JavaScript thread.
-    Attach,
-    /// Closes such a connection.
-    Detach(Connection),
-    /// Says when all before it is done and synced; it never fails.
-    Mark(u64),
-}
-
-impl Work {
-    /// Whether it changes anything.
-    #[must_use]
-    pub const fn writes(&self) -> bool {
-        match self {
-            Self::Map(_, ask) => ask.writes(),
-            Self::Row(request) => writes(request.op),
-            Self::Attach | Self::Detach(_) | Self::Mark(_) => false,
-        }
-    }
-
-    /// How many bytes wait with it.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Map(_, ask) => ask.size(),
-            Self::Row(request) => request.body.as_bytes().len(),
-            Self::Attach | Self::Detach(_) | Self::Mark(_) => 0,
-        }
-    }
-}
-
-/// A piece of work, and whose it is.
-pub struct Job {
-    /// Who is told.
-    pub client: Arc<Client>,
-    /// What is to be done.
-    pub work: Work,
-    /// How many bytes of the bound it takes.
-    pub size: usize,
-}
+use crate::mongo::wire::Op;
 
 /// Counters, for `stats()`.
 #[derive(Debug, Default)]
@@ -174,7 +112,7 @@ impl Client {
     }
 
     fn job(self: &Arc<Self>, work: Work) -> Job {
-        Job { client: Arc::clone(self), size: work.size(), work }
+        Job { client: Arc::<Self>::clone(self), size: work.size(), work }
     }
 
     /// Says under this number when all that was handed over is done and synced.
@@ -196,18 +134,34 @@ impl Client {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Whether a connection for the JavaScript thread has still to be opened; asked once.
-    pub(super) fn wants_reader(&self) -> bool {
+    /// Hands a connection back, and lets the store go. What waits is answered all the same.
+    pub fn leave(self: &Arc<Self>, reader: Option<Connection>) {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(reader) = reader.or_else(|| self.take_reader()) {
+            self.hand_over(vec![Work::Detach(reader)]);
+        }
+        self.thread.leave();
+    }
+}
+
+impl User for Client {
+    fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+
+    fn cursors(&self) -> &Cursors {
+        &self.cursors
+    }
+
+    fn wants_reader(&self) -> bool {
         self.wants_reader.swap(false, Ordering::AcqRel)
     }
 
-    /// Leaves a connection for the JavaScript thread.
-    pub(super) fn leave_reader(&self, reader: Connection) {
+    fn leave_reader(&self, reader: Connection) {
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
     }
 
-    /// Tells what became of so many jobs, of which so many were writes.
-    pub(super) fn tell(&self, answers: Vec<Answered>, bytes: usize, writes: usize) {
+    fn tell(&self, answers: Vec<Answered>, bytes: usize, writes: usize) {
         let count = answers.len();
         let failed = |answer: &&Answered| matches!(answer, Answered::Map(_, Err(_)) | Answered::Row(_, Err(_)));
         let errors = answers.iter().filter(failed).count();
@@ -217,14 +171,5 @@ impl Client {
         self.writing.fetch_sub(writes, Ordering::AcqRel);
         self.waiting.fetch_sub(count, Ordering::AcqRel);
         self.inbox.take(answers);
-    }
-
-    /// Hands a connection back, and lets the store go. What waits is answered all the same.
-    pub fn leave(self: &Arc<Self>, reader: Option<Connection>) {
-        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        if let Some(reader) = reader.or_else(|| self.take_reader()) {
-            self.hand_over(vec![Work::Detach(reader)]);
-        }
-        self.thread.leave();
     }
 }

@@ -5,7 +5,7 @@
 //! * [`block`], [`candles`], [`bulk`]: candles in columns.
 //! * [`rows`], [`find`], [`change`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
-//! * [`calls`], [`client`], [`thread`], [`sync`]: how calls run.
+//! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
 //! * [`error`]: what SQLite says, as our errors.
 
 pub mod block;
@@ -27,6 +27,7 @@ pub mod rows;
 pub mod sync;
 pub mod table;
 pub mod thread;
+pub mod work;
 
 #[cfg(test)]
 pub(crate) mod testing;

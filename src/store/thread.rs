@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::calls;
-use super::client::{Answered, Client, Job, Work};
 use super::error::Outcome;
 use super::maps;
 use super::open::{Use, open, prepare, still_ours};
 use super::owner::{Owner, claim_file};
 use super::place::identity;
 use super::sync;
+use super::work::{Answered, Job, User, Work};
 use crate::error::{Code, Error};
 use crate::mongo::failure::Failure;
 
@@ -162,7 +162,7 @@ impl Thread {
 
 /// Tells each job of a batch what became of it.
 fn tell(jobs: Vec<Job>, mut outcome: impl FnMut(&Job) -> Option<Answered>) {
-    let mut answers: Vec<(Arc<Client>, Vec<Answered>, usize, usize)> = Vec::new();
+    let mut answers: Vec<(Arc<dyn User>, Vec<Answered>, usize, usize)> = Vec::new();
     for job in jobs {
         let Some(answer) = outcome(&job) else { continue };
         let writes = usize::from(job.work.writes());
@@ -273,7 +273,7 @@ impl Worker {
         }
         let (mut rest, mut marks) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
-            self.attach(&job.client);
+            self.attach(&*job.client);
             match job.work {
                 Work::Attach => {}
                 Work::Detach(reader) => drop(reader),
@@ -325,7 +325,7 @@ impl Worker {
         Ok(())
     }
 
-    fn attach(&self, client: &Client) {
+    fn attach(&self, client: &dyn User) {
         // Without one, its reads are made here, and say what is wrong.
         if let Some(opened) = &self.opened
             && client.wants_reader()
@@ -341,7 +341,7 @@ impl Worker {
         tell(jobs, |job| match &job.work {
             Work::Map(call, ask) => Some(Answered::Map(*call, caught(|| maps::run(store, ask, maps::now())))),
             Work::Row(request) => {
-                let answer = caught(|| calls::read(store, request, &job.client.cursors));
+                let answer = caught(|| calls::read(store, request, job.client.cursors()));
                 Some(Answered::Row(request.call, answer))
             }
             Work::Attach | Work::Detach(_) | Work::Mark(_) => None,
@@ -473,7 +473,7 @@ fn one(store: &Connection, job: &Job, now: i64, run: &dyn Fn(&str) -> Outcome<()
             (Some(Answered::Map(*call, outcome)), failure)
         }
         Work::Row(request) => {
-            let outcome = caught(|| calls::run(store, request, &job.client.cursors, now));
+            let outcome = caught(|| calls::run(store, request, job.client.cursors(), now));
             let failure = outcome.as_ref().err().cloned();
             (Some(Answered::Row(request.call, outcome)), failure)
         }

@@ -9,10 +9,11 @@ use rusqlite::Connection;
 use super::*;
 use crate::config::store::StoreConfig;
 use crate::mongo::wire::{Op, Request};
-use crate::store::client::Inbox;
+use crate::store::client::Client;
 use crate::store::maps::{Ask, Told};
 use crate::store::open::FILE;
 use crate::store::testing::Folder;
+use crate::store::work::Inbox;
 
 struct Post(Mutex<mpsc::Sender<Answered>>);
 

@@ -2,13 +2,13 @@
 
 use mongodb::bson::{RawArray, RawBson, RawBsonRef, RawDocument};
 
-use super::codes::BAD_VALUE;
-use super::filter::{Comparison, Node, Test};
+use super::node::{Comparison, Node, Test};
 use super::numbers::{Number, whole};
 use super::order::{fields, values};
 use super::path::Path;
+use super::refusal::codes::BAD_VALUE;
+use super::refusal::{Refusal, check_levels};
 use super::regex::Pattern;
-use super::{Refusal, check_levels};
 
 /// What conditions may be asked of a field.
 const KNOWN: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $not, $exists, $all, $size, $elemMatch, $regex";

@@ -9,8 +9,8 @@ use std::str::Chars;
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
-use super::Refusal;
-use super::regex::INVALID;
+use super::refusal::Refusal;
+use super::refusal::codes::INVALID_REGEX;
 
 /// The options that hold at a place of a pattern.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,7 +81,7 @@ impl Part {
 }
 
 fn invalid(why: &str) -> Refusal {
-    Refusal::of_mongo(INVALID, format!("Regular expression is invalid: {why}"))
+    Refusal::of_mongo(INVALID_REGEX, format!("Regular expression is invalid: {why}"))
 }
 
 fn absent(what: &str) -> Refusal {

@@ -3,10 +3,10 @@
 use mongodb::bson::RawBsonRef;
 use regex_automata::meta;
 
-use super::{Refusal, pcre};
+use super::pcre;
+use super::refusal::Refusal;
+use super::refusal::codes::INVALID_REGEX;
 
-/// The code of a pattern that MongoDB cannot read.
-pub(super) const INVALID: i32 = 51091;
 /// The longest pattern, in bytes.
 const LONGEST: usize = 32_764;
 
@@ -44,7 +44,7 @@ impl Pattern {
             return Err(Refusal::of_mongo(51109, "Regular expression cannot contain an embedded null byte"));
         }
         if text.len() > LONGEST {
-            return Err(Refusal::of_mongo(INVALID, "Regular expression is too long"));
+            return Err(Refusal::of_mongo(INVALID_REGEX, "Regular expression is too long"));
         }
         let hir = pcre::read(text, flags)?;
         let regex = meta::Regex::builder()

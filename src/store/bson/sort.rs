@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 
 use mongodb::bson::{RawBson, RawBsonRef, RawDocument};
 
-use super::codes::BAD_VALUE;
 use super::numbers::{Number, whole};
 use super::order::{compare, fields, values};
 use super::path::field;
-use super::{Refusal, check_levels};
+use super::refusal::codes::BAD_VALUE;
+use super::refusal::{Refusal, check_levels};
 
 /// A sort, parsed. Documents that compare as equal keep the order that they had: use a stable sort.
 #[derive(Debug, Clone)]

@@ -2,9 +2,11 @@
 
 use mongodb::bson::{Bson, DateTime, Document, Timestamp};
 
-use super::super::codes::PATH_NOT_VIABLE;
-use super::parse::{Action, Change, bad};
-use super::{Refusal, compare_owned, shown};
+use super::super::refusal::codes::{PATH_NOT_VIABLE, TYPE_MISMATCH};
+use super::super::refusal::{Refusal, bad};
+use super::parse::{Action, Change};
+use super::shown;
+use super::values::compare_owned;
 
 /// The most places that an array is filled up with null.
 const PADDING: usize = 1_500_000;
@@ -192,7 +194,7 @@ impl Action {
             Self::Pop(first) => {
                 let list = list(value, |kind| {
                     let message = format!("Path '{name}' contains an element of non-array type '{kind}'");
-                    Refusal::of_mongo(super::super::codes::TYPE_MISMATCH, message)
+                    Refusal::of_mongo(TYPE_MISMATCH, message)
                 })?;
                 if *first && !list.is_empty() {
                     list.remove(0);

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Bson, RawArray, RawBsonRef, RawDocumentBuf};
 
-use super::super::Filter;
+use super::super::filter::Filter;
 use super::super::order::{fields, values};
-use super::{Refusal, compare_owned, owned, raw};
+use super::super::refusal::Refusal;
+use super::values::{compare_owned, owned, raw};
 
 /// `$push` with what stands beside `$each`.
 #[derive(Debug, Clone)]

@@ -3,22 +3,21 @@
 //! * [`parse`]: the operators, and what they refuse before they have seen a document.
 //! * [`apply`]: paths through a document, and what is made where they lead to nothing.
 //! * [`numbers`], [`lists`]: operators that compute, and those of arrays.
-//! * [`shown`]: elements as MongoDB's messages show them.
+//! * [`shown`], [`values`]: elements as MongoDB's messages show them; values in memory.
 
 mod apply;
 mod lists;
 mod numbers;
 mod parse;
 mod shown;
-
-use std::cmp::Ordering;
+mod values;
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
-use super::codes::{IMMUTABLE, OVERFLOW};
-use super::order::compare;
-use super::{Refusal, check_levels};
+use self::values::raw;
+use super::refusal::codes::{IMMUTABLE, OVERFLOW};
+use super::refusal::{Refusal, bad, check_levels};
 
 /// How an update is applied.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +45,7 @@ pub fn apply_update(document: Document, update: &RawDocument, options: UpdateOpt
     let mut after = document;
     for change in &changes {
         if change.path.iter().any(|part| part == "$") {
-            return Err(parse::bad("The positional operator did not find the match needed from the query."));
+            return Err(bad("The positional operator did not find the match needed from the query."));
         }
         if change.only_inserts() && !options.is_insert {
             continue;
@@ -88,40 +87,6 @@ fn is_identical(a: &Bson, b: &Bson) -> Result<bool, Refusal> {
         Ok::<_, Refusal>(alone.into_bytes())
     };
     Ok(bytes(a)? == bytes(b)?)
-}
-
-/// The order of two values in memory.
-fn compare_owned(a: &Bson, b: &Bson) -> Result<Ordering, Refusal> {
-    if let (Some(a), Some(b)) = (scalar(a), scalar(b)) {
-        return Ok(compare(a, b));
-    }
-    let (a, b) = (raw(a)?, raw(b)?);
-    Ok(compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()))
-}
-
-/// A value of the usual types as it stands; none of another.
-fn scalar(value: &Bson) -> Option<RawBsonRef<'_>> {
-    Some(match value {
-        Bson::Double(value) => RawBsonRef::Double(*value),
-        Bson::String(value) => RawBsonRef::String(value),
-        Bson::Boolean(value) => RawBsonRef::Boolean(*value),
-        Bson::Null => RawBsonRef::Null,
-        Bson::Int32(value) => RawBsonRef::Int32(*value),
-        Bson::Int64(value) => RawBsonRef::Int64(*value),
-        Bson::Timestamp(value) => RawBsonRef::Timestamp(*value),
-        Bson::ObjectId(value) => RawBsonRef::ObjectId(*value),
-        Bson::DateTime(value) => RawBsonRef::DateTime(*value),
-        Bson::Decimal128(value) => RawBsonRef::Decimal128(*value),
-        _ => return None,
-    })
-}
-
-fn raw(value: &Bson) -> Result<RawBson, Refusal> {
-    RawBson::try_from(value.clone()).map_err(|error| Refusal::malformed(&error))
-}
-
-fn owned(value: RawBsonRef<'_>) -> Result<Bson, Refusal> {
-    Bson::try_from(value).map_err(|error| Refusal::malformed(&error))
 }
 
 #[cfg(test)]

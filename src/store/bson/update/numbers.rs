@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 
 use mongodb::bson::{Bson, RawBsonRef};
 
-use super::super::codes::TYPE_MISMATCH;
 use super::super::order::fields;
-use super::parse::bad;
-use super::{Refusal, owned, shown};
+use super::super::refusal::codes::TYPE_MISMATCH;
+use super::super::refusal::{Refusal, bad};
+use super::shown;
+use super::values::owned;
 
 /// `$inc` or `$mul`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,12 +4,14 @@ use std::cmp::Ordering;
 
 use mongodb::bson::{Bson, RawArray, RawBsonRef, RawDocument};
 
-use super::super::codes::{BAD_VALUE, CONFLICT, DOLLAR_PREFIXED, EMPTY_NAME, FAILED_TO_PARSE, TYPE_MISMATCH};
 use super::super::numbers::{Number, whole};
 use super::super::order::{fields, values};
+use super::super::refusal::codes::{CONFLICT, DOLLAR_PREFIXED, EMPTY_NAME, FAILED_TO_PARSE, TYPE_MISMATCH};
+use super::super::refusal::{Refusal, bad};
 use super::lists::{Push, PushSort, Unwanted};
 use super::numbers::{Bits, Compute};
-use super::{Refusal, owned, shown};
+use super::shown;
+use super::values::owned;
 
 /// What is done at a path.
 #[derive(Debug, Clone)]
@@ -53,10 +55,6 @@ impl Change {
     pub(super) fn only_inserts(&self) -> bool {
         matches!(self.action, Action::SetOnInsert(_))
     }
-}
-
-pub(super) fn bad(message: impl Into<String>) -> Refusal {
-    Refusal::of_mongo(BAD_VALUE, message)
 }
 
 /// The changes of an update, in the order in which MongoDB makes them: by path, whatever the operators' order.
