@@ -43,7 +43,7 @@ pub struct Window {
 }
 
 /// Where a row stands.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     /// So many steps after the first.
     At(u32),

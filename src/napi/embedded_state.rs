@@ -22,7 +22,8 @@ use crate::store::work::Work;
 pub(super) struct Scan {
     pub(super) kind: Kind,
     pub(super) prefix: Vec<u8>,
-    /// Where the next page begins; none at the end.
+    /// Where the next page begins: after that key, or at the first one; none at the end.
+    #[allow(clippy::option_option, reason = "the first page comes after no key")]
     pub(super) next: Option<Option<Vec<u8>>>,
     pub(super) limit: u32,
 }
@@ -37,8 +38,9 @@ pub(super) struct Reader {
 
 /// What an engine has of the embedded store, while it is configured.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "two facts of each of two sides")]
 pub(super) struct Embedded {
-    /// The configuration in use; it outlives close(), because calls that are made in its middle open the store anew.
+    /// The configuration in use; it outlives `close()`, because calls that are made in its middle open the store anew.
     pub(super) config: Option<StoreConfig>,
     /// Which side of the engine uses it.
     pub(super) for_maps: bool,
@@ -57,7 +59,7 @@ pub(super) struct Embedded {
     pub(super) next_scan: ScanId,
     /// Calls that wait for the page of a scan.
     pub(super) pages: HashMap<u64, ScanId>,
-    /// Calls of maps that wait, and those of them that are close()'s.
+    /// Calls of maps that wait, and those of them that are `close()`'s.
     pub(super) waiting: usize,
     pub(super) closing: Vec<u64>,
 }

@@ -27,15 +27,12 @@ functions! {
         let values = parse_values(&text_of(call.env, call.args[0])?)?;
         config::resolve(&values)?;
         let servers = config::mongo::resolve(&values)?;
-        match config_of(&values)? {
-            Some(store) => {
-                engine.embed(outside, store, Side::Rows, (0, 0))?;
-                engine.open_handles(on_prepare);
-            }
-            None => {
-                engine.unembed(Side::Rows);
-                engine.mongo_configure(servers)?;
-            }
+        if let Some(store) = config_of(&values)? {
+            engine.embed(outside, store, Side::Rows, (0, 0))?;
+            engine.open_handles(on_prepare);
+        } else {
+            engine.unembed(Side::Rows);
+            engine.mongo_configure(servers)?;
         }
         Ok(None)
     }

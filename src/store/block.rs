@@ -270,7 +270,7 @@ impl Block {
         for (_, candle) in &self.candles {
             match dates.last_mut() {
                 Some((created, updated, count)) if (*created, *updated) == (candle.created, candle.updated) => {
-                    *count += 1
+                    *count += 1;
                 }
                 _ => dates.push((candle.created, candle.updated, 1)),
             }

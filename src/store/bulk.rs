@@ -17,6 +17,9 @@ use crate::mongo::document::{Millis, get};
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
 
+/// Candles of one series with their moments, and the places that they were given at.
+type Group = (Vec<usize>, Vec<(u64, Candle)>);
+
 fn id_of(document: &RawDocument) -> ObjectId {
     match document.get("_id") {
         Ok(Some(RawBsonRef::ObjectId(id))) => id,
@@ -73,7 +76,7 @@ pub fn insert(store: &Connection, chunk: &RawDocument, now: Millis) -> Outcome<A
     }
     let rows = Rows::new(store, CANDLES);
     let mut told: Vec<(ObjectId, bool)> = vec![(ObjectId::from_bytes([0; 12]), false); sorted.len()];
-    let mut groups: BTreeMap<Series, (Vec<usize>, Vec<(u64, Candle)>)> = BTreeMap::new();
+    let mut groups: BTreeMap<Series, Group> = BTreeMap::new();
     for (place, one) in sorted.into_iter().enumerate() {
         match one {
             Sorted::Held(series, moment, candle) => {
@@ -82,12 +85,11 @@ pub fn insert(store: &Connection, chunk: &RawDocument, now: Millis) -> Outcome<A
                 candles.push((moment, candle));
             }
             Sorted::Row(document) => {
-                told[place] = match rows.like(&document)? {
-                    Some(there) => (id_of(&there.document()), false),
-                    None => {
-                        rows.insert(&document)?;
-                        (id_of(&document), true)
-                    }
+                told[place] = if let Some(there) = rows.like(&document)? {
+                    (id_of(&there.document()), false)
+                } else {
+                    rows.insert(&document)?;
+                    (id_of(&document), true)
                 };
             }
         }

@@ -46,7 +46,7 @@ pub const fn moment_of(at: i64) -> u64 {
 }
 
 /// The slot of a place within its block.
-#[allow(clippy::cast_possible_truncation, reason = "ten bits")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ten bits")]
 const fn slot_of(at: i64) -> u16 {
     (at & ((1 << SLOT) - 1)) as u16
 }
@@ -320,13 +320,12 @@ pub fn insert_all(
             if stands.is_none() {
                 *stands = rows(*moment);
             }
-            told[*index] = match stands {
-                Some(id) => (*id, false),
-                None => {
-                    *stands = Some(candle.id);
-                    new.push((slot, *candle));
-                    (candle.id, true)
-                }
+            told[*index] = if let Some(id) = stands {
+                (*id, false)
+            } else {
+                *stands = Some(candle.id);
+                new.push((slot, *candle));
+                (candle.id, true)
             };
         }
         if new.len() + waiting >= usize::try_from(TAIL).unwrap_or(usize::MAX) {

@@ -149,13 +149,12 @@ pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis
     let collection = rows.table.collection;
     let key = document::key(collection, part(body, "k")?)?;
     let change = document::upsert(collection, part(body, "v")?, now)?;
-    let row = match rows.by_key(&key)? {
-        Some(found) => change_found(&rows, &found, &change, now)?,
-        None => {
-            let row = made(&key, &change, now)?;
-            rows.insert(&row)?;
-            row
-        }
+    let row = if let Some(found) = rows.by_key(&key)? {
+        change_found(&rows, &found, &change, now)?
+    } else {
+        let row = made(&key, &change, now)?;
+        rows.insert(&row)?;
+        row
     };
     identified(&key, &row)
 }
@@ -209,13 +208,12 @@ pub fn candle(store: &Connection, number: usize, body: &RawDocument, now: Millis
     let dto = part(body, "dto")?;
     let key = document::candle_key(collection, dto)?;
     let change = document::candle(collection, dto, now)?;
-    let row = match rows.by_key(&key)? {
-        Some(found) => change_found(&rows, &found, &change, now)?,
-        None => {
-            let row = document::new_candle(collection, dto, ObjectId::new(), now)?;
-            rows.insert(&row)?;
-            row
-        }
+    let row = if let Some(found) = rows.by_key(&key)? {
+        change_found(&rows, &found, &change, now)?
+    } else {
+        let row = document::new_candle(collection, dto, ObjectId::new(), now)?;
+        rows.insert(&row)?;
+        row
     };
     Ok(Answer::Documents(row.into_bytes()))
 }

@@ -9,7 +9,7 @@ use crate::mongo::failure::Failure;
 pub type Outcome<T> = Result<T, Failure>;
 
 /// The code that a failure of SQLite has here.
-fn code_of(error: &ffi::Error) -> Code {
+fn code_of(error: ffi::Error) -> Code {
     match error.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::StoreTimeout,
         ErrorCode::DiskFull => Code::StoreFull,
@@ -26,7 +26,7 @@ fn code_of(error: &ffi::Error) -> Code {
 pub fn of(error: &rusqlite::Error) -> Error {
     let (code, words) = match error {
         rusqlite::Error::SqliteFailure(failure, words) => {
-            (code_of(failure), words.clone().unwrap_or_else(|| failure.to_string()))
+            (code_of(*failure), words.clone().unwrap_or_else(|| failure.to_string()))
         }
         other => (Code::StoreCorrupt, other.to_string()),
     };

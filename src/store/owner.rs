@@ -34,8 +34,8 @@ pub fn claim_file(file: &Path) -> Result<(Identity, Arc<Owner>), Error> {
     Ok((identity, claim(&mut owned, identity)?))
 }
 
-fn claim(owned: &mut HashMap<Identity, Weak<Owner>>, identity: Identity) -> Result<Arc<Owner>, Error> {
-    if let Some(owner) = owned.get(&identity).and_then(Weak::upgrade) {
+fn claim(marked: &mut HashMap<Identity, Weak<Owner>>, identity: Identity) -> Result<Arc<Owner>, Error> {
+    if let Some(owner) = marked.get(&identity).and_then(Weak::upgrade) {
         return Ok(owner);
     }
     let mark = mark(identity).map_err(|error| {
@@ -48,8 +48,8 @@ fn claim(owned: &mut HashMap<Identity, Weak<Owner>>, identity: Identity) -> Resu
         Error::new(Code::StoreUnavailable, why)
     })?;
     let owner = Arc::new(Owner(mark));
-    owned.retain(|_, owner| owner.strong_count() > 0);
-    owned.insert(identity, Arc::downgrade(&owner));
+    marked.retain(|_, owner| owner.strong_count() > 0);
+    marked.insert(identity, Arc::downgrade(&owner));
     Ok(owner)
 }
 

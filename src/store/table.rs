@@ -94,7 +94,7 @@ impl Table {
     /// The statements that make it.
     #[must_use]
     pub fn create(&self) -> String {
-        let columns: String = self.columns.iter().map(|column| format!("{}, ", quoted(column))).collect();
+        let columns: String = self.columns.iter().flat_map(|column| [quoted(column), ", ".to_owned()]).collect();
         let mut sql = format!(
             "CREATE TABLE {} (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE, \
              created INTEGER, updated INTEGER, {columns}doc BLOB NOT NULL);\n",

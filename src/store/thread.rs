@@ -160,9 +160,12 @@ impl Thread {
     }
 }
 
+/// What one user is told: the answers, and how many bytes and writes they were.
+type Share = (Arc<dyn User>, Vec<Answered>, usize, usize);
+
 /// Tells each job of a batch what became of it.
 fn tell(jobs: Vec<Job>, mut outcome: impl FnMut(&Job) -> Option<Answered>) {
-    let mut answers: Vec<(Arc<dyn User>, Vec<Answered>, usize, usize)> = Vec::new();
+    let mut answers: Vec<Share> = Vec::new();
     for job in jobs {
         let Some(answer) = outcome(&job) else { continue };
         let writes = usize::from(job.work.writes());

@@ -61,7 +61,9 @@ fn a_read_behind_a_write_sees_it_and_answers_come_in_order() {
     let work =
         [set("a:1"), Ask::Get(b"a:1".to_vec(), None), Ask::Delete(b"a:1".to_vec()), Ask::Has(b"a:1".to_vec(), None)];
     let work: Vec<_> = work.into_iter().zip(0..).map(|(ask, call)| Work::Map(call, ask)).collect();
-    work.iter().for_each(|work| client.admit(work).unwrap());
+    for work in &work {
+        client.admit(work).unwrap();
+    }
     assert!(client.is_writing());
     client.hand_over(work);
     let told: Vec<_> = (0..4).map(|_| map_answer(&answers)).map(|(call, outcome)| (call, outcome.unwrap())).collect();
@@ -81,7 +83,9 @@ fn a_lock_that_is_held_for_long_fails_writes_by_its_deadline_and_no_reads() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let work = [set("a:2"), Ask::Get(b"a:1".to_vec(), None)].into_iter().zip(1..);
     let work: Vec<_> = work.map(|(ask, call)| Work::Map(call, ask)).collect();
-    work.iter().for_each(|work| client.admit(work).unwrap());
+    for work in &work {
+        client.admit(work).unwrap();
+    }
     client.hand_over(work);
     let (first, second) = (map_answer(&answers), map_answer(&answers));
     assert_eq!((first.0, first.1.unwrap_err().error.code), (1, Code::StoreTimeout));
@@ -99,7 +103,9 @@ fn a_call_that_fails_takes_no_other_of_its_transaction_along() {
     let row = |call, body| Work::Row(Request { call, op: Op::Insert, collection: 4, body });
     let dto = |name: &str| rawdoc! { "dto": { "riskName": name, "exchangeName": "e", "positions": [], "when": 5 } };
     let work = vec![row(1, dto("r")), row(2, dto("r")), row(3, dto("q")), row(4, rawdoc! { "dto": {} })];
-    work.iter().for_each(|work| client.admit(work).unwrap());
+    for work in &work {
+        client.admit(work).unwrap();
+    }
     client.hand_over(work);
     let mut told = Vec::new();
     for _ in 0..4 {
