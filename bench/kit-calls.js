@@ -82,4 +82,4 @@ async function main({ rounds, each }) {
 
 if (require.main === module) serve(main);
 
-module.exports = { entry };
+module.exports = { calls, entry };

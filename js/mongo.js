@@ -142,6 +142,27 @@ function send(op, collection, body) {
   return { answer, caller };
 }
 
+/** Calls that are sent when others are over, and were not so far. close() waits for them. */
+const queued = new Set();
+
+/**
+ * What `send()` comes to, called when `before` is over, which resolves with whether all of it succeeded. If it failed, and close()
+ * was called meanwhile, nothing is sent: that would have close() wait for one deadline after the other.
+ */
+function afterwards(before, send) {
+  const { closes } = native;
+  const turn = before.then((succeeded) => {
+    if (!succeeded && native.closes !== closes) {
+      throw makeError("CLOSED", "Error", "close() was called before the write was sent, and the one before it failed");
+    }
+    return send();
+  });
+  queued.add(turn);
+  const end = () => queued.delete(turn);
+  turn.then(end, end);
+  return turn;
+}
+
 /** Keeps the process alive for a call, unless that is over already. */
 function hold(caller) {
   if (!caller.loud && !caller.over) {
@@ -264,6 +285,9 @@ function close() {
 }
 
 async function closeSession(before) {
+  if (queued.size > 0) {
+    await Promise.allSettled(queued);
+  }
   memory.empty();
   absence = null;
   flush();
@@ -296,4 +320,4 @@ const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
 const whyAway = () => absence;
 
-module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, ask, askQuietly, whyAway, notFound, onlyRow, push, ready, rowsOf, table };
+module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, afterwards, ask, askQuietly, whyAway, notFound, onlyRow, push, ready, rowsOf, table };

@@ -118,6 +118,25 @@ for (const list of LISTS) {
     t.is(own.lib.stats().mongo.requests, 5, "all five");
   });
 
+  test(`${noun}: close() right after writes lets all that wait for each other go out, and no connection is left`, async (t) => {
+    const { write } = through(list);
+    await write(entries(1));
+    const versions = [1, 2, 3].map((price) => entries(200).map((one) => ({ ...one, price })));
+    // The second and the third wait for the first one's entries.
+    const writing = versions.map((given) => outcome(write(given)));
+    // The kit hands them on a few promises later.
+    await new Promise(setImmediate);
+    await own.lib.close();
+    t.is(own.lib.health().mongo, null);
+    t.deepEqual((await Promise.all(writing)).map(({ error }) => error), [undefined, undefined, undefined]);
+    const found = await own.mongo.documents(collection);
+    t.is(found.length, 200);
+    const prices = found.filter((row) => row[idField] !== "id-0").map(({ payload }) => payload.price);
+    // Entries of a log never change.
+    t.deepEqual([...new Set(prices)], [noun === "Log" ? 1 : 3]);
+    t.is(own.lib.health().mongo, null, "it stays closed");
+  });
+
   test(`${noun}: entries that left the list stay in the database and are forgotten here`, async (t) => {
     const { write } = through(list);
     await write(entries(5));

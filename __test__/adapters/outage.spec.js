@@ -179,3 +179,22 @@ test("MongoDB killed while lists and rows are written: what was acknowledged is 
   const rows = await mongo.documents("storage-items");
   t.deepEqual(rows.map(({ payload }) => payload.n).sort((a, b) => a - b).slice(0, acknowledged), list.slice(0, acknowledged).map(({ n }) => n));
 });
+
+test("what has not been sent when close() is called is refused with CLOSED once the write before it has failed; what was acknowledged is there", async (t) => {
+  const { mongo, lib, kit } = await both(t, { CC_MONGO_TIMEOUT_MS: 500 });
+  const write = (v) => outcome(kit.PersistSignalAdapter.writeSignalData({ v }, "a", "b", "c"));
+  const list = (v) => outcome(kit.PersistNotificationAdapter.writeNotificationData([1, 2].map((n) => ({ id: `id-${n}`, v })), true));
+  for (const call of [write, list]) t.is((await call(0)).error, undefined);
+  await mongo.pause();
+  // The second and third of each wait for the one before.
+  const calls = [1, 2, 3].flatMap((v) => [write(v), list(v)]);
+  // The kit hands them on a few promises later.
+  await new Promise(setImmediate);
+  await lib.close();
+  const codes = (await Promise.all(calls)).map(({ error }) => error?.code);
+  t.deepEqual(codes, ["MONGO_TIMEOUT", "MONGO_TIMEOUT", "CLOSED", "CLOSED", "CLOSED", "CLOSED"]);
+  t.is(lib.health().mongo, null);
+  await mongo.resume();
+  for (const call of [write, list]) t.is((await call(9)).error, undefined);
+  t.deepEqual(await kit.PersistSignalAdapter.readSignalData("a", "b", "c"), { v: 9 });
+});

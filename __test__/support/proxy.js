@@ -41,7 +41,7 @@ class Flow {
   take(chunk) {
     if (this.lost) return;
     const { transform, resetAfter } = this.fault;
-    const bytes = transform ? transform(chunk) : chunk;
+    const bytes = transform ? transform(chunk, this) : chunk;
     const left = resetAfter === null ? Infinity : resetAfter(this) - this.passed;
     this.later(left < bytes.length ? bytes.subarray(0, Math.max(left, 0)) : bytes);
     if (left < bytes.length) this.later("reset");
@@ -235,7 +235,7 @@ class Proxy {
     this.set(direction, { resetAfter: typeof bytes === "function" ? bytes : () => bytes });
   }
 
-  /** Replaces the bytes of a direction by what the function makes of them. */
+  /** Replaces the bytes of a direction by what the function makes of them; it gets their flow, too. */
   corrupt(transform, direction = "down") {
     this.set(direction, { transform });
   }

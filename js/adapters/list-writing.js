@@ -1,7 +1,7 @@
 "use strict";
 // One call that writes a list: which of its entries go out, and when.
 
-const { push } = require("../mongo.js");
+const { afterwards, push } = require("../mongo.js");
 const { copyOf } = require("./order.js");
 const { Known } = require("./remembered.js");
 
@@ -10,6 +10,8 @@ const AT_ONCE = 64;
 
 /** The id of an entry as it is stored. What is no id is refused when it is sent. */
 const idOf = (entry) => (typeof entry?.id === "number" ? String(entry.id) : entry?.id);
+
+const allSucceeded = (outcomes) => outcomes.every(({ status }) => status === "fulfilled");
 
 class ListWriting {
   /** `upsert(id, entry, row)` writes one entry; `final`: an entry never changes. */
@@ -118,13 +120,13 @@ class ListWriting {
     const { list, surely, waits } = this;
     const { writing } = list;
     const before = [...surely.values()].map((one) => writing.get(one.id)).filter((write) => write !== undefined);
-    const through = before.length === 0 ? null : Promise.allSettled(before);
+    const through = before.length === 0 ? null : Promise.allSettled(before).then(allSucceeded);
     for (const [place, one] of surely) {
       const { id, object, row } = one;
       one.place = place;
       list.known.set(id, one);
       const kept = through === null ? object : copyOf(object);
-      const write = through === null ? this.upsert(id, object, row) : through.then(() => this.upsert(id, kept, row));
+      const write = through === null ? this.upsert(id, object, row) : afterwards(through, () => this.upsert(id, kept, row));
       writing.set(id, write);
       waits.add(write);
       const end = () => {

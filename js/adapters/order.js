@@ -2,11 +2,12 @@
 // Writes of one key go out one after the other.
 
 const codec = require("../codec.js");
+const { afterwards } = require("../mongo.js");
 
-/** The last write of each key that has one under way. */
+/** The last write of each key that has one under way; it resolves with whether that succeeded. */
 const tails = new Map();
 
-const settled = () => {};
+const [done, failed] = [() => true, () => false];
 
 /** A value as it is now, for a write that has to wait: its owner may change it meanwhile. */
 function copyOf(value) {
@@ -28,8 +29,8 @@ function writeRow(service, key, value, send) {
   const name = JSON.stringify([service, ...key]);
   const before = tails.get(name);
   const kept = before === undefined ? value : copyOf(value);
-  const outcome = before === undefined ? send(value) : before.then(() => send(kept));
-  const tail = outcome.then(settled, settled);
+  const outcome = before === undefined ? send(value) : afterwards(before, () => send(kept));
+  const tail = outcome.then(done, failed);
   tails.set(name, tail);
   tail.then(() => {
     if (tails.get(name) === tail) {

@@ -37,18 +37,27 @@ pub struct Delivery {
     sends: u32,
     /// An earlier one may have been carried out.
     in_doubt: bool,
+    /// One of them was sent and never answered.
+    unanswered: bool,
 }
 
 impl Delivery {
     /// Before it is sent.
     #[must_use]
     pub const fn new(repeat: Repeat) -> Self {
-        Self { repeat, sends: 0, in_doubt: false }
+        Self { repeat, sends: 0, in_doubt: false, unanswered: false }
+    }
+
+    /// Whether the server may still get it, or carry it out, whatever the caller was told.
+    #[must_use]
+    pub const fn may_come_late(&self) -> bool {
+        self.unanswered
     }
 
     /// It was sent, or was to be, and failed.
     pub fn failed(&mut self, failure: Failure) -> Next {
         self.sends += 1;
+        self.unanswered |= failure.sent && failure.server.is_none();
         let doubtful = failure.doubtful();
         if failure.transient {
             if doubtful && self.repeat == Repeat::Never {
@@ -156,6 +165,27 @@ mod tests {
         assert_eq!(told(Repeat::Numbered, vec![said(10_107, true), said(91, true)]), Some(Code::MongoUnknown));
         assert_eq!(told(Repeat::Never, vec![said(91, true)]), None);
         assert_eq!(told(Repeat::Never, vec![said(10_107, true), said(10_107, true)]), Some(Code::MongoWrite));
+    }
+
+    #[test]
+    fn what_was_sent_and_not_answered_may_come_late_whatever_came_of_sending_it_again() {
+        let late = |failures: Vec<Failure>| {
+            let mut delivery = Delivery::new(Repeat::Numbered);
+            for failure in failures {
+                delivery.failed(failure);
+            }
+            delivery.may_come_late()
+        };
+        for failures in
+            [vec![timeout(true)], vec![lost()], vec![lost(), said(11_000, false)], vec![unsent(), timeout(true)]]
+        {
+            assert!(late(failures.clone()), "{failures:?}");
+        }
+        for failures in
+            [vec![], vec![timeout(false)], vec![unsent(), absent()], vec![said(10_107, true), said(11_000, false)]]
+        {
+            assert!(!late(failures.clone()), "{failures:?}");
+        }
     }
 
     #[test]

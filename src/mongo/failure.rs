@@ -84,6 +84,12 @@ impl Failure {
         self
     }
 
+    /// The same failure of something that came before a write, which was not sent then.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        Self { sent: false, ..self }
+    }
+
     /// Whether the server may have carried out a write that failed so.
     #[must_use]
     pub fn doubtful(&self) -> bool {
@@ -176,7 +182,9 @@ impl From<DriverError> for Failure {
         let (code, message, cause) = match &*error.kind {
             ErrorKind::ServerSelection { message, .. } => {
                 let (what, topology) = message.split_once(" Topology: ").unwrap_or((message, ""));
-                (Code::MongoUnavailable, what.trim_end_matches('.').to_owned(), reason(topology))
+                let (what, why) = (what.trim_end_matches('.'), reasons(topology));
+                let said = why.as_ref().map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"));
+                (Code::MongoUnavailable, said, why)
             }
             ErrorKind::DnsResolve { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
@@ -211,12 +219,27 @@ fn words(error: &DriverError) -> String {
     }
 }
 
-/// Why the servers of a topology cannot be reached, in the words of the first of them that says so.
-fn reason(topology: &str) -> Option<String> {
-    let (_, rest) = topology.split_once("Error: Kind: ")?;
-    let end = rest.find(", labels:").unwrap_or(rest.len());
-    Some(rest[..end].to_owned())
+/// Why the servers of a topology cannot be reached, each that says so, with its address.
+fn reasons(topology: &str) -> Option<String> {
+    let of_server = |server: &str| {
+        let (address, rest) = server.split_once(',')?;
+        let (_, words) = rest.split_once("Error: Kind: ")?;
+        let words = words.split_once(", labels:").map_or(words, |(words, _)| words);
+        let words = words.strip_prefix("I/O error: ").unwrap_or(words);
+        let name = NAMES.iter().find(|(beginning, _)| words.starts_with(beginning));
+        Some(name.map_or_else(|| format!("{address}: {words}"), |(_, name)| format!("connect {name} {address}")))
+    };
+    let all: Vec<_> = topology.split("Address: ").skip(1).filter_map(of_server).collect();
+    Some(all.join("; ")).filter(|all| !all.is_empty())
 }
+
+/// The system's words for failures to connect, and their names as Node programs know them.
+const NAMES: [(&str, &str); 4] = [
+    ("Connection refused", "ECONNREFUSED"),
+    ("Connection reset", "ECONNRESET"),
+    ("No route to host", "EHOSTUNREACH"),
+    ("Network is unreachable", "ENETUNREACH"),
+];
 
 /// A reply, unless it says that a write is not as safe as it was to be.
 pub fn checked(reply: Document) -> Outcome<Document> {
@@ -258,11 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_server_is_named_with_its_reason() {
-        let topology =
-            "{ Type: Unknown, Servers: [ { Address: h:1, Error: Kind: I/O error: Connection refused, labels: {} } ] }";
-        assert_eq!(reason(topology).as_deref(), Some("I/O error: Connection refused"));
-        assert_eq!(reason("{ Type: Unknown }"), None);
+    fn unreachable_servers_are_named_with_their_reasons() {
+        let server = |address: &str, why: &str| format!("{{ Address: {address}, Type: Unknown{why} }}");
+        let failed = |words: &str| format!(", Error: Kind: I/O error: {words}, labels: {{}}");
+        let servers = [
+            server("h:1", &failed("Connection refused (os error 111)")),
+            server("h:2", ""),
+            server("h:3", &failed("failed to lookup address information: Name or service not known")),
+        ];
+        let topology = format!("{{ Type: Unknown, Servers: [ {} ] }}", servers.join(", "));
+        let told = "connect ECONNREFUSED h:1; h:3: failed to lookup address information: Name or service not known";
+        assert_eq!(reasons(&topology).as_deref(), Some(told));
+        assert_eq!(reasons("{ Type: Unknown }"), None);
     }
 
     #[test]

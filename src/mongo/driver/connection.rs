@@ -8,6 +8,7 @@ use mongodb::options::{ClientOptions, DriverInfo};
 use mongodb::{Client, Database};
 
 use super::gate::Gate;
+use super::late::Late;
 use super::numbers::Numbers;
 use super::trip::pool_events;
 use crate::config::mongo::{MongoConfig, unusable};
@@ -25,6 +26,7 @@ pub(super) struct Connected {
     pub(super) write_concern: Option<RawDocumentBuf>,
     pub(super) gate: Gate,
     pub(super) numbers: Arc<Numbers>,
+    pub(super) late: Late,
 }
 
 impl Connected {
@@ -50,6 +52,6 @@ impl Connected {
         let numbers = Numbers::new(options.retry_writes != Some(false));
         let client = Client::with_options(options).map_err(refused)?;
         let database = client.database(&name);
-        Ok(Arc::new(Self { client, database, write_concern, gate: Gate::new(pool), numbers }))
+        Ok(Arc::new(Self { client, database, write_concern, gate: Gate::new(pool), numbers, late: Late::default() }))
     }
 }

@@ -1,13 +1,11 @@
 //! Sends writes: with a number where the server knows them, and again where that is safe.
 
-use std::sync::Arc;
-
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
-use tokio::sync::Mutex as AsyncMutex;
 
 use super::connection::Connected;
 use super::executor::Executor;
+use super::late::Held;
 use super::numbers::{Numbered, Written};
 use crate::mongo::delivery::{Delivery, Next, Repeat};
 use crate::mongo::failure::{Outcome, checked};
@@ -19,6 +17,7 @@ impl Executor {
     pub(super) async fn write(&self, command: RawDocumentBuf, harmless: bool) -> Outcome<Written> {
         let connected = self.connect().await?;
         if let Some(numbered) = self.numbered(&connected).await? {
+            self.fence(&connected, &command).await?;
             match self.deliver(&connected, command.clone(), Some(numbered), Repeat::Numbered).await {
                 Err(failure) if refuses_numbers(failure.server_code(), &failure.error.message) => {
                     connected.numbers.refuse();
@@ -46,32 +45,35 @@ impl Executor {
         repeat: Repeat,
     ) -> Outcome<Written> {
         let mut delivery = Delivery::new(repeat);
-        let numbered = numbered.map(|mut numbered| {
+        let held = numbered.map(|mut numbered| {
             command.append(cstr!("txnNumber"), numbered.next());
-            Arc::new(AsyncMutex::new(numbered))
+            Held::new(numbered)
         });
         let mut repeated = false;
-        loop {
-            let (database, command, numbered) = (connected.database.clone(), command.clone(), numbered.clone());
+        let outcome = loop {
+            let (database, command, held) = (connected.database.clone(), command.clone(), held.clone());
             let trip = self.within(async move {
-                match numbered {
-                    Some(numbered) => numbered.lock().await.run(&database, command).await,
+                match held {
+                    Some(held) => held.run(database, |_| command).await,
                     None => database.run_raw_command(command).await,
                 }
             });
-            let failure = match trip.await.and_then(checked) {
-                Ok(reply) => return Ok(Written::Reply(reply, repeated)),
-                Err(failure) => failure,
-            };
-            match delivery.failed(failure) {
-                Next::Again => {
-                    self.count_retry();
-                    repeated = true;
-                }
-                Next::FindOut(failure) => return Ok(Written::Unanswered(failure)),
-                Next::Failed(failure) => return Err(failure),
+            match trip.await.and_then(checked) {
+                Ok(reply) => break Ok(Written::Reply(reply, repeated)),
+                Err(failure) => match delivery.failed(failure) {
+                    Next::Again => {
+                        self.count_retry();
+                        repeated = true;
+                    }
+                    Next::FindOut(failure) => break Ok(Written::Unanswered(failure)),
+                    Next::Failed(failure) => break Err(failure),
+                },
             }
+        };
+        if let Some(held) = held.filter(|_| delivery.may_come_late()) {
+            connected.late.add(&command, held);
         }
+        outcome
     }
 
     /// A session for a write, where the server knows numbers.

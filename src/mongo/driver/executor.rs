@@ -129,6 +129,7 @@ impl Executor {
             self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
             if let Some(connected) = self.connected.get() {
                 connected.numbers.close();
+                connected.late.clear();
                 connected.client.clone().shutdown().await;
             }
             drop(runtime);

@@ -5,7 +5,9 @@
 //! * [`trip`]: a round trip as a task of its own.
 //! * [`caller`]: a call that gets an answer whatever happens.
 //! * [`shared`], [`gate`]: what is made once for all who wait; as many round trips at once as there are connections.
-//! * [`numbers`], [`deliver`]: writes that the server knows again; [`modify`]: what became of those that it does not.
+//! * [`numbers`], [`deliver`]: writes that the server knows again; [`late`], [`fence`]: those that may still come
+//!   after they were given up;
+//!   [`modify`]: what became of those that it does not know.
 //! * [`indexes`], [`indexing`]: the unique index before the first write, the others behind it.
 //! * [`run`]: a tick's requests, sorted into jobs.
 //! * [`reads`], [`writes`], [`candles`], [`cursors`]: the jobs; [`rows`]: what a query finds; [`replies`]: what
@@ -17,9 +19,11 @@ mod connection;
 mod cursors;
 mod deliver;
 pub mod executor;
+mod fence;
 mod gate;
 mod indexes;
 mod indexing;
+mod late;
 mod modify;
 mod numbers;
 mod reads;
