@@ -4,19 +4,18 @@
 
 const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { buildLibrary } = require("../cli/cargo.js");
 const { binaryName } = require("../js/platform.js");
+const { folderFor } = require("./support/folder.js");
 
 /** The target that cargo builds for of its own accord. */
 const host = () => /^host: (.*)$/m.exec(execFileSync("rustc", ["-vV"], { encoding: "utf8" }))[1];
 
 /** A crate like ours, but with next to nothing in it. */
 function crateFor(t) {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-crate-"));
-  t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
+  const dir = folderFor(t);
   const manifest = '[package]\nname = "backtest-kit-native"\nversion = "0.1.0"\nedition = "2021"\n\n[lib]\ncrate-type = ["cdylib", "lib"]\n';
   fs.mkdirSync(path.join(dir, "src"));
   fs.writeFileSync(path.join(dir, "Cargo.toml"), manifest);

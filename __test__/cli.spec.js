@@ -4,12 +4,12 @@
 
 const { execFile } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const test = require("ava");
 const { binaryName } = require("../js/platform.js");
 const { packPublished } = require("../scripts/release/pack.js");
 const { root } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 /** Runs a program; resolves with its exit code and what it printed. */
 function run(command, args, { env = {}, cwd = root } = {}) {
@@ -21,12 +21,6 @@ function run(command, args, { env = {}, cwd = root } = {}) {
 }
 
 const cli = (args, options) => run(process.execPath, [path.join(root, "cli", "main.js"), ...args], options);
-
-function folderFor(t) {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "bkn-cli-")));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 test("--help names every command, and each command's --help its options", async (t) => {
   const { code, stdout } = await cli(["--help"]);

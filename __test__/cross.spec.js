@@ -4,12 +4,12 @@
 
 const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const test = require("ava");
 const { withoutRelr } = require("../scripts/cross/relr.js");
 const { which } = require("../scripts/lib/tools.js");
 const { TARGETS } = require("../scripts/release/targets.js");
+const { folderFor } = require("./support/folder.js");
 
 // A table of pointers is what needs a relocation for each of its entries; the gap makes the packed form begin anew.
 const LIBRARY = `
@@ -29,8 +29,7 @@ int right(void) {
 const canLink = process.platform === "linux" && which("cc") && which("readelf") && which("python3");
 
 (canLink ? test : test.skip)("packed relocations are written out as ordinary ones, and the library works", (t) => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-relr-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const folder = folderFor(t);
   const [source, packed, plain] = ["lib.c", "packed.so", "plain.so"].map((name) => path.join(folder, name));
   fs.writeFileSync(source, LIBRARY);
   execFileSync("cc", ["-shared", "-fPIC", "-O0", "-Wl,-Bsymbolic", "-Wl,--build-id", "-Wl,-z,pack-relative-relocs", "-o", packed, source]);

@@ -7,6 +7,7 @@ const path = require("node:path");
 const { serial: test } = require("ava");
 const ts = require("typescript");
 const { root } = require("./support/addon.js");
+const { problemsOf } = require("./support/typescript.js");
 
 const FILE = path.join(root, "index.d.ts");
 const text = fs.readFileSync(FILE, "utf8");
@@ -59,11 +60,5 @@ test("the examples of the declarations compile", (t) => {
   t.true(whole.length >= 5);
   const head = 'import { BaseCRUD, BaseMap, ioc, type RiskDbRow } from "backtest-kit-native";\ndeclare const row: RiskDbRow;\nexport const used = [BaseCRUD, BaseMap, ioc, row];\n';
   const files = new Map(whole.map((body, i) => [path.join(root, `example-${i}.cts`), `${head}export async function example() {\n${body}}\n`]));
-  const options = { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, strict: true, noEmit: true, skipLibCheck: true, target: ts.ScriptTarget.ES2022, types: ["node"] };
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (one) => files.has(one) || fileExists(one);
-  host.getSourceFile = (one, ...rest) => (files.has(one) ? ts.createSourceFile(one, files.get(one), ...rest) : getSourceFile(one, ...rest));
-  const problems = ts.getPreEmitDiagnostics(ts.createProgram([...files.keys()], options, host));
-  t.deepEqual(problems.map((one) => `${one.file?.text}: ${ts.flattenDiagnosticMessageText(one.messageText, "\n")}`), []);
+  t.deepEqual(problemsOf(files, ["node"]), []);
 });

@@ -8,13 +8,13 @@ const fs = require("node:fs");
 const { createRequire } = require("node:module");
 const path = require("node:path");
 const { serial: test } = require("ava");
-const ts = require("typescript");
 const { loadFresh, root } = require("./support/addon.js");
 const { withFigures } = require("../bench/readme.js");
 const { startMongo } = require("./support/mongo.js");
 const { makeProject } = require("./support/project.js");
 const { startRedis } = require("./support/redis.js");
 const { standInKit } = require("./support/stand-in-kit.js");
+const { problemsOf } = require("./support/typescript.js");
 
 const read = (file) => fs.readFileSync(path.join(root, file), "utf8");
 const documentsIn = (folder) => fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith(".md")).map((name) => path.join(folder, name));
@@ -234,14 +234,8 @@ test("the examples of README and docs run and print what their comments say", as
 });
 
 test("the TypeScript of README and docs compiles, as CommonJS and as an ES module", (t) => {
-  const options = { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, strict: true, noEmit: true, skipLibCheck: true, target: ts.ScriptTarget.ES2022, noImplicitOverride: true, types: [] };
   const sources = blocks.filter(({ language }) => language === "ts").map(({ source }) => source);
   t.true(sources.length > 0);
   const files = new Map(sources.flatMap((source, i) => ["cts", "mts"].map((kind) => [path.join(root, `example-${i}.${kind}`), source])));
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (one) => files.has(one) || fileExists(one);
-  host.getSourceFile = (one, ...rest) => (files.has(one) ? ts.createSourceFile(one, files.get(one), ...rest) : getSourceFile(one, ...rest));
-  const problems = ts.getPreEmitDiagnostics(ts.createProgram([...files.keys()], options, host));
-  t.deepEqual(problems.map((one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, "\n")}`), []);
+  t.deepEqual(problemsOf(files), []);
 });

@@ -5,7 +5,6 @@
 
 const { execFile } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { binaryName, packageName, platformName } = require("../js/platform.js");
@@ -15,15 +14,10 @@ const { choose } = require("../scripts/release/licences.js");
 const { packPlatform, packPublished } = require("../scripts/release/pack.js");
 const { TARGETS } = require("../scripts/release/targets.js");
 const { root } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 const { version } = require("../package.json");
 const host = TARGETS.find(({ platform }) => platform === platformName());
-
-function folderFor(t) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-release-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** Unpacks a tarball; returns the folder of what was in it. */
 function unpack(t, file) {

@@ -2,8 +2,6 @@
 
 // Candles as the kit's adapters read and write them: from memory, cold, and new ones. README.md says what is compared with what.
 
-const fs = require("node:fs");
-const path = require("node:path");
 const { startMongo } = require("../__test__/support/mongo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { openPeers } = require("./driver.js");
@@ -11,6 +9,7 @@ const { machineFacts, foreignWork } = require("./facts.js");
 const { CANDLES } = require("./peers/index.js");
 const { candleOf } = require("./peers/mongo-data.js");
 const { CONTEXT } = require("./peers/candles.js");
+const { writePlain } = require("./report/plain.js");
 const { median, pairedRatio } = require("./stats.js");
 
 const MONTH = 31 * 1_440;
@@ -161,16 +160,6 @@ async function benchCandles({ options, progress }) {
   return result;
 }
 
-/** A file beside those of the others. */
-function writeCandles(result, toJson) {
-  const name = result.kind === "full" ? "candles" : "candles-quick";
-  const dir = path.join(__dirname, "results");
-  fs.mkdirSync(dir, { recursive: true });
-  fs.writeFileSync(path.join(dir, `${name}.json`), `${toJson(result)}\n`);
-  const { cpu, cores, system, node, redis, mongo, foreignWork: others } = result.machine;
-  const facts = `${cpu}, ${cores} cores · ${system} · Node ${node} · Redis ${redis} · MongoDB ${mongo} · others used ${Math.round(others * 100)} % of the machine`;
-  fs.writeFileSync(path.join(dir, `${name}.md`), `# Candles, ${result.date}\n\n${facts}.\n\n\`\`\`\n${textOf(result).join("\n")}\n\`\`\`\n`);
-  console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
-}
+const writeCandles = (result, toJson) => writePlain({ name: "candles", title: "Candles", result, lines: textOf(result), toJson });
 
 module.exports = { CALLS, WHOLE, benchCandles, writeCandles };

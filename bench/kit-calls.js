@@ -5,9 +5,13 @@
 const kit = require("../__test__/kit/kit.js");
 const { serve } = require("../__test__/kit/child.js");
 const { openStore } = require("../__test__/kit/stores.js");
+const { place } = require("./placement.js");
 
 const WHEN = new Date(Date.UTC(2025, 2, 1));
 const CONTEXT = ["ETHUSDT", "bench", "made_up"];
+
+/** The row that tells the noise. */
+const BESIDE_ITSELF = "signal, an upsert beside itself";
 
 /** A signal as the kit stores it, about 900 bytes. */
 function signal(i) {
@@ -57,23 +61,33 @@ async function calls({ logDbService, notificationDbService, storageDbService }) 
   };
 }
 
-/** `rounds` rounds of `each` calls: the medians would hide nothing here, so every round is told. */
-async function main({ rounds, each }) {
+/**
+ * `rounds` rounds of `each` calls, in each of which call and upsert take turns one by one: a machine's speed changes within a tenth of
+ * a second. Every round is told. An upsert beside itself says how far that can be trusted. The `servers` (ids of processes) get a core
+ * of their own, where `cores` tell that there are several.
+ */
+async function main({ rounds, each, cores, servers }) {
+  for (const pid of servers) place(cores, "apart", pid, [process.pid]);
   const store = await openStore("setup", kit);
   const { ioc } = store.lib;
   const results = {};
-  const all = Object.entries(await calls(ioc));
+  let sizes = 0;
+  const ownUpsert = (name, size) => ioc.signalDbService.upsert("ROUNDTRIP", name, "made_up", size(sizes++));
+  const all = Object.entries({ ...(await calls(ioc)), [BESIDE_ITSELF]: { call: () => ownUpsert("itself", signal), size: signal } });
   const time = async (call) => {
     const started = performance.now();
-    for (let n = 0; n < each; n++) await call(n);
+    await call();
     return ((performance.now() - started) / each) * 1000;
   };
   for (let round = -1; round < rounds; round++) {
     for (const [name, { call, size, upsert: own }] of all) {
-      const upsert = await time(own ?? ((n) => ioc.signalDbService.upsert("ROUNDTRIP", name, "made_up", size(n + (round + 1) * each))));
-      const us = await time(call);
+      const made = { us: call, upsert: own ?? (() => ownUpsert(name, size)) };
+      const spent = { us: 0, upsert: 0 };
+      for (let n = 0; n < each; n++) {
+        for (const what of n % 2 === 0 ? ["us", "upsert"] : ["upsert", "us"]) spent[what] += await time(made[what]);
+      }
       // The first round warms up.
-      if (round >= 0) (results[name] ??= []).push({ us, upsert });
+      if (round >= 0) (results[name] ??= []).push(spent);
     }
   }
   await store.close();
@@ -82,4 +96,4 @@ async function main({ rounds, each }) {
 
 if (require.main === module) serve(main);
 
-module.exports = { calls, entry };
+module.exports = { BESIDE_ITSELF, calls, entry };

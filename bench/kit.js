@@ -3,13 +3,14 @@
 // The real kit over a month on each store, the lists and writes of a live cycle beside our own upsert, and the first write
 // of a fresh process. README.md says what is compared with what.
 
-const fs = require("node:fs");
 const path = require("node:path");
 const { runKit } = require("../__test__/support/kit.js");
 const { startMongo } = require("../__test__/support/mongo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { machineFacts, foreignWork } = require("./facts.js");
-const { entry } = require("./kit-calls.js");
+const { BESIDE_ITSELF, entry } = require("./kit-calls.js");
+const { findCores } = require("./placement.js");
+const { writePlain } = require("./report/plain.js");
 const { median } = require("./stats.js");
 
 const MONTH = 31 * 1440;
@@ -82,6 +83,19 @@ class Bench {
     return { minutes, json: files.ms / minutes, original: original.ms / Math.min(minutes, 720), baseline: beside.ms / minutes };
   }
 
+  /** Lists and writes, with servers of their own, which have a core of their own. */
+  async calls() {
+    this.progress("the kit · lists and writes");
+    const { rounds, each } = this.plan;
+    const [mongo, redis] = await Promise.all([startMongo(), startRedis()]);
+    try {
+      const servers = [mongo, redis].map(({ pid }) => pid);
+      return await new Bench({ mongo, redis }).child(path.join(__dirname, "kit-calls"), { rounds, each, servers, cores: findCores() });
+    } finally {
+      await Promise.all([mongo.stop(), redis.stop()]);
+    }
+  }
+
   async firsts() {
     const found = [];
     // The first one makes the indexes.
@@ -116,9 +130,7 @@ class Bench {
   async run() {
     const months = await this.months();
     const others = await this.others();
-    this.progress("the kit · lists and writes");
-    const calls = await this.child(path.join(__dirname, "kit-calls"), { rounds: this.plan.rounds, each: this.plan.each }, "bench-calls");
-    return { months, others, calls, logs: await this.logs(), firsts: await this.firsts() };
+    return { months, others, calls: await this.calls(), logs: await this.logs(), firsts: await this.firsts() };
   }
 }
 
@@ -153,7 +165,7 @@ function rowsOf({ months, others, calls, logs, firsts }, plan) {
   for (const [name, rounds] of Object.entries(calls)) {
     const upsert = median(rounds.map((one) => one.upsert));
     const us = median(rounds.map((one) => one.us));
-    add(`write of ${name}`, spread(rounds.map((one) => one.us / one.upsert)), "round trips", 1.3, `${us.toFixed(0)} µs, an upsert of that size ${upsert.toFixed(0)} µs`);
+    add(`write of ${name}`, spread(rounds.map((one) => one.us / one.upsert)), "round trips", name === BESIDE_ITSELF ? null : 1.3, `${us.toFixed(0)} µs, an upsert of that size ${upsert.toFixed(0)} µs`);
   }
   add(`a read of the newest 1,000 of ${plan.logs.toLocaleString("en")} log entries`, spread(logs), "ms", 50);
   add("first writeSignalData after setup(), in a fresh process", spread(firsts), "ms", 25);
@@ -187,16 +199,6 @@ async function benchKit({ options, progress }) {
   }
 }
 
-/** A file beside those of the others. */
-function writeKit(result, toJson) {
-  const name = result.kind === "full" ? "kit" : "kit-quick";
-  const dir = path.join(__dirname, "results");
-  fs.mkdirSync(dir, { recursive: true });
-  fs.writeFileSync(path.join(dir, `${name}.json`), `${toJson(result)}\n`);
-  const { cpu, cores, system, node, redis, mongo, foreignWork: others } = result.machine;
-  const facts = `${cpu}, ${cores} cores · ${system} · Node ${node} · Redis ${redis} · MongoDB ${mongo} · others used ${Math.round(others * 100)} % of the machine`;
-  fs.writeFileSync(path.join(dir, `${name}.md`), `# The real kit, ${result.date}\n\n${facts}.\n\n\`\`\`\n${textOf(result.rows).join("\n")}\n\`\`\`\n`);
-  console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
-}
+const writeKit = (result, toJson) => writePlain({ name: "kit", title: "The real kit", result, lines: textOf(result.rows), toJson });
 
 module.exports = { benchKit, writeKit };

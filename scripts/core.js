@@ -21,7 +21,7 @@ const REDIS = [
 ];
 const MONGO = [
   ...["mongo-crud", "mongo-services", "mongo-bulk", "mongo-documents", "mongo-cursors", "mongo-outage", "candle-cache", "candle-cache-writes"],
-  ...["adapters/kits", "adapters/contract"],
+  ...["adapters/kits", "adapters/contract", "adapters/setup", "adapters/lists"],
 ];
 
 /** Runs the core with a Node (path of its program), more environment and on these files; resolves with the counts. */

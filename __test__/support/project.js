@@ -4,9 +4,9 @@
 
 const { execFile } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { root } = require("./addon.js");
+const { folderFor } = require("./folder.js");
 
 const STAND_IN = path.join(__dirname, "stand-in-kit.js");
 
@@ -57,8 +57,7 @@ function installKit(folder, name, { version = "19.5.0", options = {}, broken = "
  * resolves with the value that the file prints as JSON; what else it prints or how it fails rejects.
  */
 function makeProject(t, { kits = {}, files = {}, packages = [], linked = false, type = "commonjs" } = {}) {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "bkn-project-")));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const folder = folderFor(t, "project");
   installPackage(folder, linked);
   for (const [name, options] of Object.entries(kits)) installKit(folder, name, options);
   for (const name of packages) fs.symlinkSync(path.join(root, "node_modules", name), path.join(folder, "node_modules", name));
