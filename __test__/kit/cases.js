@@ -8,8 +8,9 @@ const { same, traded } = require("./scene.js");
 
 const ALL = ["BTCUSDT", "ETHUSDT", "SOL/USDT:USDT", "TRXUSDT"];
 
-/** The commands that wrote candles while something ran. */
+/** The commands that wrote candles while something ran; none is seen on the embedded store. */
 async function candleWrites({ mongo }, database, action) {
+  if (!mongo) return { result: await action(), writes: null };
   const watch = await mongo.watch(database);
   try {
     const result = await action();
@@ -110,12 +111,13 @@ const cases = [
         scene.backtest("setup", { minutes, warm: true, database, what: "setup(), filled by warmCandles", beside: "dummies, filled by warmCandles" }),
       );
       same(result, dummies);
-      assert.deepEqual(writes.map(({ kind }) => kind), new Array(result.filled.calls).fill("insert"));
+      if (writes) assert.deepEqual(writes.map(({ kind }) => kind), new Array(result.filled.calls).fill("insert"));
       assert.deepEqual(result.fetched, result.filled);
-      assert.equal(await scene.mongo.count("candle-items", {}, database), result.fetched.candles);
+      if (writes) assert.equal(await scene.mongo.count("candle-items", {}, database), result.fetched.candles);
     },
   },
   {
+    servers: true,
     title: "a backtest that loses MongoDB in the middle is told so, goes on with the exchange's candles and trades the same",
     async run(scene) {
       const minutes = scene.days(0.5, 2);

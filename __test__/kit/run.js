@@ -5,6 +5,7 @@
 //   node __test__/kit/run.js               all
 //   node __test__/kit/run.js live          those whose title has one of these words
 //   node __test__/kit/run.js --quick       the days that `npm test` trades
+//   node __test__/kit/run.js --store       on the embedded store instead of servers
 
 const { ensureNodeModules, ensureRedisServer, kitFolder } = require("../../scripts/lib/tools.js");
 
@@ -20,13 +21,14 @@ function table(rows) {
 }
 
 async function main(args) {
-  ensureRedisServer();
+  const onStore = args.includes("--store");
+  if (!onStore) ensureRedisServer();
   ensureNodeModules(kitFolder);
   const { cases } = require("./cases.js");
-  const { openServers, play } = require("./scene.js");
+  const { openFolder, openServers, play } = require("./scene.js");
   const words = args.filter((arg) => !arg.startsWith("--")).map((word) => word.toLowerCase());
-  const wanted = cases.filter(({ title }) => words.length === 0 || words.some((word) => title.toLowerCase().includes(word)));
-  const servers = await openServers();
+  const wanted = cases.filter(({ title, servers }) => !(onStore && servers) && (words.length === 0 || words.some((word) => title.toLowerCase().includes(word))));
+  const servers = await (onStore ? openFolder() : openServers());
   const rows = [];
   let failed = 0;
   try {

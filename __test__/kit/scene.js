@@ -1,8 +1,9 @@
 "use strict";
 
-// What a case of the kit's suite works with: servers, and runs of the kit in processes of their own, each on a database by
-// its name. A case is `{ title, run(scene) }`; `scene.days(quick, whole)` says how long it trades: ava plays the quick ones
-// (__test__/kit.spec.js), and `npm run test:kit` whole months.
+// What a case of the kit's suite works with: runs of the kit in processes of their own, each on a database by its name, at
+// servers or as an embedded store of that name. A case is `{ title, run(scene) }`, and `servers: true` where it is about servers;
+// `scene.days(quick, whole)` says how long it trades: ava plays the quick ones (__test__/kit*.spec.js), and
+// `npm run test:kit` whole months.
 
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
@@ -16,8 +17,8 @@ const { startRedis } = require("../support/redis.js");
 const DAY_MINUTES = 1440;
 
 class Scene {
-  constructor({ mongo, redis, whole }) {
-    Object.assign(this, { mongo, redis, whole, rows: [] });
+  constructor({ mongo, redis, folder, whole }) {
+    Object.assign(this, { mongo, redis, folder, whole, rows: [] });
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-kit-scene-"));
   }
 
@@ -31,6 +32,7 @@ class Scene {
   }
 
   envOf(database) {
+    if (this.folder) return { CC_STORE_PATH: path.join(this.folder, database) };
     return { ...this.redis.env, CC_REDIS_USER: "", CC_REDIS_PASSWORD: "", CC_MONGO_CONNECTION_STRING: this.mongo.urlOf(database) };
   }
 
@@ -119,9 +121,15 @@ async function openServers() {
   return { mongo, redis, stop: () => Promise.all([mongo.stop(), redis.stop()]) };
 }
 
+/** A folder for the embedded stores of all cases, in the place of servers. */
+async function openFolder() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-kit-stores-"));
+  return { folder, stop: async () => fs.rmSync(folder, { recursive: true, force: true }) };
+}
+
 /** Plays a case; resolves with its rows. */
-async function play(one, { mongo, redis, whole }) {
-  const scene = new Scene({ mongo, redis, whole });
+async function play(one, { mongo, redis, folder, whole }) {
+  const scene = new Scene({ mongo, redis, folder, whole });
   try {
     await one.run(scene);
     return scene.rows;
@@ -130,4 +138,4 @@ async function play(one, { mongo, redis, whole }) {
   }
 }
 
-module.exports = { openServers, play, same, traded };
+module.exports = { openFolder, openServers, play, same, traded };

@@ -30,7 +30,8 @@ const FILES = {
   "faults-roles.spec.js": NETWORK,
   "faults-server.spec.js": NETWORK,
   "giving-up.spec.js": NETWORK,
-  "kit.spec.js": "starts its servers itself, in processes of their own",
+  "kit-store.spec.js": "is about the store wherever it runs",
+  "kit.spec.js": "kit-store.spec.js plays the same cases on the store",
   "mongo-again.spec.js": "writes whose reply a server's connection loses",
   "mongo-cursors.spec.js": "cursors that mongod keeps",
   "mongo-deadline.spec.js": NETWORK,
@@ -184,4 +185,8 @@ for (const service of require("../../spec/collections.json").collections.map((ro
   TESTS["mongo-services.spec.js"][`${service}: a cache key of another type does not stand in the way of a read`] = HASH;
 }
 
-module.exports = { FILES, TESTS };
+// The same for jest's files.
+const JEST_FILES = { "setup.spec.ts": "looks into servers by getRedis() and getMongo()" };
+const JEST_TESTS = {};
+
+module.exports = { FILES, TESTS, JEST_FILES, JEST_TESTS };

@@ -1,0 +1,23 @@
+"use strict";
+
+// Before each spec file that runs on the embedded store: Redis is a store beside it, and tests about servers are left out by name.
+
+const path = require("node:path");
+const { JEST_TESTS } = require("../../support/not-on-store.js");
+
+const redis = path.join(__dirname, "..", "..", "support", "redis.js");
+jest.mock(redis, () => jest.requireActual("../../support/store-apart.js"));
+
+const skipped = JEST_TESTS[path.basename(expect.getState().testPath)] ?? {};
+const seen = new Set();
+const original = test;
+const own = (title, ...rest) => {
+  if (!(title in skipped)) return original(title, ...rest);
+  seen.add(title);
+  return original.skip(title, ...rest);
+};
+globalThis.test = Object.assign(own, original);
+globalThis.it = globalThis.test;
+
+// A name that no test has is a list that nobody keeps.
+afterAll(() => expect(Object.keys(skipped).filter((title) => !seen.has(title))).toEqual([]));
