@@ -7,9 +7,9 @@
 // Any call of a function may fail where the stack runs out. So numbers are the engine's, not counted along here, and
 // nothing is left half done: a number without a promise is passed over.
 
-// Captured now: fake timers replace the global ones later.
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
 const { nextTick } = process;
-const { setImmediate } = globalThis;
+const { setImmediate } = require("node:timers");
 const { lookup: dnsLookup } = require("node:dns");
 
 const { createEngine, services } = require("./binding.js");

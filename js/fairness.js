@@ -6,8 +6,8 @@
 // millisecond since the loop last turned, further ones are given by the loop. An immediate is that: while one waits, the loop
 // looks at its descriptors without sleeping.
 
-// Captured now: fake timers replace the global ones later.
-const { setImmediate } = globalThis;
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
+const { setImmediate } = require("node:timers");
 const now = performance.now.bind(performance);
 
 /** How long answers may be given at once without a turn of the loop, in milliseconds; as for the near cache. */

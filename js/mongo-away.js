@@ -8,8 +8,8 @@ const { native } = require("./engine.js");
 const { makeError } = require("./errors.js");
 const { OPS, askQuietly, whyAway } = require("./mongo.js");
 
-// Captured now: fake timers replace the global ones later.
-const { setTimeout, clearTimeout } = globalThis;
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
+const { setTimeout, clearTimeout } = require("node:timers");
 const now = performance.now.bind(performance);
 
 /** How long a PING may take until its server counts as away, in milliseconds: the call before may only have been slow. */

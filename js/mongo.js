@@ -4,9 +4,9 @@
 // The official codec makes the documents and reads them, so that values have exactly the types that the original stores.
 // What the fields of a document mean is decided in Rust.
 
-// Captured now: fake timers replace the global ones later.
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
 const { nextTick } = process;
-const { setImmediate } = globalThis;
+const { setImmediate } = require("node:timers");
 const now = performance.now.bind(performance);
 
 const { collections } = require("./binding.js");

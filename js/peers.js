@@ -9,8 +9,8 @@ const { callLogger, loggerService } = require("./logger-service.js");
 const { openDefault } = require("./mongoose.js");
 const { required } = require("./project.js");
 
-// Captured now: fake timers replace the global ones later.
-const { setTimeout, clearTimeout } = globalThis;
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
+const { setTimeout, clearTimeout } = require("node:timers");
 
 /** How long a client that is closed may take to finish what it has in flight, in milliseconds. */
 const CLOSING_MS = 2_000;

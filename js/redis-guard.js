@@ -6,8 +6,8 @@
 
 const { native } = require("./engine.js");
 
-// Captured now: fake timers replace the global ones later.
-const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
+// Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
+const { setTimeout, clearTimeout, setImmediate, clearImmediate } = require("node:timers");
 
 const PATIENCE_MS = 50;
 /** Errors that do not tell whether Redis is there. */

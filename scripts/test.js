@@ -66,14 +66,14 @@ const ava = ({ files = [], config = [], env = {} } = {}) => async () => {
   return judged(report, code);
 };
 
-async function jest() {
+const jest = (config) => async () => {
   const output = path.join(temp, "jest.json");
-  const args = ["--config", "__test__/jest/jest.config.js", "--json", "--outputFile", output, "--silent"];
+  const args = ["--config", `__test__/jest/${config}`, "--json", "--outputFile", output, "--silent"];
   // The report itself goes to stdout as well, as one long line.
   const show = (line) => !line.startsWith("{") && !line.startsWith("Test results written");
   const { code } = await run(bin("jest"), args, { show, env: { BKN_SPEC_LOG: specLog } });
   return judged(reports.jest(output, root), code);
-}
+};
 
 async function types() {
   const report = { passed: 0, failed: 0, files: [] };
@@ -147,7 +147,8 @@ const SUITES = {
   "ava-off": ["ava: the API without the near cache", ava({ files: withoutNear, env: { CC_NEAR_CACHE: "off" } })],
   // The embedded store in the place of the servers: what callers see is the same.
   "ava-store": ["ava: the API on the embedded store", ava({ files: onStore, config: ["--config", "ava.store.config.mjs"] })],
-  jest: ["jest: a drop-in project", jest],
+  jest: ["jest: a drop-in project", jest("jest.config.js")],
+  "jest-store": ["jest: a drop-in project on the embedded store", jest("jest.store.config.js")],
 };
 
 /** Compares the spec files on disk with those that the runners report. */

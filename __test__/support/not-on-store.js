@@ -187,6 +187,19 @@ for (const service of require("../../spec/collections.json").collections.map((ro
 
 // The same for jest's files.
 const JEST_FILES = { "setup.spec.ts": "looks into servers by getRedis() and getMongo()" };
-const JEST_TESTS = {};
+const JEST_TESTS = {
+  "containers.spec.ts": { "di-kit hands out an object whose prototype is the service": WIRE },
+  "drop-in.spec.ts": {
+    "errors belong to the realm of the test, so that instanceof holds": HASH,
+    "what index.d.ts declares is what there is": "names the server that is connected",
+  },
+  "fake-timers.spec.ts": { "a deadline passes in real time": REFUSED },
+  "golden.spec.ts": { "a Buffer is its bytes": BYTES },
+  "isolation-one.spec.ts": {
+    "this file talks to its own server": ELSEWHERE,
+    "two copies of the package in one file have their own settings and connections": ELSEWHERE,
+  },
+  "isolation-two.spec.ts": { "this file talks to its own server, not to that of the file before it": ELSEWHERE },
+};
 
 module.exports = { FILES, TESTS, JEST_FILES, JEST_TESTS };

@@ -6,17 +6,12 @@
 
 const Module = require("node:module");
 const path = require("node:path");
-const { Unsent, storeServers, noteMap, remember } = require("./store.js");
+const { storeServers, noteMap, remember } = require("./store.js");
+const { isUnsent } = require("./unsent.js");
 const { TESTS } = require("./not-on-store.js");
 
 const support = (name) => path.join(__dirname, name);
 let currentSpec = null;
-
-/** What was sent to servers, or an object with nothing else. There are none here, so what a test says of it is passed over. */
-function isUnsent(value) {
-  if (value instanceof Unsent) return true;
-  return typeof value === "object" && value !== null && Object.keys(value).length > 0 && Object.values(value).every((part) => part instanceof Unsent);
-}
 
 /** An ava `t` that passes over assertions about what is sent. */
 function reading(t) {

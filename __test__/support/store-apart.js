@@ -5,6 +5,7 @@
 const { fork } = require("node:child_process");
 const { once } = require("node:events");
 const path = require("node:path");
+const { Unsent } = require("./unsent.js");
 
 async function startRedis() {
   const child = fork(path.join(__dirname, "child", "store-commands.js"), [], { serialization: "advanced" });
@@ -22,14 +23,14 @@ async function startRedis() {
       asked.push({ resolve, reject });
       child.send({ id: asked.length - 1, args });
     });
-  const calls = async () => [];
+  const calls = async () => new Unsent();
   return {
     env,
     host: "127.0.0.1",
     port: 1,
     url: "redis://127.0.0.1:1",
     command: (...args) => ask(args),
-    monitor: async () => ({ commands: [], calls, clear() {}, stop: calls }),
+    monitor: async () => ({ commands: new Unsent(), calls, clear() {}, stop: calls }),
     stop: () => Promise.all([ask(null), once(child, "exit")]),
   };
 }

@@ -6,6 +6,7 @@
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
+const { Unsent } = require("./unsent.js");
 
 const root = path.resolve(__dirname, "..", "..");
 const isOurs = (file) => file.endsWith(".js") && (path.dirname(file) === root || file.startsWith(path.join(root, "js") + path.sep));
@@ -24,9 +25,6 @@ function loadApart() {
 
 /** Names of maps that any copy of the package has made in this process: a store is not asked for all of its keys. */
 const names = new Set();
-
-/** In the place of the commands that a server got. What is made of it is such a list too. */
-class Unsent extends Array {}
 
 class Store {
   constructor() {
@@ -228,4 +226,4 @@ const noteMap = (name) => void names.add(String(name));
 /** Has copies of the package that are loaded from now on use the store, where a test has emptied the environment. */
 const remember = () => void Object.assign(process.env, store?.env);
 
-module.exports = { Unsent, storeServers, noteMap, remember };
+module.exports = { storeServers, noteMap, remember };
