@@ -1,3 +1,4 @@
+/* global jest, expect, test, afterAll */
 "use strict";
 
 // Before each spec file that runs on the embedded store: Redis is a store beside it, and tests about servers are left out by name.
