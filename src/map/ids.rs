@@ -190,8 +190,8 @@ impl Ids {
     pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> IdRead {
         match self.informed() {
             Some(near) => {
-                let (ticket, expiry) = near.reading(key, trace);
-                IdRead { ticket: Some(ticket.under(epoch)), expiry }
+                let (ticket, expiry) = near.reading(key, trace, epoch);
+                IdRead { ticket: Some(ticket), expiry }
             }
             None => IdRead { ticket: None, expiry: false },
         }
@@ -199,7 +199,7 @@ impl Ids {
 
     /// A write of an id is about to be queued.
     pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Option<Ticket> {
-        self.informed().map(|near| near.writing(key).under(epoch))
+        self.informed().map(|near| near.writing(key, epoch))
     }
 
     /// Any other write, or a deletion, is about to be queued.

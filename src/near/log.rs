@@ -6,14 +6,11 @@
 //! Room is made by second chance: of the log's oldest segment, records that were asked for since they were written are kept,
 //! at most half a segment, and the others are dropped.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as HashEntry;
 
 use super::entry::{Entry, KeyState};
 use super::fingerprint::Fingerprint;
+use super::index::{Index, POSITIONS, Slot};
 
 /// Records begin at multiples of this, so that 31 bits tell where in 8 GiB one is.
 const UNIT: usize = 4;
@@ -25,9 +22,6 @@ const SEGMENT: usize = 64 * 1024;
 const SEGMENTS: usize = 8;
 /// The least length of a segment.
 const LEAST_SEGMENT: usize = 512;
-/// Entries that the first index has room for, and more than the bytes that it takes.
-const LEAST_ENTRIES: usize = 56;
-const LEAST_INDEX: usize = 600;
 
 /// Before the text in a record: the key, the end with its flags, the length of the text.
 const HEAD: usize = 26;
@@ -38,45 +32,17 @@ const BRIEF: u64 = 1 << 61;
 const PRESENT: u64 = 1 << 62;
 const TEXT: u64 = 1 << 63;
 
-/// What the index holds of a record: enough to grow, and mostly enough to see that a key is not there.
-#[derive(Debug)]
-struct Slot {
-    /// A quarter of the key.
-    tag: u32,
-    /// Where the record begins, in units, and whether it was asked for.
-    at: Cell<u32>,
-}
-
-const ASKED_FOR: u32 = 1 << 31;
-const _: () = assert!(MOST / UNIT <= ASKED_FOR as usize);
-
-impl Slot {
-    /// The byte at which the record begins.
-    const fn start(&self) -> usize {
-        self.position() as usize * UNIT
-    }
-
-    const fn position(&self) -> u32 {
-        self.at.get() & !ASKED_FOR
-    }
-
-    const fn is_asked_for(&self) -> bool {
-        self.at.get() & ASKED_FOR != 0
-    }
-
-    const fn hash(&self) -> u64 {
-        spread(self.tag)
-    }
-}
-
-/// The hash that the index uses. It takes a slot's place from the last bits and compares the first ones, so both are the tag.
-const fn spread(tag: u32) -> u64 {
-    (tag as u64) << 32 | tag as u64
-}
+// No record begins at the last of them: it has a head.
+const _: () = assert!(MOST / UNIT <= POSITIONS + 1);
 
 /// The number in a slot for a record that begins at that byte.
 fn position(start: usize) -> u32 {
     u32::try_from(start / UNIT).expect("a log is bounded")
+}
+
+/// The byte at which the record of a slot begins.
+const fn start(slot: &Slot) -> usize {
+    slot.position() as usize * UNIT
 }
 
 /// Records one after the other.
@@ -142,7 +108,7 @@ pub(super) struct Log {
     order: VecDeque<usize>,
     /// Segments without.
     unused: Vec<usize>,
-    index: HashTable<Slot>,
+    index: Index,
 }
 
 impl Log {
@@ -156,7 +122,7 @@ impl Log {
             segments: Vec::new(),
             order: VecDeque::new(),
             unused: Vec::new(),
-            index: HashTable::new(),
+            index: Index::default(),
         }
     }
 
@@ -167,7 +133,7 @@ impl Log {
 
     /// Bytes of index and segments.
     pub(super) fn bytes(&self) -> usize {
-        self.order.len() * self.segment + self.index.allocation_size()
+        self.order.len() * self.segment + self.index.bytes()
     }
 
     /// Forgets everything and gives the memory back.
@@ -178,9 +144,7 @@ impl Log {
     /// The entry of a key, which counts as asked for from now on.
     pub(super) fn get(&self, key: Fingerprint) -> Option<Entry<'_>> {
         let (slot, record) = self.find(key)?;
-        if !slot.is_asked_for() {
-            slot.at.set(slot.at.get() | ASKED_FOR);
-        }
+        slot.ask_for();
         Some(record.entry())
     }
 
@@ -214,13 +178,11 @@ impl Log {
         let Some(&last) = order.back() else { return true };
         let tag = key.tag();
         let at = position(last * *segment + segments[last].bytes.len());
-        // The index is accessed once, to find the key and to make its place: its memory is rarely in the processor's cache.
-        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
-        let before = match index.entry(spread(tag), is_it, Slot::hash) {
-            HashEntry::Occupied(found) if stays(record(segments, *segment, found.get()).entry()) => return false,
-            HashEntry::Occupied(found) => Some(std::mem::replace(found.into_mut(), Slot { tag, at: Cell::new(at) })),
-            HashEntry::Vacant(place) => {
-                place.insert(Slot { tag, at: Cell::new(at) });
+        let before = match index.find(tag, |slot| record(segments, *segment, slot).key == key) {
+            Ok(place) if stays(record(segments, *segment, index.slot(place)).entry()) => return false,
+            Ok(place) => Some(index.replace(place, Slot::new(tag, at))),
+            Err(place) => {
+                index.insert(place, Slot::new(tag, at));
                 None
             }
         };
@@ -241,17 +203,14 @@ impl Log {
 
     /// Forgets a key.
     pub(super) fn remove(&mut self, key: Fingerprint) {
-        let Self { segments, segment, index, .. } = self;
-        let tag = key.tag();
-        let is_it = |slot: &Slot| slot.tag == tag && record(segments, *segment, slot).key == key;
-        let Ok(found) = index.find_entry(spread(tag), is_it) else { return };
-        let (slot, _) = found.remove();
+        let Ok(place) = self.place(key) else { return };
+        let slot = self.index.remove(place);
         self.dropped(&slot);
     }
 
     /// Counts a record that the index no longer has; a segment without any is used again.
     fn dropped(&mut self, slot: &Slot) {
-        let segment = slot.start() / self.segment;
+        let segment = start(slot) / self.segment;
         self.segments[segment].live -= 1;
         if self.segments[segment].live > 0 {
             return;
@@ -276,9 +235,12 @@ impl Log {
     }
 
     fn find(&self, key: Fingerprint) -> Option<(&Slot, Record<'_>)> {
-        let tag = key.tag();
-        let slot = self.index.find(spread(tag), |slot| slot.tag == tag && self.record(slot).key == key)?;
+        let slot = self.index.slot(self.place(key).ok()?);
         Some((slot, self.record(slot)))
+    }
+
+    fn place(&self, key: Fingerprint) -> Result<usize, usize> {
+        self.index.find(key.tag(), |slot| self.record(slot).key == key)
     }
 
     fn release(&mut self, segment: usize) {
@@ -288,22 +250,12 @@ impl Log {
 
     /// Makes room for one more slot. False: the bound does not allow for it.
     ///
-    /// The index doubles only where that is within the bound. Otherwise it stays three quarters full (fuller, it would soon be
-    /// full of what removals leave behind), and slots come from the oldest segment. It does not displace segments to double:
-    /// that would drop many at once, with entries that are asked for.
+    /// The index doubles only where that is within the bound. Otherwise slots come from the oldest segment. It does not
+    /// displace segments to double: that would drop many at once, with entries that are asked for.
     fn make_slot(&mut self) -> bool {
-        loop {
-            let (entries, buckets) = (self.index.len(), self.index.num_buckets());
-            let is_full = entries == self.index.capacity();
-            if !is_full && entries < buckets / 4 * 3 {
-                return true;
-            }
-            let fits = self.bytes() + self.index.allocation_size().max(LEAST_INDEX) <= self.max_bytes;
-            // With so few entries, `reserve` does not double the index but clears what removals have left.
-            if is_full && (fits || entries < buckets / 16 * 7) {
-                self.index.reserve(if entries == 0 { LEAST_ENTRIES } else { 1 }, Slot::hash);
-            } else if fits {
-                return true;
+        while self.index.is_full() {
+            if self.bytes() + self.index.growth() <= self.max_bytes {
+                self.index.grow();
             } else if let Some(oldest) = self.order.pop_front() {
                 self.forget_records(oldest, self.segment / 2);
                 // New records go there from here on.
@@ -312,6 +264,7 @@ impl Log {
                 return false;
             }
         }
+        true
     }
 
     /// Makes room for a record of that size, and for its slot. False: the bound does not allow for it.
@@ -348,13 +301,15 @@ impl Log {
             let record = Record::read(&old.bytes[start..]);
             let at = position(segment * self.segment + start);
             let end = start + record.length;
-            if let Ok(found) = self.index.find_entry(spread(record.key.tag()), |slot| slot.position() == at) {
-                if found.get().is_asked_for() && kept.bytes.len() + record.length <= keep {
-                    found.get().at.set(position(segment * self.segment + kept.bytes.len()));
+            let tag = record.key.tag();
+            if let Ok(place) = self.index.find(tag, |slot| slot.position() == at) {
+                if self.index.slot(place).is_asked_for() && kept.bytes.len() + record.length <= keep {
+                    let at = position(segment * self.segment + kept.bytes.len());
+                    self.index.replace(place, Slot::new(tag, at));
                     kept.bytes.extend_from_slice(&old.bytes[start..end]);
                     kept.live += 1;
                 } else {
-                    found.remove();
+                    self.index.remove(place);
                 }
             }
             start = end;
@@ -365,6 +320,6 @@ impl Log {
 
 /// The record of a slot. `length`: of a segment.
 fn record<'a>(segments: &'a [Segment], length: usize, slot: &Slot) -> Record<'a> {
-    let start = slot.start();
+    let start = start(slot);
     Record::read(&segments[start / length].bytes[start % length..])
 }

@@ -18,6 +18,7 @@
 
 mod entry;
 mod fingerprint;
+mod index;
 mod log;
 #[cfg(test)]
 mod log_tests;
@@ -28,7 +29,7 @@ mod simulation;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::num::NonZeroU64;
 
 pub use entry::KeyState;
 
@@ -43,34 +44,21 @@ pub const LEASE: Nanos = 2_000 * MILLI;
 
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 ///
-/// It is boxed because it moves with its command from queue to queue, and commands without a ticket should stay small.
+/// It moves with its command, and is not on the heap: an allocation for each read takes longer than the copies.
 #[derive(Debug)]
-pub struct Ticket(Box<Issued>);
-
-/// What a ticket says.
-#[derive(Debug)]
-struct Issued {
+pub struct Ticket {
     key: Fingerprint,
-    /// The count of touches when it was made.
-    made: u64,
-    /// Counts tickets that are under way, however they end.
-    _outstanding: Rc<()>,
+    /// The count of touches when it was made; never 0, so that an `Option` of a ticket is no larger.
+    made: NonZeroU64,
     /// What its answer depends on, besides the key.
     epoch: Epoch,
 }
 
 impl Ticket {
-    /// The same, for an answer under an epoch.
-    #[must_use]
-    pub fn under(mut self, epoch: Epoch) -> Self {
-        self.0.epoch = epoch;
-        self
-    }
-
     /// What the answer depends on.
     #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.0.epoch
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 }
 
@@ -109,13 +97,15 @@ const MAX_TOUCHED: usize = 65_536;
 pub struct Near {
     entries: Log,
     /// Counts touches. A touch is whatever removes an entry, or would if there were one.
-    touches: u64,
+    touches: NonZeroU64,
     /// The last touch of each key, while tickets are under way. Touches are noted and not reads, because reads of new keys are
     /// common and touches are rare.
-    touched: HashMap<Fingerprint, u64>,
+    touched: HashMap<Fingerprint, NonZeroU64>,
     /// Tickets made before this are void.
-    void_before: u64,
-    outstanding: Rc<()>,
+    void_before: NonZeroU64,
+    /// Tickets made since then that are under way. Those of calls that are given up are never taken off: while any is
+    /// counted, touches are noted, which makes earlier tickets void at [`MAX_TOUCHED`] of them.
+    outstanding: u64,
     fingerprints: Fingerprints,
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
@@ -133,10 +123,10 @@ impl Near {
     pub fn new(max_bytes: u64) -> Self {
         Self {
             entries: Log::new(max_bytes),
-            touches: 0,
+            touches: NonZeroU64::MIN,
             touched: HashMap::new(),
-            void_before: 0,
-            outstanding: Rc::new(()),
+            void_before: NonZeroU64::MIN,
+            outstanding: 0,
             fingerprints: Fingerprints::default(),
             informed: false,
             proven: 0,
@@ -233,58 +223,59 @@ impl Near {
         self.skipped_writes.set(self.skipped_writes.get() + 1);
     }
 
-    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well.
-    pub fn reading(&mut self, key: &[u8], trace: Trace) -> (Ticket, bool) {
+    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well. `epoch`: what its
+    /// answer will depend on.
+    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> (Ticket, bool) {
         self.counters.misses += 1;
         let key = trace.key.unwrap_or_else(|| self.fingerprints.of(key));
-        (self.ticket(key), trace.brief)
+        (self.ticket(key, epoch), trace.brief)
     }
 
-    fn ticket(&self, key: Fingerprint) -> Ticket {
-        let outstanding = Rc::clone(&self.outstanding);
-        Ticket(Box::new(Issued { key, made: self.touches, _outstanding: outstanding, epoch: Epoch::default() }))
+    const fn ticket(&mut self, key: Fingerprint, epoch: Epoch) -> Ticket {
+        self.outstanding += 1;
+        Ticket { key, made: self.touches, epoch }
     }
 
     /// The answer came from elsewhere than the ticket says: it fills nothing.
+    #[allow(clippy::needless_pass_by_value, reason = "nothing can be done with it any more")]
     pub fn discard(&mut self, ticket: Ticket) {
         self.counters.dropped_fills += 1;
-        drop(ticket);
+        self.returned(&ticket);
     }
 
-    fn is_outstanding(&self) -> bool {
-        Rc::strong_count(&self.outstanding) > 1
+    /// A ticket is not under way any more. Whether it was void.
+    fn returned(&mut self, ticket: &Ticket) -> bool {
+        if ticket.made < self.void_before {
+            return true;
+        }
+        self.outstanding -= 1;
+        ticket.made < self.touches && self.touched.get(&ticket.key).is_some_and(|&at| at > ticket.made)
+    }
+
+    fn make_earlier_tickets_void(&mut self) {
+        self.touched.clear();
+        self.void_before = self.touches;
+        self.outstanding = 0;
     }
 
     /// A key may have changed: its entry is removed, and tickets for it that were made before are void.
     fn touch(&mut self, key: Fingerprint) {
         self.entries.remove(key);
-        self.touches += 1;
-        if !self.is_outstanding() {
+        self.touches = self.touches.saturating_add(1);
+        if self.outstanding == 0 {
             self.touched.clear();
-            return;
+        } else if self.touched.len() >= MAX_TOUCHED {
+            self.make_earlier_tickets_void();
+        } else {
+            self.touched.insert(key, self.touches);
         }
-        if self.touched.len() >= MAX_TOUCHED {
-            self.touched.clear();
-            self.void_before = self.touches;
-        }
-        self.touched.insert(key, self.touches);
-    }
-
-    fn is_void(&self, ticket: &Issued) -> bool {
-        if ticket.made < self.void_before {
-            return true;
-        }
-        if self.touched.is_empty() {
-            return false;
-        }
-        self.touched.get(&ticket.key).is_some_and(|&at| at > ticket.made)
     }
 
     /// The reply to a read, written at that moment. `ends`: when the key expires; `None` where that is not known.
     #[inline]
+    #[allow(clippy::needless_pass_by_value, reason = "a ticket fills once")]
     pub fn filled(&mut self, ticket: Ticket, state: KeyState<'_>, written: Nanos, ends: Option<Nanos>) {
-        let ticket = *ticket.0;
-        if self.is_void(&ticket) {
+        if self.returned(&ticket) {
             self.counters.dropped_fills += 1;
             return;
         }
@@ -300,16 +291,17 @@ impl Near {
     }
 
     /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
-    pub fn writing(&mut self, key: &[u8]) -> Ticket {
+    /// `epoch`: what the answer will depend on.
+    pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Ticket {
         let key = self.fingerprints.of(key);
         self.touch(key);
-        self.ticket(key)
+        self.ticket(key, epoch)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
+    #[allow(clippy::needless_pass_by_value, reason = "a ticket fills once")]
     pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
-        let ticket = *ticket.0;
-        if self.is_void(&ticket) {
+        if self.returned(&ticket) {
             self.counters.dropped_fills += 1;
         } else {
             let known = Entry { state: KeyState::Text(value), own: true, ends: Nanos::MAX, brief: false };
@@ -337,9 +329,8 @@ impl Near {
     fn forget_all(&mut self) {
         self.counters.flushes += 1;
         self.entries.clear();
-        self.touched.clear();
-        self.touches += 1;
-        self.void_before = self.touches;
+        self.touches = self.touches.saturating_add(1);
+        self.make_earlier_tickets_void();
     }
 
     /// What we ourselves wrote to a key, if nothing that we have heard of has touched it since. Then a refresh with the same

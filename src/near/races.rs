@@ -16,14 +16,14 @@ const fn text(text: &str) -> KeyState<'_> {
 
 /// A write of our own that was answered.
 fn write(near: &mut Near, value: &str) {
-    let ticket = near.writing(KEY);
+    let ticket = near.writing(KEY, Epoch::default());
     near.written(ticket, value.as_bytes());
 }
 
 #[test]
 fn an_invalidation_overtakes_the_reply_to_a_read() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.invalidated(KEY);
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -33,7 +33,7 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
 #[test]
 fn more_touches_than_are_remembered_make_every_earlier_read_void() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.invalidated(KEY);
     for other in 0..=MAX_TOUCHED {
         near.invalidated(format!("signal_cache:{other}").as_bytes());
@@ -43,9 +43,26 @@ fn more_touches_than_are_remembered_make_every_earlier_read_void() {
 }
 
 #[test]
+fn a_call_that_is_given_up_has_touches_noted_up_to_the_bound_and_no_longer() {
+    let mut near = near();
+    let _given_up = near.reading(KEY, Trace::default(), Epoch::default());
+    let mut most = 0;
+    for other in 0..=MAX_TOUCHED {
+        near.invalidated(format!("signal_cache:{other}").as_bytes());
+        most = near.touched.len().max(most);
+    }
+    near.invalidated(KEY);
+    assert_eq!((most, near.touched.len()), (MAX_TOUCHED, 0));
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    near.invalidated(KEY);
+    near.filled(ticket, text("old"), 0, None);
+    assert_eq!(near.known(KEY, 1), None, "later tickets are judged as ever");
+}
+
+#[test]
 fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.informed(0);
     near.filled(ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -54,8 +71,8 @@ fn a_read_from_before_tracking_began_fills_nothing() {
 #[test]
 fn a_write_of_our_own_between_a_read_and_its_reply() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
-    let write = near.writing(KEY);
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let write = near.writing(KEY, Epoch::default());
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     near.written(write, b"new");
@@ -66,14 +83,14 @@ fn a_write_of_our_own_between_a_read_and_its_reply() {
 fn a_value_is_not_served_while_our_write_of_the_key_is_under_way() {
     let mut near = near();
     write(&mut near, "old");
-    let _ticket = near.writing(KEY);
+    let _ticket = near.writing(KEY, Epoch::default());
     assert_eq!(near.known(KEY, 1), None);
 }
 
 #[test]
 fn of_two_writes_under_way_only_the_last_is_stored() {
     let mut near = near();
-    let (first, second) = (near.writing(KEY), near.writing(KEY));
+    let (first, second) = (near.writing(KEY, Epoch::default()), near.writing(KEY, Epoch::default()));
     near.written(first, b"first");
     assert_eq!(near.known(KEY, 1), None);
     near.written(second, b"second");
@@ -83,7 +100,7 @@ fn of_two_writes_under_way_only_the_last_is_stored() {
 #[test]
 fn somebody_else_writes_between_our_write_and_its_reply() {
     let mut near = near();
-    let ticket = near.writing(KEY);
+    let ticket = near.writing(KEY, Epoch::default());
     near.invalidated(KEY);
     near.written(ticket, b"ours");
     assert_eq!(near.known(KEY, 1), None);
@@ -92,7 +109,7 @@ fn somebody_else_writes_between_our_write_and_its_reply() {
 #[test]
 fn a_deletion_or_clear_makes_earlier_reads_void() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.forget(KEY);
     near.filled(ticket, text("deleted"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -103,7 +120,7 @@ fn a_lost_connection_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other, Trace::default());
+    let (ticket, _) = near.reading(other, Trace::default(), Epoch::default());
     near.lost();
     assert_eq!(near.known(KEY, 1), None);
     near.informed(5);
@@ -117,7 +134,7 @@ fn an_invalidation_of_everything_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other, Trace::default());
+    let (ticket, _) = near.reading(other, Trace::default(), Epoch::default());
     near.invalidated_all();
     near.filled(ticket, text("flushed"), 0, None);
     assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
@@ -154,20 +171,20 @@ fn proofs_do_not_go_back() {
 #[test]
 fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let mut near = near();
-    let (ticket, expiry) = near.reading(KEY, Trace::default());
+    let (ticket, expiry) = near.reading(KEY, Trace::default(), Epoch::default());
     assert!(!expiry, "a key that is read once costs no second command");
     near.filled(ticket, text("v"), 10, None);
     near.proof(LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
     let trace = near.recall(KEY, || LEASE + 10).unwrap_err();
-    assert!(near.reading(KEY, trace).1, "and is then read with its expiry");
+    assert!(near.reading(KEY, trace, Epoch::default()).1, "and is then read with its expiry");
 }
 
 #[test]
 fn an_entry_ends_with_its_key() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.filled(ticket, text("v"), 0, Some(500));
     assert!(near.known(KEY, 499).is_some());
     assert!(near.known(KEY, 500).is_none());
@@ -176,7 +193,7 @@ fn an_entry_ends_with_its_key() {
 #[test]
 fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
@@ -185,14 +202,14 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
     assert_ne!(near.own_write(KEY, LEASE), Some(b"v".as_slice()), "the lease is over");
     near.invalidated(KEY);
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "somebody has touched it");
-    let _ticket = near.writing(KEY);
+    let _ticket = near.writing(KEY, Epoch::default());
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "a write is under way");
 }
 
 #[test]
 fn existence_is_not_a_value() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default());
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
     near.filled(ticket, KeyState::Present, 0, None);
     assert_eq!(near.known(KEY, 1), Some(KeyState::Present));
 }
@@ -203,7 +220,7 @@ fn memory_is_bounded_in_bytes() {
     near.informed(0);
     for number in 0..1_000 {
         let key = format!("signal_cache:{number}");
-        let ticket = near.writing(key.as_bytes());
+        let ticket = near.writing(key.as_bytes(), Epoch::default());
         near.written(ticket, &[b'x'; 100]);
     }
     let (entries, bytes) = near.size();
@@ -214,7 +231,7 @@ fn memory_is_bounded_in_bytes() {
 fn of_two_reads_of_a_key_the_one_that_brings_its_expiry_stays_known() {
     for brief_first in [true, false] {
         let mut near = near();
-        let [first, second] = [(); 2].map(|()| near.reading(KEY, Trace::default()).0);
+        let [first, second] = [(); 2].map(|()| near.reading(KEY, Trace::default(), Epoch::default()).0);
         let ends = |is_first| (is_first != brief_first).then_some(Nanos::MAX);
         near.filled(first, text("v"), 0, ends(true));
         near.filled(second, text("v"), 0, ends(false));

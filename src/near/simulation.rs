@@ -187,7 +187,7 @@ impl World {
                 return Ok(None);
             }
         }
-        Ok(Some(self.near.reading(KEYS[key], trace)))
+        Ok(Some(self.near.reading(KEYS[key], trace, Epoch::default())))
     }
 
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
@@ -204,7 +204,7 @@ impl World {
             }
             Step::Write(key) => {
                 let value = self.fresh();
-                let ticket = self.near.writing(KEYS[key]);
+                let ticket = self.near.writing(KEYS[key], Epoch::default());
                 self.queue.push_back(Command::Set(key, value, Some(ticket)));
             }
             Step::WriteExpiring(key) => {

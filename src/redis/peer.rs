@@ -12,14 +12,10 @@ use crate::redis::watchdog::{Owed, Watchdog};
 /// another.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
-    /// Which server.
-    peer: u16,
-    /// How many connections to it were ready.
+    /// How many connections to the server were ready.
     connection: u32,
     /// How often another run of the server may have begun.
     run: u32,
-    /// How often it got or lost keys; never where one server has them all.
-    slots: u32,
 }
 
 impl Epoch {
@@ -27,7 +23,7 @@ impl Epoch {
     /// process.
     #[must_use]
     pub const fn has_cursors_of(self, other: Self) -> bool {
-        self.peer == other.peer && self.run == other.run && self.slots == other.slots
+        self.run == other.run
     }
 }
 
