@@ -21,7 +21,7 @@ export interface LoggerService extends ILogger {
   info: (topic: string, ...args: any[]) => Promise<void>;
   warn: (topic: string, ...args: any[]) => Promise<void>;
   /** Sets the logger for all services of `ioc`. */
-  setLogger: (logger: ILogger) => void;
+  setLogger: (logger: ILogger | null) => void;
 }
 
 /** Readiness of Redis. */
@@ -3291,8 +3291,12 @@ export declare class PersistSessionInstance implements PersistInstance {
   dispose(): void;
 }
 
-/** Sets the logger of all services; the same as `ioc.loggerService.setLogger`. Default: none, and nothing is logged. */
-export declare function setLogger(logger: ILogger): void;
+/**
+ * Sets the logger of all services; the same as `ioc.loggerService.setLogger`. Default: none, and nothing is logged. `null` takes
+ * it away again.
+ * @throws TypeError `INVALID_VALUE` for text, numbers and the like; the logger that was set stays.
+ */
+export declare function setLogger(logger: ILogger | null): void;
 
 /**
  * Waits until both servers are reachable, up to 15 s, or rejects with an error that says which is not, and why. A call after a

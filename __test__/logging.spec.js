@@ -79,7 +79,6 @@ const hostile = {
   "is null": null,
   "is undefined": undefined,
   "is a function": () => thrower(),
-  "is a number": 5,
   "is a proxy that throws": new Proxy({}, { get: thrower }),
 };
 
@@ -119,6 +118,17 @@ for (const [name, logger] of Object.entries(hostile)) {
     t.deepEqual(unhandled, []);
   });
 }
+
+test("what is no logger is refused, and the logger that was set stays", async (t) => {
+  const logger = recorder();
+  own.lib.setLogger(logger);
+  for (const wrong of [5, "console", true, Symbol("logger"), 1n]) {
+    const message = `setLogger takes an object with log, debug, info, warn, or null for none; it was given a ${typeof wrong}`;
+    t.throws(() => own.lib.setLogger(wrong), { code: "INVALID_VALUE", instanceOf: TypeError, message });
+  }
+  await own.lib.ioc.loggerService.warn("topic");
+  t.deepEqual(logger.calls, [["warn", "topic"]]);
+});
 
 test("setLogger and ioc.loggerService.setLogger are the same", async (t) => {
   const [a, b] = [recorder(), recorder()];

@@ -1,5 +1,7 @@
 "use strict";
 
+const { makeError } = require("./errors.js");
+
 const LEVELS = ["log", "debug", "info", "warn"];
 
 /** A log call of which nothing reaches the operation that logs. */
@@ -33,6 +35,9 @@ class LoggerService {
       this[level] = async (...args) => pass(level, args);
     }
     this.setLogger = (next) => {
+      if (next != null && typeof next !== "object" && typeof next !== "function") {
+        throw makeError("INVALID_VALUE", "TypeError", `setLogger takes an object with ${LEVELS.join(", ")}, or null for none; it was given a ${typeof next}`);
+      }
       logger = next ?? null;
       this.active = logger !== null;
     };
