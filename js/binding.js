@@ -26,4 +26,8 @@ module.exports = {
   services: () => JSON.parse(addon.services()),
   /** The table of collections: one row a db service, as src/mongo/table.rs declares it. */
   collections: () => JSON.parse(addon.collections()),
+  /** For the command line; see src/napi/store_tools.rs. */
+  storeFacts: addon.storeFacts,
+  storeBackup: addon.storeBackup,
+  rowDigests: addon.rowDigests,
 };

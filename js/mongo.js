@@ -22,7 +22,7 @@ const { engine } = native;
 const OPS = Object.fromEntries(
   [
     ...["find", "upsert", "softRemove", "candle", "candles", "range", "insert", "change", "rows", "count", "open", "next"],
-    ...["close", "delete", "ping", "window"],
+    ...["close", "delete", "ping", "window", "export", "merge", "inspect"],
   ].map((name, number) => [name, number]),
 );
 /** Kinds of answers, as `Answer::push` there numbers them; the others are documents. */
@@ -111,7 +111,7 @@ function askQuietly(op, collection, body) {
 
 /** Tells the candle cache of a request that changes rows: when it is made, and when it is over, however it ended. */
 function disturbed(op) {
-  if (op === OPS.change || op === OPS.delete) {
+  if (op === OPS.change || op === OPS.delete || op === OPS.merge) {
     return memory.empty;
   }
   // The new row may be a candle that the cache knows as absent.

@@ -17,6 +17,10 @@ pub type ScanId = u32;
 pub enum Op {
     /// GET: text or null.
     Get(CallId),
+    /// GET, SET NX: bytes or null.
+    Bytes(CallId),
+    /// PTTL: milliseconds, -1 for ever, or null.
+    Remaining(CallId),
     /// EXISTS: whether any of its keys is there.
     Has(CallId),
     /// SET, DEL: nothing.
@@ -54,6 +58,10 @@ pub enum Outcome {
     Boolean(bool),
     /// Text in the batch.
     Text(Range<usize>),
+    /// Bytes in the batch.
+    Bytes(Range<usize>),
+    /// Milliseconds; `None`: for ever.
+    Millis(Option<u64>),
     /// Text of its own.
     Owned(Box<[u8]>),
     /// A number.

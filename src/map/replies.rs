@@ -56,7 +56,13 @@ impl Store {
         }
         let outcome = match (tag, tokens) {
             (Op::Get(call), [Token::Text(range)]) => (call, Outcome::Text(range.clone())),
-            (Op::Get(call), [Token::Null]) => (call, Outcome::Null),
+            (Op::Bytes(call), [Token::Text(range)]) => (call, Outcome::Bytes(range.clone())),
+            (Op::Get(call) | Op::Bytes(call), [Token::Null]) => (call, Outcome::Null),
+            (Op::Remaining(call), [Token::Number(millis)]) => match u64::try_from(*millis) {
+                Ok(millis) => (call, Outcome::Millis(Some(millis))),
+                Err(_) if *millis == -1 => (call, Outcome::Millis(None)),
+                Err(_) => (call, Outcome::Null),
+            },
             (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
             (Op::Done(call), [_]) => (call, Outcome::Undefined),
             (Op::GetId(call, read), [Token::Text(range)]) => {

@@ -34,6 +34,15 @@ pub enum Request<'a> {
         /// Seconds until the key expires; `None`: never.
         ttl: Option<u64>,
     },
+    /// Writes a text where there is no key.
+    Add {
+        /// Its key.
+        key: &'a [u8],
+        /// The text.
+        value: &'a [u8],
+        /// Milliseconds until the key expires; `None`: never.
+        millis: Option<u64>,
+    },
     /// Deletes keys.
     Del(Keys<'a>),
     /// The texts of a page's keys, in their order.
@@ -76,6 +85,16 @@ impl Request<'_> {
             Self::Exists(keys) => push_keys(out, b"EXISTS", keys),
             Self::First(first, second) => push_keys(out, b"MGET", Keys::Two(first, second)),
             Self::Set { key, value, ttl } => push_set(out, key, value, ttl),
+            Self::Add { key, value, millis } => {
+                push_head(out, if millis.is_some() { 6 } else { 4 });
+                for word in [b"SET", key, value, b"NX"] {
+                    push_word(out, word);
+                }
+                if let Some(millis) = millis {
+                    push_word(out, b"PX");
+                    push_number_word(out, millis);
+                }
+            }
             Self::Del(Keys::One(key)) => push_keyed(out, b"*2\r\n$3\r\nDEL\r\n", key),
             Self::Del(keys) => push_keys(out, b"DEL", keys),
             Self::Values(page) => push_keys(out, b"MGET", Keys::Page(page)),
@@ -98,7 +117,9 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn route(&self) -> Route<'a> {
         match *self {
-            Self::Get(key) | Self::Set { key, .. } | Self::Pttl(key) => Route::Keys(Keys::One(key)),
+            Self::Get(key) | Self::Set { key, .. } | Self::Add { key, .. } | Self::Pttl(key) => {
+                Route::Keys(Keys::One(key))
+            }
             Self::Exists(keys) | Self::Del(keys) => Route::Keys(keys),
             Self::First(first, second) => Route::Keys(Keys::Two(first, second)),
             Self::Values(page) => Route::Keys(Keys::Page(page)),
@@ -163,6 +184,8 @@ mod tests {
             (Request::First(b"k", b"l"), "MGET k l", Route::Keys(two)),
             (set(None), "SET k v\r\n", Route::Keys(one)),
             (set(Some(7)), "SET k v\r\n EX 7", Route::Keys(one)),
+            (Request::Add { key: b"k", value: b"v", millis: None }, "SET k v NX", Route::Keys(one)),
+            (Request::Add { key: b"k", value: b"v", millis: Some(9) }, "SET k v NX PX 9", Route::Keys(one)),
             (Request::Del(one), "DEL k", Route::Keys(one)),
             (Request::Del(Keys::Page(&page)), "DEL a bb ", Route::Keys(Keys::Page(&page))),
             (Request::Values(&page), "MGET a bb ", Route::Keys(Keys::Page(&page))),

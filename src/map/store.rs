@@ -149,6 +149,26 @@ impl Store {
         self.call(to, Op::Done, &Request::Del(Keys::One(key)))
     }
 
+    /// The bytes of a key.
+    pub fn bytes(&mut self, to: &mut impl Backend, key: &[u8]) -> Result<()> {
+        self.call(to, Op::Bytes, &Request::Get(key))
+    }
+
+    /// For how many milliseconds a key will be there.
+    pub fn remaining(&mut self, to: &mut impl Backend, key: &[u8]) -> Result<()> {
+        self.call(to, Op::Remaining, &Request::Pttl(key))
+    }
+
+    /// Writes bytes where there is no key, for so many milliseconds or for ever; the outcome is null where there was one.
+    pub fn add(&mut self, to: &mut impl Backend, key: &[u8], value: &[u8], millis: Option<u64>) -> Result<()> {
+        self.call(to, Op::Bytes, &Request::Add { key, value, millis })
+    }
+
+    /// What the server says of itself.
+    pub fn info(&mut self, to: &mut impl Backend) -> Result<()> {
+        self.call(to, Op::Get, &Request::Run)
+    }
+
     /// Any answer: the outcome is nothing.
     pub fn ping(&mut self, to: &mut impl Backend) -> Result<()> {
         self.call(to, Op::Done, &Request::Ping)
@@ -161,7 +181,13 @@ impl Store {
                 self.ids.read_failed();
                 outcomes.push((*call, Outcome::Failed(error)));
             }
-            Op::Get(call) | Op::Has(call) | Op::Done(call) | Op::Stored(call, ..) | Op::First(call) => {
+            Op::Get(call)
+            | Op::Bytes(call)
+            | Op::Remaining(call)
+            | Op::Has(call)
+            | Op::Done(call)
+            | Op::Stored(call, ..)
+            | Op::First(call) => {
                 outcomes.push((*call, Outcome::Failed(error)));
             }
             // Where PTTL is forbidden, entries stay brief.

@@ -40,10 +40,16 @@ pub enum Op {
     Ping,
     /// What is there of a window of candles; see [`crate::mongo::candle_window::Window::new`].
     Window,
+    /// `{ after? }`: a page of rows in the order of their keys; see [`crate::mongo::transfer::Page`].
+    Export,
+    /// `{ rows }`: rows of another store; see [`crate::mongo::transfer::Merged`].
+    Merge,
+    /// What there is to know of a collection, for whoever looks after the servers.
+    Inspect,
 }
 
 /// All of them, by the number that JavaScript uses.
-pub const OPS: [Op; 16] = [
+pub const OPS: [Op; 19] = [
     Op::Find,
     Op::Upsert,
     Op::SoftRemove,
@@ -60,6 +66,9 @@ pub const OPS: [Op; 16] = [
     Op::Delete,
     Op::Ping,
     Op::Window,
+    Op::Export,
+    Op::Merge,
+    Op::Inspect,
 ];
 
 /// The number by which JavaScript knows a promise.

@@ -7,7 +7,7 @@ use napi::sys;
 use super::engine::Engine;
 use super::js::{Call, Env, Js, NapiValue, Pending};
 use super::teardown::finalize;
-use super::{control_calls, id_calls, map_calls, mongo_calls};
+use super::{control_calls, id_calls, map_calls, mongo_calls, store_tools, transfer_calls};
 use crate::services::table::to_json;
 
 fn make_engine(env: Env, call: &Call<2>) -> Js<Result<NapiValue, String>> {
@@ -19,7 +19,13 @@ fn make_engine(env: Env, call: &Call<2>) -> Js<Result<NapiValue, String>> {
         return Ok(Err("the engine could not be created".to_owned()));
     }
     let object = env.object()?;
-    let all = [map_calls::FUNCTIONS, id_calls::FUNCTIONS, control_calls::FUNCTIONS, mongo_calls::FUNCTIONS];
+    let all = [
+        map_calls::FUNCTIONS,
+        id_calls::FUNCTIONS,
+        control_calls::FUNCTIONS,
+        mongo_calls::FUNCTIONS,
+        transfer_calls::FUNCTIONS,
+    ];
     for (name, callback) in all.into_iter().flatten() {
         let data = engine.count_for_function();
         let function = env.function(name, *callback, data)?;
@@ -60,10 +66,13 @@ unsafe extern "C" fn collections(env: sys::napi_env, _: sys::napi_callback_info)
 /// Puts the addon's functions on its exports.
 pub(super) fn export(env: sys::napi_env, exports: NapiValue) {
     let env = Env(env);
-    let functions: [(&str, sys::napi_callback, &std::ffi::CStr); 3] = [
+    let functions: [(&str, sys::napi_callback, &std::ffi::CStr); 6] = [
         ("createEngine", Some(create_engine), c"createEngine"),
         ("services", Some(services), c"services"),
         ("collections", Some(collections), c"collections"),
+        ("storeFacts", Some(store_tools::facts), c"storeFacts"),
+        ("rowDigests", Some(store_tools::digests), c"rowDigests"),
+        ("storeBackup", Some(store_tools::backup), c"storeBackup"),
     ];
     for (name, callback, key) in functions {
         if let Ok(function) = env.function(name, callback, ptr::null_mut()) {

@@ -388,6 +388,7 @@ impl Engine {
             Told::Absent => env.null(),
             Told::Flag(flag) => env.boolean(*flag),
             Told::Text(text) => self.text_or_error(outside, text),
+            Told::Bytes(bytes) => env.buffer(bytes),
             #[allow(clippy::cast_precision_loss, reason = "a count of keys on a disk")]
             Told::Number(number) => env.number(*number as f64),
             #[allow(clippy::cast_precision_loss, reason = "milliseconds within 2^53, or far beyond anybody's time")]

@@ -17,8 +17,8 @@
 //! * [`report`]: `stats()` and `health()`.
 //! * [`mongo`], [`mongo_state`]: requests to MongoDB's thread, and answers back.
 //! * [`embedded`], [`embedded_state`]: calls to the embedded store, on this thread or on its own.
-//! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`]: the functions;
-//!   [`calls`]: what the addon exports.
+//! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`], [`transfer_calls`]: the functions;
+//!   [`calls`]: what the addon exports; [`store_tools`]: what of it needs no engine.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
 
 mod bind;
@@ -48,15 +48,18 @@ mod report;
 mod settle;
 mod socket;
 mod state;
+mod store_tools;
 mod teardown;
 mod traffic;
+mod transfer_calls;
 mod turn;
 mod uv;
 
 use napi::bindgen_prelude::{Env, JsValue as _, Object};
 use napi_derive::napi;
 
-/// What the addon exports: `createEngine(hooks, flags)`, `services()` and `collections()`.
+/// What the addon exports: `createEngine(hooks, flags)`, `services()`, `collections()`, `storeFacts(…)`, `storeBackup(…)`
+/// and `rowDigests(…)`.
 #[napi(module_exports)]
 pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
     calls::export(env.raw(), exports.raw());

@@ -71,6 +71,9 @@ impl Engine {
             #[allow(clippy::cast_precision_loss, reason = "a count of keys in memory")]
             Outcome::Number(count) => env.number(count as f64),
             Outcome::Text(range) => self.text_or_error(outside, &batch.buffer[range]),
+            Outcome::Bytes(range) => env.buffer(&batch.buffer[range]),
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds within 2^53, or far beyond anybody's time")]
+            Outcome::Millis(millis) => env.number(millis.map_or(-1.0, |millis| millis as f64)),
             Outcome::Owned(bytes) => self.text_or_error(outside, &bytes),
             Outcome::Keys(page, prefix) => {
                 self.list(outside, page.iter().map(|key| env.text(&key[prefix..])), page.len())

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::error::Outcome;
 use super::find::Cursor;
 use super::table::table;
-use super::{bulk, change, find, maps};
+use super::{bulk, change, facts, find, maps, transfer};
 use crate::error::{Code, Error};
 use crate::mongo::document::{self, Millis, get};
 use crate::mongo::failure::Failure;
@@ -21,7 +21,10 @@ pub type Cursors = Mutex<HashMap<CallId, Cursor>>;
 /// Whether a request changes anything.
 #[must_use]
 pub const fn writes(op: Op) -> bool {
-    matches!(op, Op::Upsert | Op::SoftRemove | Op::Candle | Op::Candles | Op::Insert | Op::Change | Op::Delete)
+    matches!(
+        op,
+        Op::Upsert | Op::SoftRemove | Op::Candle | Op::Candles | Op::Insert | Op::Change | Op::Delete | Op::Merge
+    )
 }
 
 /// The most candles that are read on the JavaScript thread.
@@ -81,6 +84,9 @@ fn carry_out(store: &Connection, request: &Request, cursors: &Cursors, now: Mill
         Op::Candle => change::candle(store, number, body, now),
         Op::Candles => bulk::insert(store, body, now),
         Op::Delete => find::delete(store, number, body),
+        Op::Export => transfer::export(store, number, body),
+        Op::Merge => transfer::merge(store, number, body),
+        Op::Inspect => facts::inspect(store, number),
         Op::Ping => maps::run(store, &maps::Ask::Ping, now).map(|_| Answer::None),
     }
 }

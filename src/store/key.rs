@@ -19,7 +19,8 @@ const DATE: u8 = 0x80;
 const OTHER: u8 = 0xF0;
 
 /// A number by its value, whatever its type; 0 beside -0.
-fn number(value: RawBsonRef<'_>) -> Option<f64> {
+#[must_use]
+pub fn number(value: RawBsonRef<'_>) -> Option<f64> {
     match value {
         RawBsonRef::Int32(n) => Some(f64::from(n)),
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]

@@ -42,6 +42,10 @@ pub enum Ask {
         /// The most keys of the page.
         limit: u32,
     },
+    /// The value of a key, whatever it is.
+    Bytes(Vec<u8>),
+    /// Writes a key that is not there, for so many milliseconds or for ever.
+    Add(Vec<u8>, Vec<u8>, Option<u64>),
     /// How long a key still lives, for whoever moves it elsewhere.
     Remaining(Vec<u8>),
     /// Is the store there?
@@ -59,6 +63,8 @@ pub enum Told {
     Flag(bool),
     /// Text.
     Text(Vec<u8>),
+    /// Bytes.
+    Bytes(Vec<u8>),
     /// A number.
     Number(u64),
     /// Milliseconds that a key still lives; none: for ever.
@@ -72,9 +78,9 @@ impl Ask {
     #[must_use]
     pub const fn writes(&self) -> bool {
         match self {
-            Self::Set(..) | Self::SetId(..) | Self::Refresh(..) | Self::Delete(_) => true,
+            Self::Set(..) | Self::SetId(..) | Self::Refresh(..) | Self::Delete(_) | Self::Add(..) => true,
             Self::Page { kind, .. } => matches!(kind, Kind::Clear),
-            Self::Get(..) | Self::Has(..) | Self::Remaining(_) | Self::Ping => false,
+            Self::Get(..) | Self::Has(..) | Self::Bytes(_) | Self::Remaining(_) | Self::Ping => false,
         }
     }
 
@@ -89,8 +95,11 @@ impl Ask {
     pub fn size(&self) -> usize {
         match self {
             Self::Get(key, second) | Self::Has(key, second) => key.len() + second.as_ref().map_or(0, Vec::len),
-            Self::Set(key, value, _) | Self::SetId(key, value) | Self::Refresh(key, value) => key.len() + value.len(),
-            Self::Delete(key) | Self::Remaining(key) => key.len(),
+            Self::Set(key, value, _)
+            | Self::Add(key, value, _)
+            | Self::SetId(key, value)
+            | Self::Refresh(key, value) => key.len() + value.len(),
+            Self::Delete(key) | Self::Bytes(key) | Self::Remaining(key) => key.len(),
             Self::Page { prefix, after, .. } => prefix.len() + after.as_ref().map_or(0, Vec::len),
             Self::Ping => 0,
         }
@@ -149,6 +158,14 @@ pub fn run(store: &Connection, ask: &Ask, now: i64) -> Outcome<Told> {
             Ok(Told::Nothing)
         }
         Ask::Page { kind, prefix, after, limit } => page(store, *kind, prefix, after.as_deref(), *limit, now),
+        Ask::Bytes(key) => Ok(get(store, key, now)?.map_or(Told::Absent, Told::Bytes)),
+        Ask::Add(key, value, millis) => {
+            if has(store, key, now)? {
+                return Ok(Told::Flag(false));
+            }
+            set(store, key, value, millis.map(|millis| now.saturating_add_unsigned(millis)))?;
+            Ok(Told::Flag(true))
+        }
         Ask::Remaining(key) => {
             let sql = "SELECT expires - ? FROM maps WHERE key = ? AND (expires IS NULL OR expires > ?)";
             let found = store.prepare_cached(sql)?.query_row(params![now, key, now], |row| row.get(0)).optional()?;
@@ -279,6 +296,9 @@ mod tests {
             (key(), prop::option::of(key())).prop_map(|(key, second)| Step::Ask(Ask::Get(key, second))),
             (key(), prop::option::of(key())).prop_map(|(key, second)| Step::Ask(Ask::Has(key, second))),
             key().prop_map(|key| Step::Ask(Ask::Delete(key))),
+            key().prop_map(|key| Step::Ask(Ask::Bytes(key))),
+            (key(), value(), prop::option::of(1_u64..5_000))
+                .prop_map(|(key, value, millis)| Step::Ask(Ask::Add(key, value, millis))),
             (-1_000_i64..4_000).prop_map(Step::Wait),
             Just(Step::Sweep),
             prop_oneof![Just(b"a:".to_vec()), Just(b"a:b:".to_vec())].prop_map(Step::Clear),
@@ -330,6 +350,15 @@ mod tests {
                                 model.remove(key);
                                 Told::Nothing
                             }
+                            Ask::Add(key, value, millis) => {
+                                let is_free = alive(&model, key).is_none();
+                                if is_free {
+                                    let end = millis.map(|millis| now + i64::try_from(millis).unwrap());
+                                    model.insert(key.clone(), (value.clone(), end));
+                                }
+                                Told::Flag(is_free)
+                            }
+                            Ask::Bytes(key) => alive(&model, key).map_or(Told::Absent, Told::Bytes),
                             Ask::Refresh(..) | Ask::Page { .. } | Ask::Remaining(_) | Ask::Ping => unreachable!("not among the steps"),
                         };
                         prop_assert_eq!(run(&store, &ask, now).unwrap(), expected, "{:?}", ask);

@@ -6,6 +6,7 @@
 //! * [`rows`], [`find`], [`change`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
 //! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
+//! * [`transfer`], [`facts`]: rows on their way into another store; what a file is, and a copy of it.
 //! * [`error`]: what SQLite says, as our errors.
 
 pub mod block;
@@ -16,6 +17,7 @@ pub mod candles;
 pub mod change;
 pub mod client;
 pub mod error;
+pub mod facts;
 pub mod find;
 pub mod key;
 pub mod maps;
@@ -27,6 +29,7 @@ pub mod rows;
 pub mod sync;
 pub mod table;
 pub mod thread;
+pub mod transfer;
 pub mod work;
 
 #[cfg(test)]

@@ -170,6 +170,11 @@ impl Table {
         statement.query_row(params![place], |row| row.get(0)).optional()?.map(document).transpose()
     }
 
+    /// How many rows it has.
+    pub fn count(&self, store: &Connection) -> Outcome<i64> {
+        Ok(store.query_row(&format!("SELECT count(*) FROM {}", self.name), [], |row| row.get(0))?)
+    }
+
     /// Goes through rows: those where `condition` holds, in `order`, until `each` says `false`.
     pub fn scan(
         &self,

@@ -86,7 +86,7 @@ impl Executor {
     }
 
     /// Inserts those rows; which of them were there already, and whether the command was sent twice.
-    async fn insert_candles(&self, rows: &[RawDocumentBuf], new: &[usize]) -> Outcome<(Vec<usize>, bool)> {
+    pub(super) async fn insert_candles(&self, rows: &[RawDocumentBuf], new: &[usize]) -> Outcome<(Vec<usize>, bool)> {
         if new.is_empty() {
             return Ok((Vec::new(), false));
         }
@@ -112,7 +112,11 @@ impl Executor {
     }
 
     /// The ids of candles that are there, by what identifies them.
-    async fn ids_of_candles(&self, rows: &[RawDocumentBuf], there: &[usize]) -> Outcome<HashMap<Vec<u8>, ObjectId>> {
+    pub(super) async fn ids_of_candles(
+        &self,
+        rows: &[RawDocumentBuf],
+        there: &[usize],
+    ) -> Outcome<HashMap<Vec<u8>, ObjectId>> {
         // By exchange, symbol and interval, which are nearly always the same for all.
         let mut groups: HashMap<Vec<u8>, (RawArrayBuf, usize)> = HashMap::new();
         let mut queries = Vec::new();

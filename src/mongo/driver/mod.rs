@@ -10,7 +10,7 @@
 //!   [`modify`]: what became of those that it does not know.
 //! * [`indexes`], [`indexing`]: the unique index before the first write, the others behind it.
 //! * [`run`]: a tick's requests, sorted into jobs.
-//! * [`reads`], [`writes`], [`candles`], [`cursors`]: the jobs; [`rows`]: what a query finds; [`replies`]: what
+//! * [`reads`], [`writes`], [`candles`], [`cursors`], [`transfer`], [`inspect`]: the jobs; [`rows`]: what a query finds; [`replies`]: what
 //!   replies say of single documents.
 
 mod caller;
@@ -23,6 +23,7 @@ mod fence;
 mod gate;
 mod indexes;
 mod indexing;
+mod inspect;
 mod late;
 mod modify;
 mod numbers;
@@ -32,5 +33,6 @@ mod rows;
 mod run;
 pub mod runtime;
 mod shared;
+mod transfer;
 mod trip;
 mod writes;

@@ -58,6 +58,8 @@ pub(super) struct Query {
     pub(super) skip: u64,
     pub(super) fields: RawDocumentBuf,
     pub(super) batch: Option<u32>,
+    /// Whether a sort that no index serves may use the server's disk.
+    pub(super) on_disk: bool,
 }
 
 impl Query {
@@ -76,6 +78,7 @@ impl Query {
             skip: u64::try_from(whole("skip")?).unwrap_or(0),
             fields: part(body, "fields")?.to_owned(),
             batch: None,
+            on_disk: false,
         })
     }
 }
@@ -102,6 +105,9 @@ impl Executor {
             }
             if let Some(batch) = query.batch {
                 find = find.batch_size(batch);
+            }
+            if query.on_disk {
+                find = find.allow_disk_use(true);
             }
             let mut cursor = find.batch().await?;
             let batch = next_batch(&mut cursor).await?;

@@ -86,6 +86,9 @@ impl Executor {
                 Ok(Answer::None)
             }
             Op::Delete => self.delete(collection, body).await,
+            Op::Export => self.export(collection, body).await,
+            Op::Merge => self.merge(number, body).await,
+            Op::Inspect => self.inspect(collection).await,
             Op::Ping => self.command(rawdoc! { "ping": 1 }).await.map(|_| Answer::None),
             Op::Find | Op::Upsert => Ok(Answer::None),
         }

@@ -1,0 +1,81 @@
+//! The functions that move keys between stores: whole keys, values as bytes.
+
+use napi::sys;
+
+use super::bind::{bad_handle, check_length, functions};
+use super::embedded_state::Side;
+use crate::map::scan::Kind;
+use crate::map::store::Store;
+use crate::store::maps::Ask;
+
+functions! {
+    /// `openKeys()`: the number of a scan over all keys, whosever they are; see `page`.
+    open_keys as "openKeys" (engine, outside, call: 0) {
+        let id = if engine.is_embedded(Side::Maps) {
+            engine.open_store_scan(Kind::Keys, b"")
+        } else {
+            engine.queue(outside, |store, _| Ok(store.open_scan(Kind::Keys, b"", false)))?
+        };
+        Ok(Some(call.env.number(id.into())?))
+    }
+
+    /// `keyBytes(key)`: its value as a Buffer; null where there is none, or where it is no text of Redis's.
+    key_bytes as "keyBytes" (engine, outside, call: 1) {
+        engine.with_scratch(|key| {
+            if !call.env.push_text(call.args[0], key)? {
+                return Err(bad_handle("key").into());
+            }
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Bytes(key.clone()));
+            }
+            engine.queue(outside, |store, peer| store.bytes(peer, key))?;
+            Ok(None)
+        })
+    }
+
+    /// `keyRemaining(key)`: milliseconds that it still lives, -1 for ever; null where there is none.
+    key_remaining as "keyRemaining" (engine, outside, call: 1) {
+        engine.with_scratch(|key| {
+            if !call.env.push_text(call.args[0], key)? {
+                return Err(bad_handle("key").into());
+            }
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Remaining(key.clone()));
+            }
+            engine.queue(outside, |store, peer| store.remaining(peer, key))?;
+            Ok(None)
+        })
+    }
+
+    /// `keyAdd(key, value, millis)`: writes a key that is not there; the value is a Buffer, -1 keeps it for ever. Whether it was
+    /// written.
+    key_add as "keyAdd" (engine, outside, call: 3) {
+        engine.with_scratch(|bytes| {
+            if !call.env.push_text(call.args[0], bytes)? {
+                return Err(bad_handle("key").into());
+            }
+            let end = bytes.len();
+            if !call.env.push_buffer(call.args[1], bytes)? {
+                return Err(bad_handle("value").into());
+            }
+            check_length(bytes.len() - end)?;
+            let millis = call.env.f64(call.args[2])?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds, at least one")]
+            let millis = (millis >= 1.0).then_some(millis as u64);
+            if engine.is_embedded(Side::Maps) {
+                return engine.ask_store(outside, Ask::Add(bytes[..end].to_vec(), bytes[end..].to_vec(), millis));
+            }
+            engine.queue(outside, |store, peer| store.add(peer, &bytes[..end], &bytes[end..], millis))?;
+            Ok(None)
+        })
+    }
+
+    /// `serverInfo()`: what Redis says of itself, as `INFO server` has it; null of the embedded store.
+    server_info as "serverInfo" (engine, outside, call: 0) {
+        if engine.is_embedded(Side::Maps) {
+            return Ok(Some(call.env.null()?));
+        }
+        engine.queue(outside, Store::info)?;
+        Ok(None)
+    }
+}
