@@ -1591,7 +1591,8 @@ export interface Collections {
  * Makes the class of a collection: `BaseCRUD("risk-items")`; or of a mongoose model of your own: `BaseCRUD(OrderModel)`.
  *
  * A model runs through mongoose, on its own connection, with its own schema and errors, whatever its name is. One on
- * mongoose's default connection that nobody has opened opens it with `CC_MONGO_CONNECTION_STRING`; `close()` closes it.
+ * mongoose's default connection that nobody has opened opens it with `CC_MONGO_CONNECTION_STRING`; `close()` closes it. With the
+ * embedded store that is `INVALID_CONFIG`: models run on connections that you have opened.
  * @throws TypeError `INVALID_CONTEXT` for a name that is none of these.
  */
 export declare const BaseCRUD: {
@@ -2863,14 +2864,16 @@ type Mongoose = typeof import("mongoose");
 
 /**
  * A client of the project's own ioredis with this package's configuration. close() closes it.
- * @throws Error `PEER_NOT_FOUND` where ioredis is not installed.
+ * @throws Error `PEER_NOT_FOUND` where ioredis is not installed; `INVALID_CONFIG` with the embedded store, which has no Redis: use
+ * BaseMap for keys of your own.
  */
 export declare const getRedis: (() => IoRedis) & Once;
 
 /**
  * The project's own mongoose, connected with this package's configuration; where its default connection is open already,
  * as it is. close() closes what was opened here. Rejects with `PEER_NOT_FOUND` where mongoose is not installed, and with
- * `MONGO_UNAVAILABLE`; a later call tries again.
+ * `MONGO_UNAVAILABLE`; with the embedded store with `INVALID_CONFIG`, unless mongoose is connected already: use the services, or
+ * BaseCRUD with a collection's name. A later call tries again.
  */
 export declare const getMongo: (() => Promise<Mongoose>) & Once;
 

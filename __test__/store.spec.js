@@ -274,3 +274,20 @@ test("a hundred processes that are killed leave nothing missing of what they had
   t.deepEqual(missing, []);
   t.true(acknowledged > 1_000, `${acknowledged}`);
 });
+
+test("getRedis, getMongo and models that nobody has connected say what to use instead of servers", async (t) => {
+  const folder = folderFor(t);
+  const lib = storeFor(t, folder);
+  const refused = { code: "INVALID_CONFIG", message: /CC_STORE_PATH is set \(.*\), so no server is used; .*, or unset CC_STORE_PATH to use servers$/ };
+  t.throws(() => lib.getRedis(), { ...refused, message: /^getRedis: .*BaseMap/ });
+  const { message } = await t.throwsAsync(() => lib.getMongo(), refused);
+  t.regex(message, /^getMongo: .*services of ioc/);
+  const mongoose = new (require("mongoose").Mongoose)();
+  const Order = mongoose.model("order", new mongoose.Schema({ n: Number }));
+  await t.throwsAsync(() => new (lib.BaseCRUD(Order))().create({ n: 1 }), { ...refused, message: /^BaseCRUD of a mongoose model: .*collection's name/ });
+  // What it says works.
+  await new (lib.BaseCRUD("risk-items"))().create({ riskName: "r", exchangeName: "e", positions: [], when: 1 });
+  await lib.close();
+  lib.setConfig({ CC_STORE_PATH: "" });
+  t.notThrows(() => lib.getRedis().disconnect());
+});

@@ -35,7 +35,7 @@ function connected({ base, db }) {
     return undefined;
   }
   if (db.readyState === 0 && !opened.get(base)?.pending) {
-    const state = { pending: true, promise: openDefault(base, (words) => `${words} (mongoose, for a model without a connection of its own)`) };
+    const state = { pending: true, promise: openDefault(base, "BaseCRUD of a mongoose model", (words) => `${words} (mongoose, for a model without a connection of its own)`) };
     opened.set(base, state);
     const over = () => (state.pending = false);
     state.promise.then(over, () => {

@@ -3,9 +3,11 @@
 
 const { native, values } = require("./engine.js");
 const { makeError } = require("./errors.js");
+const { needServers } = require("./servers.js");
 
-/** Opens it. `say` makes the message of a failure from mongoose's words; no message holds the connection string. */
-async function openDefault(mongoose, say) {
+/** Opens it, for `caller`. `say` makes the message of a failure from mongoose's words; no message holds the connection string. */
+async function openDefault(mongoose, caller, say) {
+  needServers(caller, "rows are read and written by the services of ioc and by BaseCRUD with a collection's name");
   const { uri, timeout } = JSON.parse(native.engine.clientOptions(values())).mongo;
   try {
     // As long as our own calls look for a server, unless the connection string says how long.

@@ -8,6 +8,7 @@ const { makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 const { openDefault } = require("./mongoose.js");
 const { required } = require("./project.js");
+const { needServers } = require("./servers.js");
 
 // Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
 const { setTimeout, clearTimeout } = require("node:timers");
@@ -70,6 +71,7 @@ function once(make) {
 }
 
 const getRedis = once(() => {
+  needServers("getRedis", "keys of your own are kept by BaseMap, ids by the cache services of ioc");
   const Redis = peer("ioredis", "getRedis");
   const { tls, ...rest } = options().redis;
   const client = new Redis({ ...rest, ...(tls && { tls: tlsOf(tls) }) });
@@ -97,7 +99,7 @@ const getMongo = once(async () => {
   // A connection that is opened after that is not ours.
   connection.once("close", () => opened.delete(end));
   try {
-    await openDefault(mongoose, (words) => `getMongo: ${words}`);
+    await openDefault(mongoose, "getMongo", (words) => `getMongo: ${words}`);
   } catch (error) {
     opened.delete(end);
     throw error;
