@@ -5,4 +5,10 @@ class Failure extends Error {
   name = "Failure";
 }
 
-module.exports = { Failure };
+/** The same for what a command was given and cannot use: it is no fault of the machine. */
+class Misuse extends Failure {
+  name = "Misuse";
+  exitCode = 2;
+}
+
+module.exports = { Failure, Misuse };

@@ -9,10 +9,16 @@ const { Failure } = require("./failure.js");
 
 /**
  * Each is a module with `summary` (a line), `usage` (the words after the program's name), `help` (a paragraph), `options` (as
- * parseArgs takes them, with `help`, and `value` for what stands after the option), and `run(values, positionals)`, which
- * throws a Failure or returns the exit code, by default 0.
+ * parseArgs takes them, with `help`, and `value` for what stands after the option), `needs` (options that must be there),
+ * `positionals` and `places` (whether words are taken, and how many), and `run(values, positionals)`, which throws a Failure or
+ * returns the exit code, by default 0.
  */
 const COMMANDS = {
+  copy: () => require("./commands/copy.js"),
+  verify: () => require("./commands/verify.js"),
+  backup: () => require("./commands/backup.js"),
+  doctor: () => require("./commands/doctor.js"),
+  warm: () => require("./commands/warm.js"),
   build: () => require("./commands/build.js"),
 };
 
@@ -82,13 +88,26 @@ async function main([name, ...words]) {
     console.log(helpOf(command));
     return 0;
   }
-  return (await command.run(parsed.values, parsed.positionals)) ?? 0;
+  const missing = (command.needs ?? []).filter((option) => !parsed.values[option]);
+  if (missing.length > 0) {
+    return misused(`${name} needs ${missing.map((option) => `--${option}`).join(" and ")}.`, name);
+  }
+  if (command.places !== undefined && parsed.positionals.length !== command.places) {
+    return misused(`Usage: npx ${PROGRAM} ${command.usage}`, name);
+  }
+  try {
+    return (await command.run(parsed.values, parsed.positionals)) ?? 0;
+  } catch (error) {
+    // Whoever reads JSON gets JSON, whatever happens; the words for people stand on stderr.
+    if (parsed.values.json) console.log(JSON.stringify({ command: name, state: "failed", message: error.message, code: error.cause?.code ?? error.code ?? null }));
+    throw error;
+  }
 }
 
 main(process.argv.slice(2)).then(
   (code) => (process.exitCode = code),
   (error) => {
     console.error(error instanceof Failure ? error.message : error.stack);
-    process.exitCode = 1;
+    process.exitCode = error.exitCode ?? 1;
   },
 );

@@ -1,0 +1,98 @@
+"use strict";
+// Copies a store into another: collection by collection, page by page; the next page is read while one is written.
+
+const { count } = require("../progress.js");
+const { documentsOf } = require("../stores/opened.js");
+const { Journal } = require("./journal.js");
+
+const KEYS = "keys of maps";
+
+function rowsIn(rows) {
+  let number = 0;
+  for (const document of documentsOf(rows)) number += document.length > 0 ? 1 : 0;
+  return number;
+}
+
+class Copy {
+  /** @param {{ from: object, to: object, progress: object, stop: AbortSignal }} parts */
+  constructor({ from, to, progress, stop, fresh = false }) {
+    Object.assign(this, { from, to, progress, stop });
+    this.journal = new Journal(to, [from.title, to.title], to.codec);
+    if (fresh && this.journal.resumes) {
+      this.journal.remove();
+      this.journal = new Journal(to, [from.title, to.title], to.codec);
+    }
+    this.told = { collections: {}, keys: { read: 0, added: 0, kept: 0, skipped: 0 } };
+  }
+
+  /** `{ collections, keys, whole }`: what became of the rows of each; `whole` is false where it was interrupted. */
+  async run() {
+    const numbers = this.from.table.keys();
+    for (const number of numbers) {
+      if (this.stop.aborted) break;
+      await this.collection(number);
+    }
+    if (!this.stop.aborted) await this.keys();
+    const whole = !this.stop.aborted;
+    if (whole) this.journal.remove();
+    else this.journal.write();
+    return { ...this.told, whole };
+  }
+
+  async collection(number) {
+    const name = this.from.table[number].collection;
+    const { from, to, journal, progress } = this;
+    const { over, ...before } = journal.of(name);
+    let { place, rows } = before;
+    const told = { read: 0, new: 0, newer: 0, kept: 0, before: rows };
+    this.told.collections[name] = told;
+    progress.skip(rows);
+    if (over) return;
+    const ask = (after) => {
+      const page = Promise.resolve(from.page(number, after));
+      // It is awaited later; until then a failure must not count as unhandled.
+      page.catch(() => {});
+      return page;
+    };
+    for (let next = ask(place); next !== null && !this.stop.aborted; ) {
+      const page = await next;
+      next = page.after === null ? null : ask(page.after);
+      if (page.rows.length > 0) {
+        const merged = await to.merge(number, page.rows);
+        if (to.keepsIds(number)) await to.remember(number, page.rows, merged.ids);
+        const read = rowsIn(page.rows);
+        for (const fate of ["new", "newer", "kept"]) told[fate] += merged[fate];
+        told.read += read;
+        rows += read;
+        progress.add(name, read);
+      }
+      place = page.after;
+      journal.note(name, place, rows, next === null);
+    }
+    if (rows > 0 && !this.stop.aborted) {
+      progress.part(`${name}: ${count(told.new)} new, ${count(told.newer)} newer, ${count(told.kept)} that were there${told.before > 0 ? `, ${count(told.before)} by an earlier run` : ""}`);
+    }
+  }
+
+  async keys() {
+    const { from, to, progress } = this;
+    const told = this.told.keys;
+    for await (const entries of from.keys()) {
+      const texts = entries.filter(({ value }) => value !== null);
+      const added = await to.addKeys(texts);
+      told.read += entries.length;
+      told.added += added;
+      told.kept += texts.length - added;
+      told.skipped += entries.length - texts.length;
+      progress.total += entries.length;
+      progress.add(KEYS, entries.length);
+      if (this.stop.aborted) break;
+    }
+    if (told.read > 0 && !this.stop.aborted) {
+      const skipped = told.skipped > 0 ? `, ${count(told.skipped)} that have ended or are no text` : "";
+      progress.part(`${KEYS}: ${count(told.added)} new, ${count(told.kept)} that were there${skipped}`);
+    }
+  }
+}
+
+module.exports = { Copy };

@@ -1,0 +1,90 @@
+"use strict";
+// What doctor says of the configured servers.
+
+const { Opened } = require("../stores/opened.js");
+
+/** Redis answers ids from memory from this version on. */
+const TRACKING = 6;
+const LEAST_MONGO = 4.4;
+/** How long a server is waited for. */
+const PATIENCE_MS = "3000";
+
+const MONGO_ADVICE = {
+  MONGO_UNAVAILABLE: "is it running, and is CC_MONGO_CONNECTION_STRING right? Without servers: CC_STORE_PATH=./dump/native",
+  MONGO_TIMEOUT: "it is there and does not answer in time; a firewall or a proxy in between may swallow it",
+};
+
+async function redis(store, findings) {
+  const { native } = store.package.engine;
+  const health = () => store.package.engine.health();
+  try {
+    native.ready();
+    const info = await native.promise(native.engine.serverInfo());
+    const field = (name) => new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1];
+    const version = field("valkey_version") ?? field("redis_version") ?? "unknown";
+    findings.ok(`Redis answers on ${health().redis.server}; version ${version}`);
+    const near = health().nearCache;
+    if (near?.state === "off") findings.note("ids are not kept in memory, because CC_NEAR_CACHE is off");
+    else if (near?.reason) {
+      const advice = Number.parseInt(version, 10) < TRACKING ? "Redis 6 or newer announces changes" : "allow CLIENT TRACKING to this user: ACL SETUSER … +client|tracking";
+      findings.note(`ids cannot be kept in memory: the server says ${near.reason}`, advice);
+    } else findings.ok("it announces changes, so ids are answered from memory");
+    return { version, nearCache: near };
+  } catch (error) {
+    const advice = {
+      REDIS_AUTH: "set CC_REDIS_USER and CC_REDIS_PASSWORD, or try --defaults setup, which sends no password",
+      REDIS_UNAVAILABLE: "is it running, and are CC_REDIS_HOST and CC_REDIS_PORT right? Without servers: CC_STORE_PATH=./dump/native",
+    }[error.code];
+    findings.problem(`${error.message} (${error.code})`, advice);
+    return { error: error.code };
+  }
+}
+
+async function mongo(store, findings) {
+  const collections = {};
+  try {
+    for (const [number, { collection }] of store.table.entries()) collections[collection] = await store.inspect(number);
+  } catch (error) {
+    findings.problem(`MongoDB: ${error.message} (${error.code})`, MONGO_ADVICE[error.code]);
+    return { error: error.code };
+  }
+  const all = Object.entries(collections);
+  const { version } = all[0][1];
+  findings.ok(`MongoDB answers on ${store.config.CC_MONGO_CONNECTION_STRING}; version ${version}`);
+  if (Number.parseFloat(version) < LEAST_MONGO) findings.problem(`MongoDB ${version} is too old`, `${LEAST_MONGO} or newer is needed`);
+  const rows = all.reduce((sum, [, one]) => sum + one.rows, 0);
+  findings.ok(`${rows.toLocaleString("en-US")} rows in ${all.filter(([, one]) => one.rows > 0).length} of ${all.length} collections`);
+  for (const [name, { missing, duplicates }] of all) {
+    if (duplicates > 0) {
+      findings.problem(
+        `${name}: ${duplicates.toLocaleString("en-US")} keys have several rows, so its unique index cannot be made`,
+        "remove all but one row of each key; the index is made with the next write after that",
+      );
+    } else if (missing.length > 0) {
+      findings.note(`${name} lacks indexes: ${missing.join(", ")}`, "they are made with the first write of a process; this user needs the right createIndex");
+    }
+  }
+  if (all.every(([, { missing }]) => missing.length === 0)) findings.ok("no index is missing");
+  return { version, collections };
+}
+
+/** Notes what there is to say of both servers. */
+async function examineServers(findings, defaults) {
+  findings.begin("servers");
+  let store;
+  try {
+    const patience = { CC_REDIS_TIMEOUT_MS: process.env.CC_REDIS_TIMEOUT_MS ?? PATIENCE_MS, CC_MONGO_TIMEOUT_MS: process.env.CC_MONGO_TIMEOUT_MS ?? PATIENCE_MS };
+    store = new Opened("servers", { CC_STORE_PATH: "", ...patience }, { defaults, isServers: true });
+  } catch (error) {
+    findings.problem(`${error.message} (${error.code})`, "docs/configuration.md has the variables");
+    return { error: error.code };
+  }
+  try {
+    const [one, other] = [await redis(store, findings), await mongo(store, findings)];
+    return { redis: one, mongo: other };
+  } finally {
+    await store.close();
+  }
+}
+
+module.exports = { examineServers };
