@@ -1,8 +1,13 @@
 "use strict";
 
-// Act one: the real backtest-kit trades a month, with candles that an exchange function gives and that are stored, then with
-// those that are there. Each run is a process of its own, as a user's would be.
+// Act one: the real backtest-kit trades a month on the embedded store, with candles that an exchange function gives and that are
+// stored, then with those that are there; where there are servers, once more on them. Each run is a process of its own, as a
+// user's would be.
 
+const { spawnSync } = require("node:child_process");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
 const { runKit } = require("../__test__/support/kit.js");
 const market = require("../__test__/kit/market.js");
 const { tradesOf } = require("../__test__/kit/results.js");
@@ -13,7 +18,7 @@ const { bar, chapter, count, gauge, left, paint, print, right, row, say } = requ
 
 const SYMBOL = "ETHUSDT";
 const MINUTES = market.MONTH_MINUTES;
-/** Minutes for which the original's way is watched; its month takes minutes. */
+/** Minutes for which the kit's files and the original's way are watched; their months take minutes. */
 const WATCHED = 240;
 const NAMES = { position: "position", openPrice: "open", closePrice: "close", pnl: "profit", closeReason: "closed by", duration: "minutes" };
 const WIDTHS = [8, -13, -13, -8, 12, -7];
@@ -70,16 +75,22 @@ function speeds(rows) {
   }
 }
 
-async function kit({ server: redis, mongo, facts }) {
+/** A folder of the demo's own, and what is in it in MiB. */
+const sizeOf = (file) => (fs.statSync(file).size / 1024 / 1024).toFixed(1);
+
+/** Act one: nothing but Node and this package. */
+async function kit({ facts }) {
   chapter(
-    "Act one: a month on the real backtest-kit",
-    `backtest-kit ${dependencies["backtest-kit"]} trades ${SYMBOL} for 31 days of made-up minutes: long or short where two means cross, with take profit and stop loss. setup() is all that the project calls.`,
+    "Act one: a month on the real backtest-kit, without any server",
+    `backtest-kit ${dependencies["backtest-kit"]} trades ${SYMBOL} for 31 days of made-up minutes: long or short where two means cross, with take profit and stop loss. All that the project does is setup({ CC_STORE_PATH: "./dump/native" }).`,
   );
-  const env = { ...redis.env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("backtest-kit") };
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-demo-"));
+  const store = path.join(folder, "dump", "native");
+  const env = { CC_STORE_PATH: store };
   const first = await run("candles fetched and stored", "setup", { env });
   const second = await run("candles from the store", "setup", { env });
   const dummies = await run("on dummies, nothing is kept", "dummy", {});
-  const original = await run(`the original, ${WATCHED} minutes`, "original", { minutes: WATCHED, env: { ...env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("kit-original") } });
+  const files = await run(`the kit's files, ${WATCHED} minutes`, "json", { minutes: WATCHED });
   check("the month traded", first.symbols[SYMBOL].trades.length > 20);
   check("candles were fetched, and the second time none", [first.fetched.candles > MINUTES / 2, second.fetched.candles], [true, 0]);
   check("trades, numbers and table are those on dummies, to the last digit", first.symbols, dummies.symbols);
@@ -88,16 +99,56 @@ async function kit({ server: redis, mongo, facts }) {
   results(second.symbols[SYMBOL]);
   curve(tradesOf(second));
   speeds([
-    ["the original's way", original.each, paint.dim],
+    ["the kit's own files", files.each, paint.dim],
     ["candles fetched and stored", first.each, paint.green],
     ["candles from the store", second.each, paint.green],
     ["on dummies", dummies.each, paint.cyan],
   ]);
   print();
-  say(`All ${count(tradesOf(second).length)} trades and every number of the table are those of a run on dummies, to the last digit.`);
-  facts.kit = { trades: tradesOf(second).length, ratio: `${(original.each / second.each).toFixed(0)}×`, beside: `${(second.each / dummies.each).toFixed(2)}×` };
+  const file = path.join(store, "store.sqlite");
+  const { findings } = doctor(store);
+  check("doctor finds nothing to mend", findings.filter(({ level }) => level === "problem"), []);
+  const backup = path.join(folder, "backup.sqlite");
+  command(["backup", backup, "--store", store]);
+  say(`All ${count(tradesOf(second).length)} trades and every number of the table are those of a run on dummies, to the last digit. All of it is in one file, and a backup of it has ${sizeOf(backup)} MiB; quick_check finds nothing wrong.`);
+  check("the store is one file", fs.existsSync(file));
+  facts.kit = { trades: tradesOf(second).length, files: `${(files.each / first.each).toFixed(0)}×`, beside: `${(second.each / dummies.each).toFixed(2)}×` };
+  return { folder, store, symbols: dummies.symbols };
+}
+
+/** A command of the package's program, as a user runs it; what it told as JSON. */
+function command(args, env = {}) {
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CC_")));
+  const ended = spawnSync(process.execPath, [path.join(__dirname, "..", "cli", "main.js"), ...args, "--json"], { env: { ...clean, ...env }, encoding: "utf8" });
+  if (ended.status !== 0) throw new Error(`${args[0]} ended with ${ended.status}: ${ended.stderr}`);
+  return JSON.parse(ended.stdout);
+}
+
+const doctor = (store) => command(["doctor", "--store", store]);
+
+/** The same month on servers, into which the store is copied first. */
+async function moved({ server: redis, mongo, facts, act }) {
+  chapter("The same month on Redis and MongoDB", "One command copies the store into servers, another compares the two; the project leaves CC_STORE_PATH out, and changes no line of code.");
+  const env = { ...redis.env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("backtest-kit") };
+  const copied = command(["copy", "--from", act.store, "--to", "servers"], env);
+  const rows = Object.values(copied.collections).reduce((sum, found) => sum + found.new, 0);
+  print(`npx backtest-kit-native copy --from ./dump/native --to servers    ${paint.green(`${count(rows)} rows, ${copied.seconds} s`)}`);
+  const compared = command(["verify", "--from", act.store, "--to", "servers", "--ids"], env);
+  print(`npx backtest-kit-native verify --from ./dump/native --to servers  ${paint.green(compared.state)}`);
+  check("verify finds both the same", compared.state, "same");
+  print();
+  const second = await run("candles from MongoDB", "setup", { env });
+  const original = await run(`the original, ${WATCHED} minutes`, "original", { minutes: WATCHED, env: { ...env, CC_MONGO_CONNECTION_STRING: mongo.urlOf("kit-original") } });
+  check("no candle was fetched again", second.fetched.candles, 0);
+  check("trades, numbers and table are the same again", second.symbols, act.symbols);
+  speeds([
+    ["the original's way", original.each, paint.dim],
+    ["candles from MongoDB", second.each, paint.green],
+  ]);
+  facts.kit.moved = count(rows);
+  facts.kit.ratio = `${(original.each / second.each).toFixed(0)}×`;
   // The chapters that follow look at all that Redis holds.
   await redis.command("FLUSHALL");
 }
 
-module.exports = { kit };
+module.exports = { kit, moved };

@@ -2,6 +2,8 @@
 
 // What the demo prints: at most 80 columns, colours only where somebody looks at a terminal.
 
+const { bar, gauge: line } = require("../cli/bar.js");
+
 const WIDTH = 80;
 const INDENT = "   ";
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
@@ -51,17 +53,7 @@ function rule() {
   console.log(paint.dim("─".repeat(WIDTH)));
 }
 
-/** A horizontal bar in eighths of a column; the longest value fills `width`. */
-function bar(share, width) {
-  const eighths = Math.max(1, Math.round(share * width * 8));
-  return "█".repeat(Math.floor(eighths / 8)) + ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
-}
-
-/** A line that is written over until it has come to its end; elsewhere than on a terminal only that is printed. */
-function gauge(text, end = false) {
-  if (process.stdout.isTTY) process.stdout.write(`\r${INDENT}${text}${end ? "\n" : ""}`);
-  else if (end) print(text);
-}
+const gauge = (text, end = false) => line(INDENT + text, end);
 
 const count = (number) => number.toLocaleString("en-US");
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;

@@ -4,12 +4,11 @@
 //
 //   node scripts/demo.js --no-build   takes the addon as it is
 
-const { ensureNodeModules, ensureRedisServer, kitFolder, root } = require("./lib/tools.js");
+const { ensureNodeModules, kitFolder, root } = require("./lib/tools.js");
 const { build } = require("../cli/cargo.js");
 
 const steps = [
-  ["redis-server", () => ensureRedisServer()],
-  ["development dependencies (ioredis, for the comparison)", () => ensureNodeModules()],
+  ["development dependencies", () => ensureNodeModules()],
   ["backtest-kit, for the first act", () => ensureNodeModules(kitFolder)],
   ["addon: cargo build --release (takes a while the first time)", () => build()],
 ];
