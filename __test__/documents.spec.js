@@ -194,7 +194,17 @@ test("README fits ten screens, and starts on the first", (t) => {
   const lines = read("README.md").split("\n");
   t.true(lines.length <= 200, `${lines.length} lines`);
   t.true(lines.slice(0, 20).some((line) => line.includes("npm install")));
-  t.true(lines.slice(0, 20).some((line) => line.startsWith("setup()")));
+  t.true(lines.slice(0, 20).some((line) => line.startsWith("setup(")));
+});
+
+test("every command of the program that README and docs name is there, with its options", (t) => {
+  const named = GUIDES.flatMap((file) => [...read(file).matchAll(/npx backtest-kit-native (\w+)([^`\n#]*)/g)]);
+  t.true(named.length >= 6, `${named.length}`);
+  for (const [whole, name, rest] of named) {
+    const file = path.join(root, "cli", "commands", `${name}.js`);
+    t.true(fs.existsSync(file), whole);
+    for (const [, option] of rest.matchAll(/--([\w-]+)/g)) t.true(option in require(file).options, whole);
+  }
 });
 
 test("the figures of README and docs are those of the last full runs", (t) => {
