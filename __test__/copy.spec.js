@@ -8,6 +8,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
+const { ObjectId } = require("bson");
 const { root, loadFor } = require("./support/addon.js");
 const { SINCE, MINUTE, candle, cli, fill } = require("./support/copy.js");
 const { startMongo } = require("./support/mongo.js");
@@ -37,7 +38,7 @@ test("everything goes from a store into servers and back, ids too, and verify fi
   const [one, other, work] = [folderFor(t), folderFor(t), folderFor(t)];
   const { redis, env } = await serversFor(t);
   const lib = storeFor(t, one);
-  await fill(lib, { candles: 3_000, rows: 3_200 });
+  await fill(lib, { candles: 21_000, rows: 3_200 });
   await new lib.BaseMap("short", 1_000).set("k", Buffer.from([0xff, 0x00, 0xfe]));
   await lib.ioc.measureDbService.softRemove("bucket", "key-3");
   await lib.close();
@@ -45,8 +46,8 @@ test("everything goes from a store into servers and back, ids too, and verify fi
   const there = await cli(["copy", "--from", one, "--to", "servers", "--json"], { env, cwd: work });
   t.is(there.code, 0, there.stderr);
   t.is(there.told.state, "done");
-  t.deepEqual(there.told.collections["candle-items"], { read: 3_000, new: 3_000, newer: 0, kept: 0, before: 0 });
-  t.is(Object.values(there.told.collections).reduce((sum, found) => sum + found.new, 0), 6_200);
+  t.deepEqual(there.told.collections["candle-items"], { read: 21_000, new: 21_000, newer: 0, kept: 0, before: 0 });
+  t.is(Object.values(there.told.collections).reduce((sum, found) => sum + found.new, 0), 24_200);
   t.deepEqual(there.told.keys, { read: 21, added: 21, kept: 0, skipped: 0 });
   t.deepEqual(await redis.command("GET", "short:k"), Buffer.from([0xff, 0x00, 0xfe]));
   const rest = await redis.command("PTTL", "short:k");
@@ -57,7 +58,7 @@ test("everything goes from a store into servers and back, ids too, and verify fi
   t.is(same.code, 0, same.stderr + same.stdout);
   const back = await cli(["copy", "--from", "servers", "--to", other], { env, cwd: work });
   t.is(back.code, 0, back.stderr);
-  t.regex(back.stdout, /^done in \S+ \S+: 6,200 rows read, 6,200 new, 0 newer, 0 that were there; 21 of 21 keys of maps written$/m);
+  t.regex(back.stdout, /^done in \S+ \S+: 24,200 rows read, 24,200 new, 0 newer, 0 that were there; 21 of 21 keys of maps written$/m);
   t.is((await cli(["verify", "--from", one, "--to", other, "--ids"], { cwd: work })).code, 0);
 
   // Ids are those of the target, and rows are what they were.
@@ -67,7 +68,7 @@ test("everything goes from a store into servers and back, ids too, and verify fi
   t.is(String(await redis.command("GET", "signal_cache:binance:strategy_one:S1")), row.id);
   t.is(row.payload.far, Infinity);
   t.true((await read.ioc.measureDbService.findByKey("bucket", "key-3")).removed);
-  t.is((await read.ioc.candleDbService.findRange("BTCUSDT", "1m", "binance", SINCE, 3_000)).length, 3_000);
+  t.is((await read.ioc.candleDbService.findRange("BTCUSDT", "1m", "binance", SINCE, 21_000)).length, 21_000);
 });
 
 test("a second copy changes nothing, and verify names what differs and ends with 1", async (t) => {
@@ -133,6 +134,31 @@ for (const kind of ["store", "servers"]) {
     t.deepEqual([await new BaseMap("m", -1).get("k"), await new BaseMap("m", -1).get("new")], ["target", "source"]);
   });
 }
+
+test("a row whose _id another row of the servers has gets one of its own, and both stay", async (t) => {
+  const one = folderFor(t);
+  const { mongo, env } = await serversFor(t);
+  const lib = storeFor(t, one);
+  await lib.ioc.riskDbService.upsert("ours", "e", [], new Date(1));
+  await lib.ioc.candleDbService.createMany([candle(0), candle(1)]);
+  const row = await lib.ioc.riskDbService.findByContext("ours", "e");
+  const [first] = await lib.ioc.candleDbService.findRange("BTCUSDT", "1m", "binance", SINCE, 1);
+  await lib.close();
+  await mongo.insert("risk-items", [{ _id: new ObjectId(row.id), riskName: "theirs", exchangeName: "e", positions: ["theirs"] }]);
+  await mongo.insert("candle-items", [{ ...candle(5), _id: new ObjectId(first.id) }]);
+  const copied = await cli(["copy", "--from", one, "--to", "servers", "--json"], { env, cwd: one });
+  t.is(copied.code, 0, copied.stderr);
+  t.deepEqual([copied.told.collections["risk-items"].new, copied.told.collections["candle-items"].new], [1, 2]);
+  const { ioc } = loadFor(t, { ...env, CC_STORE_PATH: "" });
+  const [theirs, ours] = await Promise.all(["theirs", "ours"].map((name) => ioc.riskDbService.findByContext(name, "e")));
+  t.is(theirs.id, row.id);
+  t.deepEqual(theirs.positions, ["theirs"]);
+  t.not(ours.id, row.id);
+  t.is(await ioc.riskCacheService.getRiskId("ours", "e"), ours.id);
+  const candles = await Promise.all([0, 1, 5].map((i) => ioc.candleDbService.findBySymbolIntervalTimestamp("BTCUSDT", "1m", "binance", SINCE + i * MINUTE)));
+  t.deepEqual(candles.map(({ close }) => close), [0, 1, 5]);
+  t.is(candles[2].id, first.id);
+});
 
 test("Ctrl-C ends a copy after its batch and says how to go on; started again it goes on there", async (t) => {
   const one = folderFor(t);
@@ -291,6 +317,9 @@ test("doctor says what is fine and what is not, and what to do about it", async 
   t.regex(fine.stdout, /· CC_STORE_PAHT is set, and is no variable of this package\n {6}→ is it misspelt\?/);
   t.notRegex(fine.stdout, /MongoDB/);
 
+  fs.writeFileSync(path.join(text, ".env"), `CC_STORE_PATH=${one}\n`);
+  const fromFile = await cli(["doctor", "--json"], { cwd: text });
+  t.deepEqual([fromFile.code, fromFile.stderr, fromFile.told.store.file], [0, "", path.join(one, "store.sqlite")]);
   fs.writeFileSync(path.join(text, "store.sqlite"), "no database ".repeat(500));
   const damaged = await cli(["doctor", "--store", text, "--json"]);
   t.is(damaged.code, 1);

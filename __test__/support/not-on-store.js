@@ -20,6 +20,7 @@ const FILES = {
   "compose.spec.js": "docker-compose.yml",
   "config.spec.js": "credentials and servers; the store's variables are in spec/config.json and store.spec.js",
   "connection.spec.js": NETWORK,
+  "copy.spec.js": "moves between stores and servers, each its own",
   "demo-chart.spec.js": NO_SERVER,
   "documents.spec.js": NO_SERVER,
   "exit.spec.js": NETWORK,

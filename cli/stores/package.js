@@ -28,7 +28,9 @@ function loadPackage() {
 
 /** Takes the variables of `.env` in the working directory into the environment, where there is one; set ones win. */
 function readDotEnv() {
-  if (fs.existsSync(".env") && typeof process.loadEnvFile === "function") process.loadEnvFile(".env");
+  if (!fs.existsSync(".env")) return;
+  if (typeof process.loadEnvFile === "function") process.loadEnvFile(".env");
+  else process.stderr.write(".env is not read: that takes Node 20.12 or newer\n");
 }
 
 module.exports = { loadPackage, readDotEnv };
