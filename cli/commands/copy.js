@@ -49,7 +49,8 @@ with the newer updatedDate wins and takes over the _id and createDate of the one
 stays; keys of maps are written only where they are absent, with the time that they have left. The source is not changed.
 
 It may be interrupted (Ctrl-C) and started again: it goes on where it was, by a file beside the target
-(backtest-kit-native-copy-….json), which goes when the copy is through. To run it twice changes nothing.
+(backtest-kit-native-copy-….json), which goes when the copy is through. To run it twice changes nothing. What is written to the source
+meanwhile may be copied or not; run it once more when nothing writes.
 
 ${STORES}
 
@@ -80,7 +81,7 @@ Exit code: 0 done, 1 interrupted or failed, 2 wrong usage.
       const totals = await Promise.all(source.table.map((row, number) => source.count(number)));
       const progress = new Progress(totals.reduce((sum, rows) => sum + rows, 0));
       const copy = new Copy({ from: source, to: target, progress, stop: stop.signal, fresh: anew });
-      if (copy.journal.resumes) process.stderr.write("an earlier run was interrupted: it goes on there\n");
+      if (copy.journal.resumes) process.stderr.write("an earlier run was interrupted: it goes on there (--anew looks at everything again)\n");
       const told = await copy.run();
       progress.end();
       const seconds = (performance.now() - started) / 1_000;

@@ -1,6 +1,7 @@
 "use strict";
 // Where backtest-kit's file adapters keep what, and the row that a file is. A folder's name joins its parts with `_`, which parts
-// may have as well; so the content is asked first, then the exchanges that are known from elsewhere.
+// may have as well; so the content is asked first, then the exchanges that are known from elsewhere. A symbol with a `/` makes
+// folders of its own, where the kit can write it at all.
 
 /** What JSON has no number for: the kit's file adapters read these back as Infinity. */
 function restored(signal) {
@@ -61,11 +62,15 @@ function recent(folder, symbol, given, exchanges) {
   return way && { symbol, strategyName: way.strategyName, exchangeName: way.exchangeName, frameName: way.frame, backtest: MODES[mode] };
 }
 
+/** The row of a signal's file. */
+const signal = ([folder], name, content, known) => row(triple(folder, name, content, known), restored(content));
+
 /** The candle of a file in <exchange>/<symbol>/<interval>. */
-function candle([exchangeName, symbol, interval], name, content) {
+function candle([exchangeName, ...rest], name, content) {
+  const [symbol, interval] = [rest.slice(0, -1).join("/"), rest.at(-1)];
   const { timestamp, open, high, low, close, volume } = content ?? {};
   const numbers = [timestamp, open, high, low, close, volume];
-  if (!isText(interval) || numbers.some((value) => typeof value !== "number") || String(timestamp) !== name) return null;
+  if (symbol === "" || numbers.some((value) => typeof value !== "number") || String(timestamp) !== name) return null;
   return { key: { exchangeName, symbol, interval, timestamp }, values: { close, high, low, open, volume } };
 }
 
@@ -82,15 +87,16 @@ const row = (key, payload, dated = false) => key && { key, values: { payload }, 
  */
 const LAYOUT = {
   candle: { collection: "candle-items", of: candle },
-  signal: { collection: "signal-items", of: ([folder], name, content, known) => row(triple(folder, name, content, known), restored(content)) },
-  schedule: { collection: "schedule-items", of: ([folder], name, content, known) => row(triple(folder, name, content, known), restored(content)) },
+  signal: { collection: "signal-items", of: signal },
+  schedule: { collection: "schedule-items", of: signal },
   strategy: {
     collection: "strategy-items",
-    of: ([folder], name, content, known) => (name === "strategy" ? row(triple(folder, null, firstSignal(content), known), whole(content)) : null),
+    of: (folders, name, content, known) => (name === "strategy" ? row(triple(folders.join("/"), null, firstSignal(content), known), whole(content)) : null),
   },
   risk: {
     collection: "risk-items",
-    of([folder], name, content, known) {
+    of(folders, name, content, known) {
+      const folder = folders.join("/");
       const position = Array.isArray(content) ? content.map((one) => one?.[1]).find((one) => isText(one?.exchangeName)) : undefined;
       const exchanges = position === undefined ? known : [position.exchangeName];
       const parts = folder.split("_");
@@ -100,8 +106,8 @@ const LAYOUT = {
       return { key: { riskName: way[0], exchangeName: way[1] }, values: { positions }, dated: true };
     },
   },
-  partial: { collection: "partial-items", of: ([folder], name, content, known) => signalRow(folder, name, content, known) },
-  breakeven: { collection: "breakeven-items", of: ([folder], name, content, known) => signalRow(folder, name, content, known) },
+  partial: { collection: "partial-items", of: (folders, name, content, known) => signalRow(folders.join("/"), name, content, known) },
+  breakeven: { collection: "breakeven-items", of: (folders, name, content, known) => signalRow(folders.join("/"), name, content, known) },
   storage: { collection: "storage-items", of: ([mode], name, content) => (mode in MODES ? row({ backtest: MODES[mode], signalId: name }, restored(content)) : null) },
   notification: {
     collection: "notification-items",
