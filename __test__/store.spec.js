@@ -291,3 +291,9 @@ test("getRedis, getMongo and models that nobody has connected say what to use in
   lib.setConfig({ CC_STORE_PATH: "" });
   t.notThrows(() => lib.getRedis().disconnect());
 });
+
+test("the judge of killed processes finds what was acknowledged and not written", async (t) => {
+  t.timeout(170_000);
+  const { missing } = await judge({ kills: 12, seed: 20_261_127, lies: true, lib: loadFresh() });
+  t.true(missing.length > 0);
+});

@@ -1,6 +1,6 @@
 "use strict";
 
-// npm run test:kills [kills] [seconds a kill at most]: processes write to one embedded store and are killed (SIGKILL) at random
+// npm run store:kills [kills]: processes write to one embedded store and are killed (SIGKILL) at random
 // moments. What was acknowledged must be there, whole, and the store must open without any repair.
 
 const { judge } = require("./store-kills/run.js");

@@ -60,6 +60,8 @@ const FILES = {
   "secrets.spec.js": "credentials of servers",
   "slices.spec.js": NETWORK,
   "store.spec.js": "is about the store wherever it runs",
+  "store-faults.spec.js": "the same",
+  "store-mongod.spec.js": "starts its servers itself, beside a store",
   "tls.spec.js": NETWORK,
   "workers.spec.js": "starts its servers itself, in threads of their own",
   "adapters/kits.spec.js": "projects in processes of their own",
@@ -154,7 +156,6 @@ const TESTS = {
   "mongo-filters.spec.js": {
     "filters take what the original's take: $mod with text": OPERATORS,
     "filters take what the original's take: JavaScript for the server*": OPERATORS,
-    "an empty branch list is refused by the server": "the store refuses it before, as INVALID_VALUE",
   },
   "mongo-services.spec.js": { "softRemove of a row whose payload is null marks the row alone": MONGOD },
   "reentrancy.spec.js": {

@@ -41,10 +41,11 @@ function startWriter(name, env) {
   return { child, first, dead };
 }
 
-/** What is missing of what was acknowledged. */
+/** What is missing of what was acknowledged, and what is there in part. */
 async function missingOf(lib, lines) {
   const missing = [];
   const last = new Map();
+  const acknowledged = new Set(lines);
   for (const line of lines) {
     const [kind, name, ...rest] = line.split(" ");
     const [n, count] = rest.map(Number);
@@ -52,6 +53,11 @@ async function missingOf(lib, lines) {
     if (kind === "map") is((await new lib.BaseMap(`kill-${name}`, -1).get(`k${n}`)) === `v${n}`);
     if (kind === "row") is((await lib.ioc.signalDbService.findByContext(name, `s${n}`, "e"))?.payload.n === n);
     if (kind === "last") last.set(name, [n, line]);
+    if (kind === "asked" && !acknowledged.has(`candles ${name} ${n} ${count}`)) {
+      const since = START + n * 60_000;
+      const there = await lib.ioc.candleDbService.findAll({ symbol: name, timestamp: { $gte: since, $lt: since + count * 60_000 } });
+      is(there.length === 0 || there.length === count);
+    }
     if (kind === "candles") {
       const rows = await lib.ioc.candleDbService.findRange(name, "1m", "e", START + n * 60_000, count);
       is(rows !== null && rows.every((row, i) => row.open === n + i));
@@ -67,9 +73,9 @@ async function missingOf(lib, lines) {
 
 /**
  * Kills so many writers at random moments, each store looked at by a process that has never had it open. Resolves with how many
- * writes were acknowledged, and those that are missing.
+ * writes were acknowledged, and those that are missing. With `lies` the writers acknowledge what they have not written yet.
  */
-async function judge({ kills, seed, log = () => {}, lib = require(root) }) {
+async function judge({ kills, seed, lies = false, log = () => {}, lib = require(root) }) {
   const next = random(seed);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-kills-"));
   let acknowledged = 0;
@@ -77,7 +83,7 @@ async function judge({ kills, seed, log = () => {}, lib = require(root) }) {
   try {
     for (let killed = 0; killed < kills; ) {
       const store = path.join(folder, "store");
-      const env = { ...process.env, CC_STORE_PATH: store, CC_CANDLE_CACHE_MAX_BYTES: "0" };
+      const env = { ...process.env, CC_STORE_PATH: store, CC_CANDLE_CACHE_MAX_BYTES: "0", BKN_KILLS_LIE: lies ? "1" : "0" };
       const count = Math.min(WRITERS, kills - killed);
       const writers = Array.from({ length: count }, (_, i) => startWriter(`w${killed + i}`, env));
       await Promise.all(writers.map((writer) => writer.first));
@@ -92,7 +98,7 @@ async function judge({ kills, seed, log = () => {}, lib = require(root) }) {
       const all = lines.flat();
       missing.push(...(await missingOf(lib, all)));
       await lib.close();
-      acknowledged += all.length;
+      acknowledged += all.filter((line) => !line.startsWith("asked ")).length;
       killed += count;
       // Now and then a new store, so that its first moments are disturbed too.
       if (killed % 30 < count) fs.rmSync(store, { recursive: true, force: true });

@@ -10,6 +10,7 @@ use rusqlite::types::Value;
 use super::block::{Candle, Series, moment, step_of};
 use super::candles::{self, series_number};
 use super::error::Outcome;
+use super::key;
 use super::rows::Rows;
 use crate::mongo::candle_window::{Found as Columned, Window};
 use crate::mongo::candles::{Columns, Given, Place, Range, Written, documents, given};
@@ -149,13 +150,7 @@ fn odd_between(
 }
 
 fn timestamp_of(document: &RawDocument) -> Option<f64> {
-    match document.get("timestamp") {
-        Ok(Some(RawBsonRef::Int32(n))) => Some(f64::from(n)),
-        Ok(Some(RawBsonRef::Double(n))) => Some(n),
-        #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are exact")]
-        Ok(Some(RawBsonRef::Int64(n))) => Some(n as f64),
-        _ => None,
-    }
+    document.get("timestamp").ok().flatten().and_then(key::number)
 }
 
 /// A candle of a window.

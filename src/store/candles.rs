@@ -7,11 +7,12 @@
 //! A place, `at`, is the number of a series and a moment: 24 and 40 bits. Without its last ten bits it is the place of a block.
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::block::{Block, Candle, Ids, NUMBERS, SLOTS, Series, moment, step_of};
 use super::error::{Outcome, damaged};
+use super::key;
 use crate::mongo::document::Millis;
 
 /// The tables of candles, besides that of rows.
@@ -187,11 +188,7 @@ pub fn by_key(store: &Connection, key: &RawDocument) -> Outcome<Option<Held>> {
     else {
         return Ok(None);
     };
-    let timestamp = match key.get("timestamp") {
-        Ok(Some(RawBsonRef::Int32(n))) => f64::from(n),
-        Ok(Some(RawBsonRef::Double(n))) => n + 0.0,
-        _ => return Ok(None),
-    };
+    let Some(timestamp) = key.get("timestamp").ok().flatten().and_then(key::number) else { return Ok(None) };
     let series = Series { exchange, symbol, interval };
     let Some(moment) = step_of(&series.interval).and_then(|step| moment(timestamp, step)) else { return Ok(None) };
     match series_number(store, &series)? {

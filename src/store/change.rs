@@ -20,18 +20,30 @@ use crate::mongo::wire::Answer;
 
 /// MongoDB cannot put a field into a value that is no document.
 const PATH_NOT_VIABLE: i32 = 28;
+/// Its codes of documents that are too large: of an insert, an update, an upsert that inserts, and beyond its memory.
+const TOO_LARGE_INSERT: i32 = 2;
+const TOO_LARGE_UPDATE: i32 = 17_419;
+const TOO_LARGE_UPSERT: i32 = 17_420;
+const TOO_LARGE: i32 = 10_334;
+
+/// The most bytes of a document in MongoDB.
+const LARGEST: usize = 16 * 1024 * 1024;
+/// So much more fits into its memory, so it is refused later, and in other words.
+const SPARE: usize = 16 * 1024;
 
 /// An update that is not carried out: as MongoDB refuses it, or as a value that only we do not take.
 fn refused(refusal: Refusal) -> Failure {
-    match refusal.code {
-        None => Error::new(Code::InvalidValue, refusal.message).into(),
-        Some(code) => Failure {
-            error: Error::new(Code::MongoWrite, refusal.message),
-            server: Some(Box::new(Server { code, ..Server::default() })),
-            transient: false,
-            sent: false,
-        },
-    }
+    refusal.into_failure(Code::MongoWrite)
+}
+
+fn too_large(code: i32, message: String) -> Failure {
+    refused(Refusal { code: Some(code), message })
+}
+
+/// Refuses a document that MongoDB does not take, with the code that it has for it.
+fn check_size(document: &RawDocument, code: i32, what: &str) -> Outcome<()> {
+    let size = document.as_bytes().len();
+    if size <= LARGEST { Ok(()) } else { Err(too_large(code, format!("{what}{LARGEST}"))) }
 }
 
 /// A value in the words of MongoDB's error of a duplicate key.
@@ -100,7 +112,18 @@ fn check_free(rows: &Rows<'_>, document: &RawDocument, own: Option<&RawDocument>
 /// The document after an update.
 fn updated(before: Document, change: &RawDocument, is_insert: bool, now: Millis) -> Outcome<RawDocumentBuf> {
     let after = apply_update(before, change, UpdateOptions { is_insert, now }).map_err(refused)?;
-    RawDocumentBuf::try_from(&after).map_err(|error| Error::new(Code::InvalidValue, error.to_string()).into())
+    let after = RawDocumentBuf::try_from(&after).map_err(|error| Error::new(Code::InvalidValue, error.to_string()))?;
+    let size = after.as_bytes().len();
+    if is_insert {
+        check_size(&after, TOO_LARGE_UPSERT, "Document to upsert is larger than ")?;
+    } else if size > LARGEST + SPARE {
+        let most = LARGEST + SPARE;
+        let message = format!("BSONObj size: {size} (0x{size:X}) is invalid. Size must be between 0 and {most}(16MB)");
+        return Err(too_large(TOO_LARGE, message));
+    } else {
+        check_size(&after, TOO_LARGE_UPDATE, "Resulting document after update is larger than ")?;
+    }
+    Ok(after)
 }
 
 fn owned(document: &RawDocument) -> Outcome<Document> {
@@ -153,6 +176,10 @@ pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis
         change_found(&rows, &found, &change, now)?
     } else {
         let row = made(&key, &change, now)?;
+        // What was asked for as absent and not found may have the key all the same: null is absent there.
+        if entries(&key).any(|entry| matches!(entry, Ok((_, RawBsonRef::Document(_))))) {
+            check_free(&rows, &row, None)?;
+        }
         rows.insert(&row)?;
         row
     };
@@ -184,6 +211,8 @@ pub fn insert(store: &Connection, number: usize, body: &RawDocument, now: Millis
             stored.append(document::key_name(name)?, RawBson::from(value));
         }
     }
+    let size = format!("object to insert too large. size in bytes: {}, max size: ", stored.as_bytes().len());
+    check_size(&stored, TOO_LARGE_INSERT, &size)?;
     check_free(&rows, &stored, None)?;
     rows.insert(&stored)?;
     Ok(Answer::Documents(row.into_bytes()))
@@ -217,3 +246,7 @@ pub fn candle(store: &Connection, number: usize, body: &RawDocument, now: Millis
     };
     Ok(Answer::Documents(row.into_bytes()))
 }
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -2,8 +2,9 @@
 
 use rusqlite::ffi::{self, ErrorCode};
 
+use super::bson::Refusal;
 use crate::error::{Code, Error};
-use crate::mongo::failure::Failure;
+use crate::mongo::failure::{Failure, Server};
 
 /// The result of what is done in the store.
 pub type Outcome<T> = Result<T, Failure>;
@@ -14,11 +15,17 @@ fn code_of(error: ffi::Error) -> Code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Code::StoreTimeout,
         ErrorCode::DiskFull => Code::StoreFull,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Code::StoreCorrupt,
-        // What a limit on the size of files refuses is no full disk to SQLite.
-        ErrorCode::SystemIoFailure if error.extended_code == ffi::SQLITE_IOERR_WRITE => Code::StoreFull,
+        ErrorCode::SystemIoFailure if error.extended_code == ffi::SQLITE_IOERR_WRITE && is_limited() => Code::StoreFull,
         ErrorCode::TooBig => Code::InvalidValue,
         _ => Code::StoreUnavailable,
     }
+}
+
+/// Whether it was a limit that kept the last write of this thread from being carried out: of the size of files, or of a user's share
+/// of the disk. To SQLite neither is a full disk.
+fn is_limited() -> bool {
+    use std::io::ErrorKind;
+    matches!(std::io::Error::last_os_error().kind(), ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded)
 }
 
 /// An error of SQLite as ours, in its own words.
@@ -43,6 +50,22 @@ pub fn of(error: &rusqlite::Error) -> Error {
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         of(&error).into()
+    }
+}
+
+impl Refusal {
+    /// As a call's failure: with this code, and the server's, where MongoDB refuses the same; else as a value that we do not take.
+    #[must_use]
+    pub fn into_failure(self, code: Code) -> Failure {
+        match self.code {
+            None => Error::new(Code::InvalidValue, self.message).into(),
+            Some(server) => Failure {
+                error: Error::new(code, self.message),
+                server: Some(Box::new(Server { code: server, ..Server::default() })),
+                transient: false,
+                sent: false,
+            },
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use mongodb::bson::{RawArrayBuf, RawDocumentBuf};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
 
+use super::check::check;
 use super::error::{Outcome, of};
 use super::open::{FILE, Use, VERSION, open};
 use super::place;
@@ -35,7 +36,7 @@ fn failed(error: &Error) -> Json {
 }
 
 /// What a store is, as JSON: `{ file, exists, bytes, logBytes, sqlite, version, knownVersion, check, problem }`. `check` is what
-/// `PRAGMA quick_check` says, "ok" where nothing is wrong; `problem` is why it cannot be used. It changes nothing, and makes
+/// [`check`] finds, "ok" where nothing is wrong; `problem` is why it cannot be used. It changes nothing, and makes
 /// no file.
 #[must_use]
 pub fn facts(folder: &Path, patience: Duration) -> Json {
@@ -73,9 +74,8 @@ pub fn facts(folder: &Path, patience: Duration) -> Json {
 
 fn checked(file: &Path, patience: Duration) -> Outcome<String> {
     let store = open(file, Use::Writer(patience))?;
-    let mut statement = store.prepare("PRAGMA quick_check(10)")?;
-    let words = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(words.join("; "))
+    let wrong = check(&store)?;
+    Ok(if wrong.is_empty() { "ok".to_owned() } else { wrong.join("; ") })
 }
 
 /// Copies a store, as it is at one moment, into a file that is not there yet, while others go on writing. The copy is whole and

@@ -10,7 +10,7 @@ use super::bson::{Filter, Refusal, Sort, SortKey};
 use super::error::Outcome;
 use super::query::Plan;
 use super::rows::{Found, Rows, Spot};
-use crate::error::{Code, Error};
+use crate::error::Code;
 use crate::mongo::cast;
 use crate::mongo::document::{self, get, part};
 use crate::mongo::failure::Failure;
@@ -22,9 +22,9 @@ const PAGE: usize = 1_000;
 /// A page that is as large as this is sent, whatever it holds.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A filter or a sort that is refused.
-pub(super) fn refused(refusal: Refusal) -> Failure {
-    Error::new(Code::InvalidValue, refusal.message).into()
+/// A filter or a sort that is not carried out: as MongoDB refuses it, or as one that only we do not take.
+fn refused(refusal: Refusal) -> Failure {
+    refusal.into_failure(Code::MongoReply)
 }
 
 /// What a query asks for.
@@ -88,7 +88,9 @@ impl Query {
         if self.sort.is_empty() {
             return rows.scan(&self.plan, None, &mut matching);
         }
-        if let Some(date) = self.date().filter(|_| rows.is_plain()) {
+        if let Some(date) = self.date()
+            && rows.sorts_by_date()?
+        {
             return rows.scan_by_date(&self.plan, date, &mut matching);
         }
         for spot in self.sorted(rows)? {

@@ -7,6 +7,7 @@
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
 //! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
 //! * [`transfer`], [`facts`]: rows on their way into another store; what a file is, and a copy of it.
+//! * [`check`]: whether a store is whole.
 //! * [`error`]: what SQLite says, as our errors.
 
 pub mod block;
@@ -15,6 +16,7 @@ pub mod bulk;
 pub mod calls;
 pub mod candles;
 pub mod change;
+pub mod check;
 pub mod client;
 pub mod error;
 pub mod facts;
@@ -32,5 +34,9 @@ pub mod thread;
 pub mod transfer;
 pub mod work;
 
+#[cfg(test)]
+mod faults_tests;
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 pub(crate) mod testing;

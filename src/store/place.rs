@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 
 /// File systems whose files belong to another machine, or to a program that answers for them: by the number of statfs.
 #[cfg(target_os = "linux")]
-const ELSEWHERE: [(u64, &str); 10] = [
+const ELSEWHERE: [(u64, &str); 17] = [
     (0x6969, "NFS"),
     (0xFF53_4D42, "CIFS"),
     (0x517B, "SMB"),
@@ -21,6 +21,13 @@ const ELSEWHERE: [(u64, &str); 10] = [
     (0x7375_7245, "Coda"),
     (0x0BD0_0BD0, "Lustre"),
     (0x5346_414F, "AFS"),
+    (0x6B41_4653, "AFS"),
+    (0x564C, "NCP"),
+    (0x1983_0326, "BeeGFS"),
+    (0x4750_4653, "GPFS"),
+    (0xAAD7_AAEA, "Panasas"),
+    (0x786F_4256, "a folder that VirtualBox shares"),
+    (0xBACB_ACBC, "a folder that VMware shares"),
 ];
 
 /// Refuses a folder on which the locks of several processes do not work.
@@ -87,8 +94,17 @@ mod tests {
         check(Folder::new().path()).unwrap();
         #[cfg(target_os = "linux")]
         {
+            for (kind, name) in ELSEWHERE {
+                assert_eq!(named(kind).as_deref(), Some(name));
+            }
             assert_eq!(named(0x6969).as_deref(), Some("NFS"));
-            assert_eq!(named(0xEF53), None, "ext4");
+            assert_eq!(named(0xFF53_4D42).as_deref(), Some("CIFS"));
+            assert_eq!(named(0x6573_5546).as_deref(), Some("FUSE, or virtiofs"));
+            assert_eq!(named(0x0102_1997).as_deref(), Some("9p"));
+            // ext4, xfs, btrfs, tmpfs, overlay, ZFS, F2FS, eCryptfs.
+            for kind in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0xF15F] {
+                assert_eq!(named(kind), None, "{kind:x}");
+            }
         }
         assert_eq!(check(Path::new("/no such folder")).unwrap_err().code, Code::StoreUnavailable);
     }

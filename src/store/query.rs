@@ -1,5 +1,8 @@
 //! What of a filter SQL can answer: equality and ranges of key fields and dates. It leaves out only rows that the filter does not
 //! find; what it leaves in is looked at as a document.
+//!
+//! The ends of ranges are always included, because a column has no number but doubles, and rows that are odd are looked at whatever
+//! is asked for: see [`Table::odd`].
 
 use mongodb::bson::{RawBsonRef, RawDocument};
 use rusqlite::types::Value;
@@ -85,10 +88,8 @@ impl Plan {
         for (name, value) in operators.iter().flatten() {
             let operator = match name.as_str() {
                 "$eq" => "=",
-                "$gt" => ">",
-                "$gte" => ">=",
-                "$lt" => "<",
-                "$lte" => "<=",
+                "$gt" | "$gte" => ">=",
+                "$lt" | "$lte" => "<=",
                 "$in" => "IN",
                 _ => continue,
             };
@@ -124,6 +125,12 @@ impl Plan {
         (condition, terms.into_iter().flat_map(|term| term.values.clone()).collect())
     }
 
+    /// Whether SQL leaves out anything.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// The ids that a row must have one of, each of twelve bytes; none where any may be.
     #[must_use]
     pub fn ids(&self) -> Option<Vec<[u8; 12]>> {
@@ -149,8 +156,8 @@ impl Plan {
             match term.operator {
                 // Text, or a flag: no number is equal to it.
                 "=" | "IN" => (least, most) = (least.max(low), most.min(high)),
-                ">" | ">=" if low.is_finite() => least = least.max(low),
-                "<" | "<=" if high.is_finite() => most = most.min(high),
+                ">=" if low.is_finite() => least = least.max(low),
+                "<=" if high.is_finite() => most = most.min(high),
                 _ => {}
             }
         }
@@ -172,8 +179,7 @@ mod tests {
             "exchangeName": { "$ne": "e" }, "$and": [{ "symbol": { "$gt": "A" } }], "$or": [{ "symbol": "T" }],
         };
         let (condition, values) = Plan::of(table(0), &filter).sql(None);
-        let expected =
-            "\"symbol\" = ? AND \"timestamp\" >= ? AND \"timestamp\" < ? AND \"interval\" IN (?, ?) AND \"symbol\" > ?";
+        let expected = "\"symbol\" = ? AND \"timestamp\" >= ? AND \"timestamp\" <= ? AND \"interval\" IN (?, ?) AND \"symbol\" >= ?";
         assert_eq!(condition, expected);
         assert_eq!(values.len(), 6);
         assert_eq!(Plan::of(table(0), &filter).bounds("timestamp"), (5.0, 9.5));

@@ -2,6 +2,7 @@
 
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::block::Series;
 use super::candles::{self, Held};
@@ -80,9 +81,15 @@ impl<'a> Rows<'a> {
         self.store
     }
 
-    /// The row that a key names, as [`crate::mongo::document::key`] makes it.
+    /// The row that a key names, as [`crate::mongo::document::key`] makes it. Null is what absent is to a unique key, and not to
+    /// who asks for what is absent.
     pub fn by_key(&self, asked: &RawDocument) -> Outcome<Option<Found>> {
-        self.named(asked, &key::asked(self.table.collection, asked))
+        let found = self.named(asked, &key::asked(self.table.collection, asked))?;
+        let absent = |row: &RawDocument| {
+            let mut absent = asked.iter().flatten().filter(|(_, value)| matches!(value, RawBsonRef::Document(_)));
+            absent.all(|(name, _)| matches!(row.get(name.as_str()), Ok(None)))
+        };
+        Ok(found.filter(|found| !matches!(found, Found::Row(row) if !absent(&row.document))))
     }
 
     /// The row that has the same key as a document.
@@ -194,7 +201,7 @@ impl<'a> Rows<'a> {
         if !goes_on {
             return Ok(());
         }
-        let (mut condition, mut values) = plan.sql(None);
+        let (mut condition, mut values) = self.condition(plan)?;
         if let Some(Spot::Row(place)) = after {
             condition.push_str(" AND n > ?");
             values.push(place.into());
@@ -202,21 +209,29 @@ impl<'a> Rows<'a> {
         self.table.scan(self.store, &condition, &values, "n", &mut |row| each(Found::Row(row)))
     }
 
-    /// The same in the order of a date, the newest first or last; of a collection that has only its table.
+    /// What must hold of the rows in the table.
+    fn condition(&self, plan: &Plan) -> Outcome<(String, Vec<Value>)> {
+        let (mut condition, values) = plan.sql(None);
+        if !plan.is_empty() && self.table.has_odd(self.store)? {
+            condition = format!("(({condition}) OR odd)");
+        }
+        Ok((condition, values))
+    }
+
+    /// The same in the order of a date, the newest first or last; see [`Rows::sorts_by_date`].
     pub fn scan_by_date(
         &self,
         plan: &Plan,
         (column, falling): (&str, bool),
         each: &mut dyn FnMut(Found) -> Outcome<bool>,
     ) -> Outcome<()> {
-        let (condition, values) = plan.sql(None);
+        let (condition, values) = self.condition(plan)?;
         let order = format!("{column}{}, n", if falling { " DESC" } else { "" });
         self.table.scan(self.store, &condition, &values, &order, &mut |row| each(Found::Row(row)))
     }
 
-    /// Whether all of its rows are in its table.
-    #[must_use]
-    pub const fn is_plain(&self) -> bool {
-        !self.has_blocks
+    /// Whether SQL knows the order of its dates: all rows are in its table, and none has something else for a date.
+    pub fn sorts_by_date(&self) -> Outcome<bool> {
+        Ok(!self.has_blocks && !self.table.has_odd(self.store)?)
     }
 }

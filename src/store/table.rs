@@ -14,7 +14,8 @@ use crate::mongo::table::{COLLECTIONS, Collection};
 /// One collection's table.
 ///
 /// `n` is the order in which rows came, `id` and `key` are what must be unique, `created` and `updated` are the dates in
-/// milliseconds since 1970. Fields of the key, and `removed`, are columns without affinity. `doc` is the document.
+/// milliseconds since 1970. Fields of the key, and `removed`, are columns without affinity. `odd` is 1 where a column does not tell
+/// which questions find the row; see [`Table::odd`]. `doc` is the document.
 pub struct Table {
     /// What it holds.
     pub collection: &'static Collection,
@@ -27,6 +28,7 @@ pub struct Table {
     by_id: String,
     by_place: String,
     delete: String,
+    odd: String,
 }
 
 /// A row, and where it is.
@@ -76,15 +78,16 @@ impl Table {
         let sets = columns.iter().map(|column| format!("{} = ?", quoted(column))).collect::<Vec<_>>().join(", ");
         Self {
             insert: format!(
-                "INSERT INTO {name} (id, key, created, updated, {list}, doc) VALUES (?, ?, ?, ?, {marks}, ?)"
+                "INSERT INTO {name} (id, key, created, updated, odd, {list}, doc) VALUES (?, ?, ?, ?, ?, {marks}, ?)"
             ),
             replace: format!(
-                "UPDATE {name} SET id = ?, key = ?, created = ?, updated = ?, {sets}, doc = ? WHERE n = ?"
+                "UPDATE {name} SET id = ?, key = ?, created = ?, updated = ?, odd = ?, {sets}, doc = ? WHERE n = ?"
             ),
             by_key: format!("SELECT n, doc FROM {name} WHERE key = ?"),
             by_id: format!("SELECT n, doc FROM {name} WHERE id = ?"),
             by_place: format!("SELECT doc FROM {name} WHERE n = ?"),
             delete: format!("DELETE FROM {name} WHERE n = ?"),
+            odd: format!("SELECT 1 FROM {name} WHERE odd LIMIT 1"),
             collection,
             columns,
             name,
@@ -97,10 +100,11 @@ impl Table {
         let columns: String = self.columns.iter().flat_map(|column| [quoted(column), ", ".to_owned()]).collect();
         let mut sql = format!(
             "CREATE TABLE {} (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE, \
-             created INTEGER, updated INTEGER, {columns}doc BLOB NOT NULL);\n",
+             created INTEGER, updated INTEGER, odd INTEGER NOT NULL, {columns}doc BLOB NOT NULL);\n",
             self.name
         );
         let stem = self.collection.stem;
+        let _ = writeln!(sql, "CREATE INDEX {stem}_odd ON {} (odd) WHERE odd;", self.name);
         for (number, list) in self.collection.lists.iter().enumerate() {
             let mut by: Vec<_> = list.by.iter().map(|field| quoted(field)).collect();
             if list.present {
@@ -116,13 +120,28 @@ impl Table {
         sql
     }
 
+    /// Whether its columns do not tell which questions find a row: an array is found by each of its elements, and what stands for
+    /// a date and is none has a place in a sort.
+    fn odd(&self, row: &RawDocument) -> bool {
+        let is_list = |name: &&str| matches!(row.get(*name), Ok(Some(RawBsonRef::Array(_))));
+        let is_date = |name| matches!(row.get(name), Ok(None | Some(RawBsonRef::Null | RawBsonRef::DateTime(_))));
+        self.columns.iter().any(is_list) || !is_date("createDate") || !is_date("updatedDate")
+    }
+
+    /// Whether it has odd rows, which `WHERE odd` finds.
+    pub fn has_odd(&self, store: &Connection) -> Outcome<bool> {
+        Ok(store.prepare_cached(&self.odd)?.exists([])?)
+    }
+
     fn values(&self, row: &RawDocument) -> Outcome<Vec<Value>> {
+        key::check(self.collection, row)?;
         let id = row.get("_id").ok().flatten().ok_or_else(|| damaged("a document has no _id"))?;
         let mut values = vec![
             Value::Blob(key::of(Some(id))),
             Value::Blob(key::unique(self.collection, row)),
             date(row, "createDate"),
             date(row, "updatedDate"),
+            Value::Integer(self.odd(row).into()),
         ];
         values.extend(self.columns.iter().map(|name| key::column(row.get(*name).ok().flatten())));
         values.push(Value::Blob(row.as_bytes().to_vec()));

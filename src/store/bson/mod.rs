@@ -26,6 +26,7 @@ mod update;
 mod judge;
 
 pub use filter::Filter;
+pub(crate) use numbers::{Exact, Number, nearest};
 pub use order::compare;
 pub use refusal::Refusal;
 pub use sort::{Sort, SortKey};

@@ -172,6 +172,63 @@ impl Number {
     }
 }
 
+/// A number in the one form that all numbers of its value have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Exact {
+    /// A double of exactly that value; NaN is always the same, and -0 is 0.
+    Double(f64),
+    /// An int64 that no double is.
+    Int(i64),
+    /// What neither is: the sign, digits that do not end with 0, and the power of ten.
+    Decimal(bool, u128, i32),
+}
+
+impl Exact {
+    /// Of a number of any type.
+    pub(crate) fn of(number: Number) -> Self {
+        if number.is_nan() {
+            return Self::Double(f64::NAN);
+        }
+        let near = nearest(number);
+        if Number::Double(near).cmp(number).is_eq() {
+            return Self::Double(near + 0.0);
+        }
+        match (whole(number), number) {
+            (Some(whole), _) => Self::Int(whole),
+            (None, Number::Decimal(Decimal::Finite { negative, mut coefficient, mut exponent })) => {
+                while coefficient > 0 && coefficient % 10 == 0 {
+                    coefficient /= 10;
+                    exponent += 1;
+                }
+                Self::Decimal(negative, coefficient, exponent)
+            }
+            // Every other number is a double.
+            _ => Self::Double(near),
+        }
+    }
+}
+
+/// The double next to a number. Of two numbers the greater has no lesser one.
+pub(crate) fn nearest(number: Number) -> f64 {
+    match number {
+        #[allow(clippy::cast_precision_loss, reason = "the nearest is asked for")]
+        Number::Int(number) => number as f64,
+        Number::Double(number) => number,
+        Number::Decimal(Decimal::NaN) => f64::NAN,
+        Number::Decimal(Decimal::Infinite(negative)) => {
+            if negative {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            }
+        }
+        Number::Decimal(Decimal::Finite { negative, coefficient, exponent }) => {
+            let sign = if negative { "-" } else { "" };
+            format!("{sign}{coefficient}e{exponent}").parse().unwrap_or(f64::NAN)
+        }
+    }
+}
+
 /// The int64 that a number is, where it is whole and within bounds.
 pub(crate) fn whole(number: Number) -> Option<i64> {
     match number {
@@ -263,6 +320,51 @@ mod tests {
                 for (a, b) in equal.iter().flat_map(|a| others.iter().map(move |b| (*a, *b))) {
                     assert_eq!(a.cmp(b), place.cmp(&other_place), "{a:?} {b:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_one_form_exactly_where_they_are_equal() {
+        let negative_nan = f64::from_bits(f64::NAN.to_bits() | 1 << 63);
+        let numbers = [
+            Number::Double(f64::NAN),
+            Number::Double(negative_nan),
+            decimal("NaN"),
+            Number::Double(f64::NEG_INFINITY),
+            decimal("-Infinity"),
+            Number::Int(i64::MIN),
+            decimal("-9223372036854775808"),
+            Number::Int(0),
+            Number::Double(-0.0),
+            decimal("-0E+10"),
+            decimal("1E-6176"),
+            Number::Double(5e-324),
+            decimal("0.1"),
+            decimal("0.100"),
+            Number::Double(0.1),
+            Number::Double(1.5),
+            decimal("1.50"),
+            Number::Int(1),
+            decimal("1.0"),
+            Number::Int(9_007_199_254_740_992),
+            Number::Int(9_007_199_254_740_993),
+            decimal("9007199254740993"),
+            decimal("9.007199254740993E+15"),
+            Number::Int(i64::MAX),
+            decimal("9223372036854775807"),
+            Number::Double(9_223_372_036_854_775_808.0),
+            decimal("9223372036854775808"),
+            decimal("1E+400"),
+            Number::Double(f64::MAX),
+            Number::Double(f64::INFINITY),
+        ];
+        let form = |number| format!("{:?}", Exact::of(number));
+        for (a, b) in numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b))) {
+            assert_eq!(form(a) == form(b), a.cmp(b).is_eq(), "{a:?} {b:?}");
+            // NaN is in no range.
+            if a.cmp(b).is_gt() && !b.is_nan() {
+                assert!(nearest(a) >= nearest(b), "{a:?} {b:?}");
             }
         }
     }

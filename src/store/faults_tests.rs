@@ -1,0 +1,245 @@
+//! Disks that fail and stall, locks that are held, files that are others: each has its code, and nothing acknowledged is lost.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mongodb::bson::rawdoc;
+use rusqlite::Connection;
+
+use super::maps::{self, Ask, Told};
+use super::open::{FILE, VERSION};
+use super::testing::disk::{Disk, Fault};
+use super::testing::{Caller, Folder};
+use crate::error::Code;
+use crate::mongo::wire::Op;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn set(key: &str) -> Ask {
+    Ask::Set(key.as_bytes().to_vec(), b"v".to_vec(), None)
+}
+
+fn get(key: &str) -> Ask {
+    Ask::Get(key.as_bytes().to_vec(), None)
+}
+
+fn there() -> Told {
+    Told::Text(b"v".to_vec())
+}
+
+fn code(caller: &Caller, ask: Ask) -> Code {
+    caller.map(ask).unwrap_err().error.code
+}
+
+/// Waits until something holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what}");
+}
+
+/// A disk that fails so: writes have this code while it does, nothing of what was acknowledged is gone, and the next write works.
+fn fails(fault: Fault, expected: Code) {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    disk.fail(Some(fault));
+    assert_eq!(code(&caller, set("a:2")), expected);
+    let row = || rawdoc! { "k": { "entryId": "e" }, "v": { "payload": 1 } };
+    let log = crate::mongo::table::COLLECTIONS.iter().position(|it| it.name == "log-items").unwrap();
+    assert_eq!(caller.row(Op::Upsert, log, row()).unwrap_err().error.code, expected);
+    assert_eq!(caller.map(get("a:1")).unwrap(), there());
+    assert_eq!(caller.map(get("a:2")).unwrap(), Told::Absent);
+    assert!(caller.client.thread().state().last_error.is_some());
+    disk.fail(None);
+    caller.map(set("a:2")).unwrap();
+    caller.row(Op::Upsert, log, row()).unwrap();
+    assert_eq!(caller.client.thread().state().last_error, None);
+    caller.end();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    for key in ["a:1", "a:2"] {
+        assert_eq!(caller.map(get(key)).unwrap(), there());
+    }
+}
+
+#[test]
+fn a_full_disk_is_store_full_until_there_is_room_again() {
+    fails(Fault::Full, Code::StoreFull);
+}
+
+#[test]
+fn a_disk_that_does_not_write_is_store_unavailable_until_it_does() {
+    fails(Fault::Write, Code::StoreUnavailable);
+}
+
+#[test]
+fn a_disk_that_does_not_sync_refuses_writes_until_it_does() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    disk.fail(Some(Fault::Sync));
+    // It was acknowledged before the disk failed to sync it.
+    caller.map(set("a:2")).unwrap();
+    let thread = caller.client.thread();
+    until("it was tried to sync", || thread.state().last_error.is_some());
+    assert_eq!(code(&caller, set("a:3")), Code::StoreUnavailable);
+    disk.fail(None);
+    caller.map(set("a:3")).unwrap();
+    for key in ["a:1", "a:2", "a:3"] {
+        assert_eq!(caller.map(get(key)).unwrap(), there());
+    }
+}
+
+#[test]
+fn with_full_sync_a_write_whose_sync_fails_is_refused() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, true);
+    caller.map(set("a:1")).unwrap();
+    disk.fail(Some(Fault::Sync));
+    assert_eq!(code(&caller, set("a:2")), Code::StoreUnavailable);
+    disk.fail(None);
+    caller.map(set("a:2")).unwrap();
+    assert_eq!(caller.map(get("a:2")).unwrap(), there());
+}
+
+#[test]
+fn a_disk_that_does_not_read_is_store_unavailable_until_it_does() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    caller.end();
+    disk.fail(Some(Fault::Read));
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    assert_eq!(code(&caller, get("a:1")), Code::StoreUnavailable);
+    assert_eq!(code(&caller, set("a:1")), Code::StoreUnavailable);
+    disk.fail(None);
+    assert_eq!(caller.map(get("a:1")).unwrap(), there());
+}
+
+#[test]
+fn reads_do_not_wait_for_a_sync_and_with_full_sync_a_write_does() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    until("it was synced", || caller.client.thread().syncs.load(Ordering::Relaxed) > 0);
+    let reader = caller.client.take_reader().unwrap();
+    disk.hold_syncs(true);
+    caller.map(set("a:2")).unwrap();
+    disk.wait_for_held();
+    assert_eq!(maps::run(&reader, &get("a:2"), 0).unwrap(), there());
+    assert!(disk.is_holding());
+    disk.hold_syncs(false);
+    drop(reader);
+    caller.end();
+    let caller = Caller::new(folder.path(), PATIENCE, true);
+    caller.map(get("a:1")).unwrap();
+    disk.hold_syncs(true);
+    caller.send(set("a:3"));
+    disk.wait_for_held();
+    assert!(caller.answer_now().is_none());
+    disk.hold_syncs(false);
+    caller.answer();
+    assert_eq!(caller.map(get("a:3")).unwrap(), there());
+}
+
+/// Another process, as far as locks go: another connection.
+fn other(folder: &Path) -> Connection {
+    Connection::open(folder.join(FILE)).unwrap()
+}
+
+#[test]
+fn a_lock_that_is_let_go_in_time_only_makes_writes_wait() {
+    let folder = Folder::new();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    let reader = caller.client.take_reader().unwrap();
+    let lock = other(folder.path());
+    lock.execute_batch("BEGIN IMMEDIATE; DELETE FROM maps").unwrap();
+    caller.send(set("a:2"));
+    // The lock is not let go before a read was answered, and the write was not.
+    assert_eq!(maps::run(&reader, &get("a:1"), 0).unwrap(), there());
+    assert!(caller.answer_now().is_none());
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert!(!format!("{:?}", caller.answer()).contains("Err("));
+    assert_eq!(caller.map(get("a:2")).unwrap(), there());
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_an_open_one_is_not_written() {
+    let folder = Folder::new();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    let file = folder.path().join(FILE);
+    let words = "another file, as large as a store might be ".repeat(200);
+    std::fs::rename(&file, folder.path().join("aside")).unwrap();
+    std::fs::write(&file, &words).unwrap();
+    until("it is noticed", || {
+        caller.map(set("a:2")).is_err_and(|failure| failure.error.code == Code::StoreUnavailable)
+    });
+    assert_eq!(code(&caller, get("a:1")), Code::StoreUnavailable);
+    caller.end();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), words);
+}
+
+#[test]
+fn a_process_of_an_older_release_writes_nothing_once_a_newer_one_has_changed_the_layout() {
+    let folder = Folder::new();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    let newer = other(folder.path());
+    newer.pragma_update(None, "user_version", VERSION + 1).unwrap();
+    assert_eq!(code(&caller, set("a:2")), Code::StoreVersion);
+    let count: i64 = newer.query_row("SELECT count(*) FROM maps", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+    caller.end();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    assert_eq!(code(&caller, get("a:1")), Code::StoreVersion);
+}
+
+#[test]
+fn a_file_that_was_damaged_is_store_corrupt_and_the_rest_of_it_is_not_changed() {
+    let folder = Folder::new();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    for number in 0..200 {
+        caller.map(Ask::Set(format!("a:{number:03}").into_bytes(), vec![b'v'; 2_000], None)).unwrap();
+    }
+    caller.end();
+    other(folder.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let file = folder.path().join(FILE);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let from = bytes.len() - 40 * 4_096;
+    bytes[from..].fill(0xAA);
+    std::fs::write(&file, &bytes).unwrap();
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    let all = Ask::Page { kind: crate::map::scan::Kind::Values, prefix: b"a:".to_vec(), after: None, limit: 1_000 };
+    assert_eq!(code(&caller, all), Code::StoreCorrupt);
+    let store = other(folder.path());
+    assert!(!super::check::check(&store).unwrap().is_empty());
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn keys_outlive_a_clock_that_is_set_back_and_end_when_it_is_set_forward() {
+    let (_folder, store) = super::testing::store();
+    let at = |now| move |key: &str| (key.as_bytes().to_vec(), now);
+    let there = |(key, now): (Vec<u8>, i64)| maps::run(&store, &Ask::Get(key, None), now).unwrap() != Told::Absent;
+    maps::run(&store, &Ask::Set(b"a:1".to_vec(), b"v".to_vec(), Some(10)), 1_000_000).unwrap();
+    // Half an hour back: it lives that much longer.
+    assert!(there(at(1_000_000 - 1_800_000)("a:1")));
+    maps::sweep(&store, 1_000_000 - 1_800_000).unwrap();
+    assert!(there(at(1_009_999)("a:1")));
+    assert!(!there(at(1_010_000)("a:1")));
+    // And forward: it ends, and is not back when the clock is, once it was swept.
+    maps::sweep(&store, 1_010_000).unwrap();
+    assert!(!there(at(1_000_000)("a:1")));
+}

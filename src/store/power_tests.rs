@@ -1,0 +1,261 @@
+//! Power cuts at random moments: what a disk may have lost is never more than what was promised.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use mongodb::bson::rawdoc;
+use rusqlite::Connection;
+
+use super::check::check;
+use super::find;
+use super::maps::{self, Ask, Told};
+use super::open::{FILE, Use, open};
+use super::testing::disk::{Disk, Event, Replay};
+use super::testing::{Caller, Folder};
+use crate::mongo::table::{CANDLES, COLLECTIONS};
+use crate::mongo::wire::{Answer, Op};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Keys that are written again and again.
+const KEYS: u32 = 31;
+/// Candles of one write.
+const CHUNK: u32 = 3;
+
+/// An acknowledged write: what had happened on the disk by then, and how many writes there were.
+struct Acknowledged {
+    at: usize,
+    writes: u32,
+}
+
+fn name(write: u32) -> String {
+    format!("k{}", write % KEYS)
+}
+
+fn number(collection: &str) -> usize {
+    COLLECTIONS.iter().position(|it| it.name == collection).unwrap()
+}
+
+/// Of three writes one is a key, one a row and one a few candles, each with the write's number in it.
+fn send(caller: &Caller, write: u32, size: usize) {
+    match write % 3 {
+        0 => {
+            let mut value = write.to_string().into_bytes();
+            // Pages that do not change are not written.
+            value.resize(value.len().max(size), b'a' + u8::try_from(write % 26).unwrap());
+            caller.send(Ask::Set(format!("m:{}", name(write)).into_bytes(), value, None));
+        }
+        1 => {
+            let body = rawdoc! { "k": { "entryId": name(write) }, "v": { "payload": i64::from(write) } };
+            caller.send_row(Op::Upsert, number("log-items"), body);
+        }
+        _ => {
+            let candle = |place: u32| {
+                rawdoc! {
+                    "symbol": "S", "interval": "1m", "exchangeName": "e", "timestamp": f64::from(write * CHUNK + place) * 60_000.0,
+                    "open": f64::from(write), "high": 2, "low": 1, "close": 1, "volume": 1
+                }
+            };
+            let rows: mongodb::bson::RawArrayBuf =
+                (0..CHUNK).map(|place| mongodb::bson::RawBson::Document(candle(place))).collect();
+            caller.send_row(Op::Candles, CANDLES, rawdoc! { "rows": rows });
+        }
+    }
+}
+
+/// What stands in a store: keys, rows and candles with the numbers of their writes.
+#[derive(Debug, Default, PartialEq)]
+struct Standing {
+    maps: BTreeMap<String, u32>,
+    rows: BTreeMap<String, u32>,
+    candles: BTreeMap<u32, u32>,
+}
+
+impl Standing {
+    /// After the first so many writes.
+    fn after(writes: u32) -> Self {
+        let mut all = Self::default();
+        for write in 0..writes {
+            match write % 3 {
+                0 => drop(all.maps.insert(name(write), write)),
+                1 => drop(all.rows.insert(name(write), write)),
+                _ => all.candles.extend((0..CHUNK).map(|place| (write * CHUNK + place, write))),
+            }
+        }
+        all
+    }
+
+    /// In a file.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of our own")]
+    fn of(store: &Connection) -> Self {
+        let mut all = Self::default();
+        let page = Ask::Page { kind: crate::map::scan::Kind::Pairs, prefix: b"m:".to_vec(), after: None, limit: 1_000 };
+        let Told::Page(texts, _) = maps::run(store, &page, 0).unwrap() else { panic!("no page") };
+        for pair in texts.chunks(2) {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            all.maps.insert(text(&pair[0]), text(&pair[1]).trim_end_matches(char::is_alphabetic).parse().unwrap());
+        }
+        let documents = |collection| {
+            let answer = find::rows_of(store, collection, &rawdoc! { "filter": {} }).unwrap();
+            let Answer::Documents(bytes) = answer else { panic!("no documents") };
+            let (mut rest, mut all) = (&bytes[..], Vec::new());
+            while !rest.is_empty() {
+                let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+                all.push(mongodb::bson::Document::from_reader(&rest[..length]).unwrap());
+                rest = &rest[length..];
+            }
+            all
+        };
+        for row in documents(number("log-items")) {
+            let write = row.get_i64("payload").unwrap_or_else(|_| row.get_i32("payload").unwrap().into());
+            all.rows.insert(row.get_str("entryId").unwrap().to_owned(), write as u32);
+        }
+        for row in documents(CANDLES) {
+            let number = |name: &str| row.get_f64(name).unwrap_or_else(|_| f64::from(row.get_i32(name).unwrap()));
+            all.candles.insert((number("timestamp") / 60_000.0) as u32, number("open") as u32);
+        }
+        all
+    }
+
+    /// How many writes there must have been.
+    fn writes(&self) -> u32 {
+        self.maps.values().chain(self.rows.values()).chain(self.candles.values()).max().map_or(0, |last| last + 1)
+    }
+}
+
+/// How many writes were acknowledged before a moment.
+fn count(acknowledged: &[Acknowledged], before: usize) -> u32 {
+    acknowledged[..acknowledged.partition_point(|one| one.at <= before)].last().map_or(0, |last| last.writes)
+}
+
+/// Of each moment, how many writes had to outlive it: all that were acknowledged before a sync of the log began that had ended, or
+/// with `full` all that were acknowledged. While a log whose sync has failed was not written back, nothing is promised, and a cut may
+/// even damage the file: what is in the file then, the log may lack.
+fn promised(names: &[String], events: &[Event], acknowledged: &[Acknowledged], full: bool) -> Vec<Option<u32>> {
+    let log = names.iter().position(|name| name.ends_with("-wal"));
+    let count = |before: usize| count(acknowledged, before);
+    let (mut all, mut least, mut failed) = (Vec::with_capacity(events.len() + 1), 0, false);
+    for moment in 0..=events.len() {
+        match moment.checked_sub(1).map(|last| &events[last]) {
+            Some(Event::Failed { .. }) => failed = true,
+            Some(Event::Sync { file, covers, .. }) => {
+                let is_log = Some(*file) == log;
+                if is_log != failed {
+                    least = least.max(count(*covers));
+                }
+                failed &= is_log;
+            }
+            _ => {}
+        }
+        let least = if full { count(moment) } else { least };
+        all.push((!failed).then_some(least));
+    }
+    all
+}
+
+/// Cuts the power so often, and looks at each file that is left.
+fn judge(disk: &Disk, acknowledged: &[Acknowledged], full: bool, cuts: usize, seed: u64) {
+    let (names, events) = disk.take();
+    let promised = promised(&names, &events, acknowledged, full);
+    assert!(*promised.last().unwrap() > Some(0), "nothing was synced");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut moments: Vec<_> = (0..cuts).map(|_| chance.usize(0..=events.len())).collect();
+    moments.sort_unstable();
+    let mut replay = Replay::new(&names, &events);
+    let mut lost = 0;
+    for moment in moments {
+        let Some(promised) = promised[moment] else { continue };
+        replay.go_to(moment);
+        let folder = Folder::new();
+        replay.cut(&mut chance, folder.path());
+        let store = reopened(folder.path(), moment);
+        let standing = Standing::of(&store);
+        let writes = standing.writes();
+        assert!(writes >= promised, "moment {moment}: {writes} writes are there, {promised} had to be");
+        assert_eq!(standing, Standing::after(writes), "moment {moment}: all writes up to one are there, and no others");
+        lost += u32::from(writes < count(acknowledged, moment));
+    }
+    // A disk that loses nothing would prove nothing.
+    assert_eq!(lost > 0, !full, "{lost} cuts took what was acknowledged");
+}
+
+fn reopened(folder: &Path, moment: usize) -> Connection {
+    let file = folder.join(FILE);
+    let store =
+        open(&file, Use::Writer(Duration::ZERO)).unwrap_or_else(|failure| panic!("moment {moment}: {failure:?}"));
+    let lines: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(lines, "ok", "moment {moment}");
+    assert_eq!(check(&store).unwrap(), Vec::<String>::new(), "moment {moment}");
+    store
+}
+
+/// Writes, with pauses in which the log is synced, checkpoints by others, and the store closed and opened in between.
+fn write(folder: &Folder, disk: &Disk, writes: u32, full: bool, chance: &mut fastrand::Rng) -> Vec<Acknowledged> {
+    let mut acknowledged = Vec::new();
+    let mut caller = Caller::new(folder.path(), PATIENCE, full);
+    let mut write = 0;
+    while write < writes {
+        let together = chance.u32(1..=8).min(writes - write);
+        for _ in 0..together {
+            send(&caller, write, 0);
+            write += 1;
+        }
+        for _ in 0..together {
+            let answer = caller.answer();
+            assert!(!format!("{answer:?}").contains("Err("), "{answer:?}");
+            acknowledged.push(Acknowledged { at: disk.now(), writes: u32::try_from(acknowledged.len()).unwrap() + 1 });
+        }
+        match chance.u8(0..40) {
+            0 => std::thread::sleep(Duration::from_millis(chance.u64(0..150))),
+            1 => {
+                let other = open(&folder.path().join(FILE), Use::Writer(PATIENCE)).unwrap();
+                let mode = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"][chance.usize(0..4)];
+                other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+            }
+            2 => {
+                caller.end();
+                caller = Caller::new(folder.path(), PATIENCE, full);
+            }
+            _ => {}
+        }
+    }
+    caller.end();
+    acknowledged
+}
+
+fn at_random_moments(full: bool, seed: u64) {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let acknowledged = write(&folder, &disk, 700, full, &mut fastrand::Rng::with_seed(seed));
+    judge(&disk, &acknowledged, full, 500, seed);
+}
+
+#[test]
+fn a_power_cut_takes_no_more_than_what_was_committed_since_the_last_sync_of_the_log() {
+    at_random_moments(false, 1);
+}
+
+#[test]
+fn with_full_sync_a_power_cut_takes_nothing_that_was_acknowledged() {
+    at_random_moments(true, 2);
+}
+
+#[test]
+fn a_power_cut_in_the_middle_of_a_checkpoint_takes_no_more_either() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    let mut acknowledged = Vec::new();
+    // Some 16 MiB of log make a checkpoint.
+    for write in 0..200 {
+        send(&caller, write, 300_000);
+        caller.answer();
+        acknowledged.push(Acknowledged { at: disk.now(), writes: write + 1 });
+        if write % 60 == 59 {
+            std::thread::sleep(Duration::from_millis(120));
+        }
+    }
+    assert!(caller.client.thread().checkpoints.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    caller.end();
+    judge(&disk, &acknowledged, false, 60, 3);
+}
