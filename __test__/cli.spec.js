@@ -6,6 +6,7 @@ const { execFile } = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
 const test = require("ava");
+const { Progress } = require("../cli/progress.js");
 const { binaryName } = require("../js/platform.js");
 const { packPublished } = require("../scripts/release/pack.js");
 const { root } = require("./support/addon.js");
@@ -43,6 +44,28 @@ test("words that it does not know end it with 2 and the way to the help", async 
     t.is(stdout, "");
     t.regex(stderr, /--help says what there is/);
   }
+});
+
+/** A terminal that keeps what is written to it. */
+const terminal = (columns) => ({ isTTY: true, columns, text: "", write(text) { this.text += text; } });
+
+test("progress says how far a command is and how long the rest takes, on one line that fits the terminal", (t) => {
+  const stream = terminal(60);
+  const progress = new Progress(1_000, stream);
+  progress.skip(500);
+  // Ten seconds for a quarter of it, so as much for the rest; what an earlier run has done says nothing of the speed.
+  progress.started -= 10_000;
+  progress.add("candle-items", 250);
+  t.is(stream.text, `\r\x1b[K${"█".repeat(15)}       75 %  750 of 1,000, 10 s left  candle`);
+  progress.part("candle-items: 250 new");
+  progress.end();
+  t.true(stream.text.endsWith("\r\x1b[Kcandle-items: 250 new\n\r\x1b[K"));
+  const file = Object.assign(terminal(undefined), { isTTY: false });
+  const quiet = new Progress(10, file);
+  quiet.add("rows", 5);
+  quiet.part("rows: 5 new");
+  quiet.end();
+  t.is(file.text, "rows: 5 new\n");
 });
 
 test("without cargo, build says where Rust is to be had", async (t) => {

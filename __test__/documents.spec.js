@@ -131,6 +131,13 @@ test("the guide's table of codes is that of the declarations", (t) => {
   t.deepEqual(rows, [...union.matchAll(/^\s*\| "(\w+)"/gm)].map((match) => match[1]));
 });
 
+test("the store's document has every code of the store, and only codes", (t) => {
+  const rows = tableOf(read("docs/store.md"), "code").map(([name]) => code(name));
+  const codes = [...read("index.d.ts").matchAll(/^\s*\| "([A-Z_]+)"/gm)].map((match) => match[1]);
+  t.deepEqual(rows.filter((name) => name.startsWith("STORE_")).sort(), codes.filter((name) => name.startsWith("STORE_")).sort());
+  for (const name of rows) t.true(codes.includes(name), name);
+});
+
 test("the guide's table of services is that of the addon", (t) => {
   const uniform = "{exchangeName}:{strategyName}:{symbol}";
   const wanted = require("../js/binding.js").services().flatMap(({ service, prefix, nouns }) =>

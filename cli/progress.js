@@ -3,7 +3,7 @@
 
 const { bar, gauge } = require("./bar.js");
 
-const WIDTH = 24;
+const WIDTH = 20;
 /** How often the line is written anew, in milliseconds. */
 const PAUSE_MS = 100;
 /** Elsewhere than on a terminal: how often a line says how far it is. */
@@ -55,7 +55,9 @@ class Progress {
     const speed = (this.done - this.before) / seconds;
     const rest = seconds * 1_000 > SURE_MS && speed > 0 ? `, ${duration(Math.max(0, this.total - this.done) / speed)} left` : "";
     const percent = `${Math.floor(share * 100)}`.padStart(3);
-    return `${bar(share, WIDTH).padEnd(WIDTH)} ${percent} %  ${count(this.done)} of ${count(Math.max(this.total, this.done))}  ${part}${rest}`;
+    const line = `${bar(share, WIDTH).padEnd(WIDTH)} ${percent} %  ${count(this.done)} of ${count(Math.max(this.total, this.done))}${rest}  ${part}`;
+    // A line that wraps could not be written over.
+    return line.slice(0, (this.stream.columns ?? Infinity) - 1);
   }
 
   /** A part is through. */
