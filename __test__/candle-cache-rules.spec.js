@@ -38,7 +38,8 @@ function act(world) {
   world.elapsed += random.below(120);
   world.present += random.below(MINUTE);
   if (write < 0.35) return void world.read(names, slot, limit, random.maybe(0.4), random.maybe(0.5));
-  if (write < 0.5) return void world.write(names, Array.from({ length: 1 + random.below(6) }, (_, i) => slot + random.below(3) * i));
+  const step = random.maybe(0.5) ? () => 1 : () => random.below(3);
+  if (write < 0.5) return void world.write(names, Array.from({ length: 1 + random.below(6) }, (_, i) => slot + step() * i));
   if (write < 0.53) return void world.change(names, slot, random.maybe(0.5) ? null : rowOf(++world.version));
   if (write < 0.55) return void (world.row(names, slot) ?? world.set(names, slot, rowOf(++world.version, random.pick([3, 3, 1, 0]))));
   if (write < 0.56) return void world.cache.forget(random.pick([undefined, "A"]), random.pick([undefined, "1m"]), random.pick([undefined, "x"]));
@@ -194,6 +195,75 @@ test("two writes that have one slot: when the second is over, the slot is still 
   cache.claim(two, series(), FIRST);
   cache.end(two);
   t.is(cache.known(series(), FIRST), one);
+});
+
+test("a stretch is free where nothing of it is known or being written, and then it is the write's that has it", (t) => {
+  const { cache, series, store, look } = made();
+  store(FIRST + 5);
+  t.deepEqual([cache.isFree(series(), FIRST, 5), cache.isFree(series(), FIRST, 6), cache.isFree(series(), FIRST + 6, 3 * BLOCK)], [true, false, true]);
+  const write = cache.begin();
+  const [first, count] = [FIRST + BLOCK - 10, 20];
+  cache.claimRun(write, series(), first, count);
+  t.deepEqual([first - 1, first, first + 19, first + 20].map((slot) => cache.known(series(), slot)), [null, write, write, null]);
+  t.false(cache.isFree(series(), first + 19, 1));
+  t.is(look(first, count), MISSING);
+  const numbers = Float64Array.from(range(0, count).flatMap((i) => [0, i, i + 1, i + 2, i + 3, i + 4]));
+  cache.storedRun(write, series(), first, count, numbers);
+  t.is(cache.known(series(), first), true);
+  cache.end(write);
+  t.is(look(first, count), HELD);
+  t.is(cache.stats().candles, count + 1);
+  const { open, volume } = series().blocks.get(FIRST / BLOCK + 1);
+  t.deepEqual([open[0], volume[9]], [10, 23]);
+});
+
+test("a stretch whose write fails is free again, and one that was written while the cache was emptied is not held", (t) => {
+  const { cache, series, look } = made();
+  const failed = cache.begin();
+  cache.claimRun(failed, series(), FIRST, 10);
+  cache.end(failed);
+  t.true(cache.isFree(series(), FIRST, 10));
+  const late = cache.begin();
+  cache.claimRun(late, series(), FIRST, 10);
+  cache.empty();
+  t.true(cache.isFree(series(), FIRST, 10), "a later write does not leave it out");
+  cache.storedRun(late, series(), FIRST, 10, new Float64Array(60));
+  cache.end(late);
+  t.is(look(FIRST, 1), MISSING);
+});
+
+test("absence of a stretch is void from when it is being written", (t) => {
+  const { ask, answer, absent, cache, series } = made();
+  answer(ask(FIRST, 1, { remember: true }).asks[0], []);
+  t.true(absent(FIRST + 3, 1));
+  const write = cache.begin();
+  cache.claimRun(write, series(), FIRST + 2, 5);
+  t.deepEqual([absent(FIRST + 1, 1), absent(FIRST + 2, 5), absent(FIRST + 7, 1)], [true, false, true]);
+  cache.end(write);
+  t.false(absent(FIRST + 2, 5));
+});
+
+test("a block that is read as a whole takes the place of all that was held of it", (t) => {
+  const { cache, series, store, look } = made();
+  store(FIRST + 5, true);
+  /** As the store fills it: a bitmap, five columns, and with rows two dates and an id for each slot. */
+  const block = (places, rows) => {
+    const buffer = new ArrayBuffer(BLOCK / 8 + 5 * BLOCK * 8 + (rows ? BLOCK * 28 : 0));
+    const bits = new Uint8Array(buffer, 0, BLOCK / 8);
+    const numbers = new Float64Array(buffer, BLOCK / 8, 5 * BLOCK);
+    for (const place of places) {
+      bits[place >>> 3] |= 1 << (place & 7);
+      for (let column = 0; column < 5; column++) numbers[column * BLOCK + place] = place + column / 8;
+    }
+    return buffer;
+  };
+  const whole = cache.replace(series(), FIRST / BLOCK, block([7, 31, 32, 1_023], false), false);
+  t.deepEqual([5, 7, 31, 32, 33, 1_023].map((place) => look(FIRST + place, 1)), [MISSING, HELD, HELD, HELD, MISSING, HELD]);
+  t.is(look(FIRST + 7, 1, true), MISSING);
+  t.deepEqual([whole.open[7], whole.volume[1_023]], [7, 1_023.5]);
+  cache.replace(series(), FIRST / BLOCK, block([7, 8], true), true);
+  t.deepEqual([look(FIRST + 7, 2, true), look(FIRST + 31, 1)], [HELD, MISSING]);
+  t.like(cache.stats(), { candles: 2, blocks: 1, bytes: bytesOf(true) });
 });
 
 test("questions under way are waited for where they may bring what is missing", (t) => {

@@ -207,7 +207,12 @@ class World {
     const write = cache.begin();
     const sent = [];
     const others = new Set();
-    for (const slot of slots) {
+    const isRun = slots.every((slot, i) => slot === slots[0] + i) && cache.isFree(series, slots[0], slots.length);
+    if (isRun) {
+      cache.claimRun(write, series, slots[0], slots.length);
+      sent.push(...slots);
+    }
+    for (const slot of isRun ? [] : slots) {
       const known = cache.known(series, slot);
       if (known === true) {
         this.expect(this.since(names, slot, this.oldest(this.step)).some((row) => row !== null), `slot ${slot} is left out, and is not there`);
@@ -239,8 +244,10 @@ class World {
             return this.version;
           }),
         answer: (versions) => {
-          slots.forEach((slot, i) => {
-            this.acknowledged.set(this.key(names, slot), this.step);
+          slots.forEach((slot) => this.acknowledged.set(this.key(names, slot), this.step));
+          const whole = write.runs.length > 0 && !versions.includes(null);
+          if (whole) this.cache.storedRun(write, series, slots[0], slots.length, Float64Array.from(versions.flatMap((version) => [0, version, 0, 0, 0, 0])));
+          (whole ? [] : slots).forEach((slot, i) => {
             const version = versions[i];
             if (version === null) return;
             const numbers = { open: version, high: 0, low: 0, close: 0, volume: 0 };

@@ -8,7 +8,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { storeServers, noteMap, remember } = require("./store.js");
 const { isUnsent } = require("./unsent.js");
-const { TESTS } = require("./not-on-store.js");
+const { TESTS, VARIABLES } = require("./not-on-store.js");
 
 const support = (name) => path.join(__dirname, name);
 let currentSpec = null;
@@ -55,7 +55,10 @@ const load = Module._load;
 Module._load = function (request, parent, isMain) {
   const exported = load.call(this, request, parent, isMain);
   if (request === "ava" && parent && /\.spec\.js$/.test(parent.filename)) {
-    currentSpec ??= path.relative(path.dirname(__dirname), parent.filename);
+    if (currentSpec === null) {
+      currentSpec = path.relative(path.dirname(__dirname), parent.filename);
+      Object.assign(process.env, VARIABLES[currentSpec]);
+    }
     return new Proxy(exported, { get: (target, name) => (name === "serial" || name === "default" ? wrapped(target[name]) : target[name]) });
   }
   if (request === "./binding.js") {

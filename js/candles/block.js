@@ -21,8 +21,9 @@ class Series {
     this.blocks = new Map();
     /** Questions under way. */
     this.asks = new Set();
-    /** Slots that are being written, and by which write. */
+    /** Slots that are being written, and by which write; and whole stretches: `{ write, from, to }`. */
     this.writing = new Map();
+    this.runs = [];
     /** How often a write began or ended here. */
     this.writes = 0;
     /** The slot that was read last, and the block that was last fetched, or thought of, beforehand. */
@@ -31,7 +32,25 @@ class Series {
   }
 
   get idle() {
-    return this.blocks.size === 0 && this.asks.size === 0 && this.writing.size === 0;
+    return this.blocks.size === 0 && this.asks.size === 0 && this.writing.size === 0 && this.runs.length === 0;
+  }
+
+  /** The write under way that has a slot, or null. */
+  writerOf(slot) {
+    return this.writing.get(slot) ?? this.runs.find(({ from, to }) => slot >= from && slot < to)?.write ?? null;
+  }
+
+  /** Whether any slot of a stretch is being written. */
+  isBeingWritten(from, to) {
+    if (this.runs.some((run) => run.from < to && run.to > from)) {
+      return true;
+    }
+    for (const slot of this.writing.keys()) {
+      if (slot >= from && slot < to) {
+        return true;
+      }
+    }
+    return false;
   }
 }
 
@@ -62,11 +81,9 @@ class Block extends Columns {
     this.absentSince[place] = sent;
   }
 
-  /** Absence of a slot is void. */
-  expect(place) {
-    if (this.absentSince !== null) {
-      this.absentSince[place] = -Infinity;
-    }
+  /** Absence of a stretch of slots is void. */
+  expect(from, to) {
+    this.absentSince?.fill(-Infinity, from, to);
   }
 }
 

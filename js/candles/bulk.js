@@ -3,9 +3,11 @@
 
 const { columnsIn, columnsOf, documentOf } = require("./wire.js");
 const { rememberAll } = require("./ids.js");
+const { listens, saySet } = require("./log.js");
 const { memory } = require("./memory.js");
 const { GIVEN, store } = require("./writes.js");
 const { ID } = require("./columns.js");
+const { BLOCK } = require("./grid.js");
 const { fair } = require("../fairness.js");
 const { CANDLES, OPS, ask, ready } = require("../mongo.js");
 
@@ -13,6 +15,8 @@ const { CANDLES, OPS, ask, ready } = require("../mongo.js");
 const EXCHANGE = "ccxt_binance";
 /** Candles of one insert: bounds the memory, whatever the month. */
 const CHUNK = 5_000;
+/** The same of the embedded store, which writes each block of a chunk once; and how many chunks are under way there. */
+const [LARGE, AT_ONCE] = [8 * BLOCK, 2];
 
 /** Whether a candle is stored under exactly these values. */
 function hasPlainKey({ symbol, interval, exchangeName, timestamp }) {
@@ -51,7 +55,7 @@ class DocumentChunk {
   async store(ids) {
     memory.cache?.voidAbsence();
     try {
-      const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { rows: this.rows, bare: !ids });
+      const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { rows: this.rows, bare: !ids, keys: memory.store && memory.ids });
       const hex = ids ? bytes.toString("hex", 0, this.rows.length * ID) : "";
       return { inserted, ids: ids ? this.rows.map((_, place) => ({ place, id: hex.slice(place * ID * 2, (place + 1) * ID * 2) })) : [] };
     } finally {
@@ -79,36 +83,60 @@ function fitted(candles, names) {
 /** Chunks of candles; `names`: the context of all of them, or null where each has its own. */
 function chunksOf(candles, names) {
   const chunks = [];
-  for (let at = 0; at < candles.length; at += CHUNK) {
-    const chunk = candles.slice(at, at + CHUNK);
+  const size = memory.store ? LARGE : CHUNK;
+  for (let at = 0; at < candles.length; at += size) {
+    const chunk = candles.slice(at, at + size);
     const columns = fitted(chunk, names);
     chunks.push(columns === null ? new DocumentChunk(chunk, names) : new ColumnChunk(columns));
   }
   return chunks;
 }
 
+/** Notes the ids of rows. The embedded store has done so, as far as keys are wanted: here they are only told to who listens. */
+function note(rows) {
+  if (!memory.store) {
+    return rememberAll(rows);
+  }
+  rows.forEach(saySet);
+  return Promise.resolve();
+}
+
 /**
- * Stores candles, and their ids in Redis where `ids` says so. Where one cannot be stored, none is. `names`: the context of all of
- * them, or null where each has its own.
+ * Stores candles, and their ids in Redis where `wanted` says so. Where one cannot be stored, none is. `names`: the context of all
+ * of them, or null where each has its own.
  */
-async function storeAll(candles, names, ids) {
+async function storeAll(candles, names, wanted) {
   ready();
+  const ids = wanted && (!memory.store || listens(null));
   const chunks = chunksOf(candles, names);
   if (chunks.length > 1) {
     await Promise.all(chunks.filter((chunk) => chunk instanceof DocumentChunk).map((chunk) => chunk.check()));
   }
   let inserted = 0;
   let noted = Promise.resolve();
-  for (const chunk of chunks) {
+  const underWay = [];
+  const end = async () => {
+    const { chunk, storing } = underWay.shift();
     // The ids of the chunk before are written meanwhile.
-    const stored = await chunk.store(ids);
+    const stored = await storing;
     inserted += stored.inserted;
     await noted;
     if (ids) {
-      noted = rememberAll(stored.ids.map((one) => chunk.identity(one)).filter((named) => named !== null));
+      noted = note(stored.ids.map((one) => chunk.identity(one)).filter((named) => named !== null));
       // It is awaited later; until then a failure must not count as unhandled.
       noted.catch(() => {});
     }
+  };
+  for (const chunk of chunks) {
+    const storing = chunk.store(ids);
+    storing.catch(() => {});
+    underWay.push({ chunk, storing });
+    if (underWay.length === (memory.store ? AT_ONCE : 1)) {
+      await end();
+    }
+  }
+  while (underWay.length > 0) {
+    await end();
   }
   await noted;
   return fair({ inserted, existing: candles.length - inserted });

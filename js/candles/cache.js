@@ -6,7 +6,7 @@
 // the cache raises the generation, and an answer of an older one fills nothing.
 
 const { Block, Recency, Registry, bytesOf } = require("./block.js");
-const { BLOCK, MINUTE, blockOf, placeOf } = require("./grid.js");
+const { BLOCK, MINUTE, blockOf, placeOf, stretches } = require("./grid.js");
 
 /** What there is to say of a window: all of it is held; the server must be asked, whatever is held; something is missing. */
 const [HELD, ODD, MISSING] = [0, 1, 2];
@@ -39,16 +39,7 @@ class CandleCache {
 
   /** The stretches of a window, block by block, until `see` returns true. Whether it did. */
   some(series, first, limit, see) {
-    for (let slot = first, end = first + limit; slot < end; ) {
-      const from = placeOf(slot);
-      const to = Math.min(BLOCK, from + end - slot);
-      const index = blockOf(slot);
-      if (see(series.blocks.get(index), from, to, index)) {
-        return true;
-      }
-      slot += to - from;
-    }
-    return false;
+    return stretches(first, limit, (index, from, to) => see(series.blocks.get(index), from, to, index));
   }
 
   /** What there is to say of a window. What is held counts as used. */
@@ -202,6 +193,17 @@ class CandleCache {
     this.finish(ask);
   }
 
+  /** All of a block, as the store holds it now; see `Columns.adopt`. */
+  replace(series, index, buffer, rows) {
+    const block = this.blockFor(series, index);
+    const fresh = block.adopt(buffer, rows);
+    block.absentSince = null;
+    this.candles += fresh;
+    this.counters.fills += Math.max(fresh, 0);
+    this.weigh(block);
+    return block;
+  }
+
   /**
    * What an answer did not bring was absent when it was asked for. It is remembered only of candles that were over for a minute
    * then, and that nobody of ours is writing or has written since.
@@ -209,7 +211,7 @@ class CandleCache {
   noteAbsence({ series, index, from, to, places, sent, present }, block) {
     const over = Math.floor((present - MINUTE) / series.step) - 1 - index * BLOCK;
     const note = (place) => {
-      if (place <= over && !block.has(place, false) && !block.isOdd(place, place + 1, false) && !series.writing.has(index * BLOCK + place)) {
+      if (place <= over && !block.has(place, false) && !block.isOdd(place, place + 1, false) && series.writerOf(index * BLOCK + place) === null) {
         block.miss(place, sent);
       }
     };
@@ -224,7 +226,7 @@ class CandleCache {
 
   /** A write that begins; the edge sets what it comes to. Slots are added as it claims them. */
   begin() {
-    return { generation: this.generation, claims: [], done: null };
+    return { generation: this.generation, claims: [], runs: [], done: null };
   }
 
   /** What is known of a slot that is to be written: true, it is there; the write under way that has it; or null. */
@@ -235,7 +237,13 @@ class CandleCache {
       this.recency.use(block);
       return true;
     }
-    return series.writing.get(slot) ?? null;
+    return series.writerOf(slot);
+  }
+
+  /** Whether nothing is known of a stretch of slots, and nobody is writing any of it. */
+  isFree(series, first, count) {
+    const known = this.some(series, first, count, (block, from, to) => block !== undefined && block.hasAny(from, to));
+    return !known && !series.isBeingWritten(first, first + count);
   }
 
   /** A write has a slot. */
@@ -244,13 +252,21 @@ class CandleCache {
     if (!series.writing.has(slot)) {
       series.writing.set(slot, write);
     }
-    this.touched(series, slot);
+    this.touched(series, slot, 1);
   }
 
-  /** What was known of a slot's absence is void, and what is being asked about absence in its series. */
-  touched(series, slot) {
+  /** A write has a stretch of slots, which is free. */
+  claimRun(write, series, first, count) {
+    const run = { write, from: first, to: first + count };
+    write.runs.push([series, run]);
+    series.runs.push(run);
+    this.touched(series, first, count);
+  }
+
+  /** What was known of the absence of slots is void, and what is being asked about absence in their series. */
+  touched(series, first, count) {
     series.writes++;
-    series.blocks.get(blockOf(slot))?.expect(placeOf(slot));
+    this.some(series, first, count, (block, from, to) => block?.expect(from, to));
   }
 
   /**
@@ -281,6 +297,26 @@ class CandleCache {
     this.weigh(block);
   }
 
+  /** The same of a whole stretch, of which all was stored: six numbers a candle, timestamp first, from a place on. */
+  storedRun(write, series, first, count, numbers) {
+    if (write.generation !== this.generation) {
+      this.counters.dropped++;
+      return;
+    }
+    if (!this.keeps(count, false)) {
+      return;
+    }
+    let at = 0;
+    this.some(series, first, count, (_, from, to, index) => {
+      const block = this.blockFor(series, index);
+      const fresh = block.putRun(from, to, numbers, at);
+      at += to - from;
+      this.candles += fresh;
+      this.counters.fills += fresh;
+      this.weigh(block);
+    });
+  }
+
   /** The text of the id of a slot, or null where it is not held. */
   idOf(series, slot) {
     const block = series.blocks.get(blockOf(slot));
@@ -296,7 +332,15 @@ class CandleCache {
       }
       const now = this.find(series.symbol, series.interval, series.exchangeName);
       if (now !== undefined) {
-        this.touched(now, slot);
+        this.touched(now, slot, 1);
+      }
+      this.registry.tidy(series);
+    }
+    for (const [series, run] of write.runs) {
+      series.runs = series.runs.filter((one) => one !== run);
+      const now = this.find(series.symbol, series.interval, series.exchangeName);
+      if (now !== undefined) {
+        this.touched(now, run.from, run.to - run.from);
       }
       this.registry.tidy(series);
     }
@@ -330,6 +374,7 @@ class CandleCache {
         series.blocks.clear();
         series.asks.clear();
         series.writing.clear();
+        series.runs = [];
         this.registry.tidy(series);
       }
     }

@@ -48,6 +48,29 @@ function anySet(bits, from, to) {
   return false;
 }
 
+/** Sets all bits from a slot on, up to another; how many of them were not set. */
+function setAll(bits, from, to) {
+  let fresh = 0;
+  for (let slot = from; slot < to; ) {
+    if ((slot & 31) === 0 && to - slot >= 32) {
+      fresh += 32 - ones(bits[slot >>> 5]);
+      bits[slot >>> 5] = -1;
+      slot += 32;
+    } else {
+      fresh += Number(!isSet(bits, slot));
+      set(bits, slot++);
+    }
+  }
+  return fresh;
+}
+
+/** How many bits of a word are set. */
+function ones(word) {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
 /** So many slots. Memory for numbers, and for ids and dates, is taken when the first of them is put in. */
 class Columns {
   constructor(size) {
@@ -94,12 +117,79 @@ class Columns {
     this.oddities = true;
   }
 
-  put(slot, open, high, low, close, volume) {
+  /** Whether any slot of a stretch is held. */
+  hasAny(from, to) {
+    return anySet(this.known, from, to);
+  }
+
+  /** Takes memory for the numbers. */
+  make() {
     if (!this.hasNumbers) {
       const all = new Float64Array(this.size * NUMBERS.length);
       NUMBERS.forEach((name, i) => (this[name] = all.subarray(i * this.size, (i + 1) * this.size)));
       this.hasNumbers = true;
     }
+  }
+
+  /**
+   * Numbers of a stretch of slots, six a candle (timestamp first) from a candle of an array on; what is held already stays. How
+   * many are new.
+   */
+  putRun(from, to, numbers, candle) {
+    this.make();
+    const { open, high, low, close, volume } = this;
+    const some = this.hasAny(from, to);
+    for (let slot = from, at = candle * (NUMBERS.length + 1); slot < to; slot++, at += NUMBERS.length + 1) {
+      if (some && isSet(this.known, slot)) {
+        continue;
+      }
+      open[slot] = numbers[at + 1];
+      high[slot] = numbers[at + 2];
+      low[slot] = numbers[at + 3];
+      close[slot] = numbers[at + 4];
+      volume[slot] = numbers[at + 5];
+    }
+    const fresh = setAll(this.known, from, to);
+    this.count += fresh;
+    return fresh;
+  }
+
+  /**
+   * Takes the memory that a block of the store was read into, in place of all that is held; see src/store/columns.rs. `rows`: with
+   * ids and dates. How many candles are more than before.
+   */
+  adopt(buffer, rows) {
+    const { size } = this;
+    const before = this.count;
+    const bitmap = new Int32Array(buffer, 0, this.known.length);
+    let at = bitmap.byteLength;
+    const column = () => {
+      const numbers = new Float64Array(buffer, at, size);
+      at += numbers.byteLength;
+      return numbers;
+    };
+    this.known.set(bitmap);
+    this.count = bitmap.reduce((sum, word) => sum + ones(word), 0);
+    this.odd.fill(0);
+    this.oddRow.fill(0);
+    this.oddities = this.unreliable = false;
+    NUMBERS.forEach((name) => (this[name] = column()));
+    this.hasNumbers = true;
+    this.hasRows = rows;
+    if (rows) {
+      this.whole.set(bitmap);
+      this.createDates = column();
+      this.updatedDates = column();
+      this.ids = new Uint8Array(buffer, at, size * ID);
+    } else {
+      this.whole.fill(0);
+      this.createDates = this.updatedDates = this.ids = null;
+    }
+    return this.count - before;
+  }
+
+  put(slot, open, high, low, close, volume) {
+    this.make();
     this.open[slot] = open;
     this.high[slot] = high;
     this.low[slot] = low;

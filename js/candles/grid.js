@@ -26,4 +26,17 @@ const onGrid = (timestamp, step) =>
 const blockOf = (slot) => Math.floor(slot / BLOCK);
 const placeOf = (slot) => slot & (BLOCK - 1);
 
-module.exports = { BLOCK, LONGEST_RANGE, MINUTE, STEPS, blockOf, onGrid, placeOf };
+/** The stretches of a window, block by block: `see(index, from, to)`, until it returns true. Whether it did. */
+function stretches(first, limit, see) {
+  for (let slot = first, end = first + limit; slot < end; ) {
+    const from = placeOf(slot);
+    const to = Math.min(BLOCK, from + end - slot);
+    if (see(blockOf(slot), from, to)) {
+      return true;
+    }
+    slot += to - from;
+  }
+  return false;
+}
+
+module.exports = { BLOCK, LONGEST_RANGE, MINUTE, STEPS, blockOf, onGrid, placeOf, stretches };

@@ -30,12 +30,15 @@ const memory = {
   cache: null,
   /** Whether bulk writes of adapters write ids to Redis. */
   ids: false,
+  /** Whether candles are in the embedded store. There an id is found without a key, so keys are written only where `ids` says so. */
+  store: false,
   /** `elapsed` for how long absence is remembered; `present` for which candles are over, in milliseconds since 1970. */
   clock: { elapsed, present: () => Date.now() },
 
   /** Takes configuration into use, before the first call and after each close(). */
-  configure({ CC_CANDLE_CACHE_MAX_BYTES: maxBytes, CC_CANDLE_ABSENCE_MS: absenceMs, CC_CANDLE_IDS: ids }) {
+  configure({ CC_CANDLE_CACHE_MAX_BYTES: maxBytes, CC_CANDLE_ABSENCE_MS: absenceMs, CC_CANDLE_IDS: ids, CC_STORE_PATH: path }) {
     memory.ids = ids === "on";
+    memory.store = path !== null;
     memory.cache = maxBytes === 0 ? null : new CandleCache({ maxBytes, absenceMs, counters });
     counters ??= memory.cache?.counters;
   },

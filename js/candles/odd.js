@@ -38,7 +38,7 @@ async function oddColumns(method, shape, { symbol, interval, exchangeName, step 
   if (!columns.holds(0, limit, false)) {
     return shape.partial(columns, since, { step });
   }
-  const made = shape.begin(limit);
+  const made = shape.begin(limit, since, step);
   shape.add(made, 0, columns, 0, limit, since, { step });
   return made;
 }

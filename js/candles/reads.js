@@ -4,8 +4,10 @@
 const { HELD, ODD } = require("./cache.js");
 const { Columns, ID, NUMBERS } = require("./columns.js");
 const { fetch } = require("./fetch.js");
-const { BLOCK, LONGEST_RANGE, STEPS, blockOf, onGrid, placeOf } = require("./grid.js");
+const { BLOCK, LONGEST_RANGE, STEPS, onGrid, stretches } = require("./grid.js");
 const { memory } = require("./memory.js");
+const { blocksOf, partOf } = require("./spot.js");
+const { native } = require("../engine.js");
 const { fair } = require("../fairness.js");
 const { CANDLES, OPS, ask, askQuietly, ready } = require("../mongo.js");
 
@@ -31,17 +33,20 @@ const SHAPES = {
   },
   columns: {
     rows: false,
-    begin: emptyColumns,
+    begin: gridColumns,
     add: addColumns,
     partial: () => null,
   },
   present: {
     rows: false,
-    begin: emptyColumns,
+    begin: gridColumns,
     add: addColumns,
     partial: presentOf,
   },
 };
+
+/** So many timestamps are not written by a loop of JavaScript, which takes milliseconds before it is compiled. */
+const MANY = 1_024;
 
 /** Columns whose numbers are not set yet; each of them must be. To clear them first takes a third of a month's time. */
 function emptyColumns(limit) {
@@ -53,11 +58,21 @@ function emptyColumns(limit) {
   return made;
 }
 
-function addColumns(made, at, columns, from, to, timestamp, { step }) {
-  for (let i = at, end = at + to - from; i < end; i++) {
-    made.timestamp[i] = timestamp;
-    timestamp += step;
+/** The same with their timestamps. */
+function gridColumns(limit, since, step) {
+  const made = emptyColumns(limit);
+  const { timestamp } = made;
+  if (limit >= MANY) {
+    native.engine.gridColumn(Buffer.from(timestamp.buffer), since, step);
+    return made;
   }
+  for (let i = 0; i < limit; i++) {
+    timestamp[i] = since + i * step;
+  }
+  return made;
+}
+
+function addColumns(made, at, columns, from, to) {
   for (const name of NUMBERS) {
     made[name].set(columns[name].subarray(from, to), at);
   }
@@ -150,7 +165,7 @@ function shaped(columns, shape, since, series) {
   if (!columns.holds(0, limit, shape.rows)) {
     return shape.partial(columns, since, series);
   }
-  const made = shape.begin(limit);
+  const made = shape.begin(limit, since, series.step);
   if (limit > 0) {
     shape.add(made, 0, columns, 0, limit, since, series);
   }
@@ -158,16 +173,40 @@ function shaped(columns, shape, since, series) {
 }
 
 /** What a shape makes of a window that is held. */
-function recall(series, first, limit, shape) {
-  const made = shape.begin(limit);
-  for (let at = 0; at < limit; ) {
-    const slot = first + at;
-    const from = placeOf(slot);
-    const to = Math.min(BLOCK, from + limit - at);
-    shape.add(made, at, series.blocks.get(blockOf(slot)), from, to, slot * series.step, series);
-    at += to - from;
-  }
+function recall(series, blocks, first, limit, shape) {
+  const made = shape.begin(limit, first * series.step, series.step);
+  stretches(first, limit, (index, from, to) => {
+    const slot = index * BLOCK + from;
+    shape.add(made, slot - first, blocks.get(index), from, to, slot * series.step, series);
+  });
   return made;
+}
+
+/** What a shape makes of a window of the embedded store; undefined where that cannot be told on the spot. */
+function onTheSpot(cache, names, first, limit, shape) {
+  const blocks = blocksOf(cache, names, first, limit, shape.rows);
+  if (blocks === null) {
+    return undefined;
+  }
+  const misses = stretches(first, limit, (index, from, to) => !blocks.get(index).holds(from, to, shape.rows));
+  if (!misses) {
+    return recall(names, blocks, first, limit, shape);
+  }
+  return shape.partial === SHAPES.present.partial ? shape.partial(partOf(blocks, first, limit, shape.rows), first * names.step, names) : null;
+}
+
+/** The same, or by requests: when what waits before it is done, it may be told on the spot after all. */
+function fromStore(names, first, limit, shape, byRequests) {
+  const spot = () => onTheSpot(memory.cache !== null && memory.cache.keeps(limit, shape.rows) ? memory.cache : null, names, first, limit, shape);
+  const found = spot();
+  if (found !== undefined) {
+    return fair(found, limit);
+  }
+  const again = () => {
+    const later = spot();
+    return later === undefined ? byRequests() : later;
+  };
+  return ask(OPS.ping, CANDLES, {}).then(again);
 }
 
 const isText = (name) => typeof name === "string";
@@ -181,7 +220,8 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
   const { cache } = memory;
   const series = cache?.find(symbol, interval, exchangeName);
   const step = series === undefined ? STEPS.get(interval) : series.step;
-  if (cache === null || step === undefined || !Number.isInteger(limit) || limit <= 0 || limit > LONGEST_RANGE || !onGrid(since, step)) {
+  const remembers = cache !== null || memory.store;
+  if (!remembers || step === undefined || !Number.isInteger(limit) || limit <= 0 || limit > LONGEST_RANGE || !onGrid(since, step)) {
     return BYPASS;
   }
   const first = since / step;
@@ -193,8 +233,10 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
     }
     if (what === HELD) {
       cache.counters.hits++;
-      lookAhead(cache, series, first, limit, rows, remember);
-      return fair(recall(series, first, limit, shape), limit);
+      if (!memory.store) {
+        lookAhead(cache, series, first, limit, rows, remember);
+      }
+      return fair(recall(series, series.blocks, first, limit, shape), limit);
     }
     if (remember && cache.absent(series, first, limit, memory.clock.elapsed())) {
       cache.counters.absences++;
@@ -203,15 +245,29 @@ function read(symbol, interval, exchangeName, since, limit, shape, remember) {
   } else if (!isText(symbol) || !isText(exchangeName)) {
     return BYPASS;
   }
-  cache.counters.misses++;
+  if (cache !== null) {
+    cache.counters.misses++;
+  }
   const names = { symbol, interval, exchangeName, step };
+  if (memory.store) {
+    return fromStore(names, first, limit, shape, () => (memory.cache === null ? BYPASS : asked(memory.cache, names, since, limit, shape, remember)));
+  }
+  return asked(cache, names, since, limit, shape, remember);
+}
+
+/** What a shape makes of a window that is asked for by requests. */
+function asked(cache, names, since, limit, shape, remember) {
+  const { rows } = shape;
   const make = (columns) => shaped(columns, shape, since, names);
   if (!cache.keeps(limit, rows)) {
     cache.counters.queries++;
     return fetchOnce(names, since, limit, rows).then(make);
   }
+  const first = since / names.step;
   const fetched = fetch(cache, names, first, limit, { rows, remember }, { put, clock: memory.clock });
-  lookAhead(cache, cache.open(symbol, interval, exchangeName), first, limit, rows, remember);
+  if (!memory.store) {
+    lookAhead(cache, cache.open(names.symbol, names.interval, names.exchangeName), first, limit, rows, remember);
+  }
   return fetched.then(make);
 }
 

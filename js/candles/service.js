@@ -55,12 +55,15 @@ function slotOf({ symbol, interval, exchangeName, timestamp, ...rest }) {
   return { cache, series: cache.open(symbol, interval, exchange), slot: timestamp / step };
 }
 
+/** The request for a candle; the embedded store writes the key of its id where that is wanted. */
+const requestOf = (dto) => (memory.store && memory.ids ? { dto, keys: true } : { dto });
+
 /** Sends a candle; the row that is there afterwards. */
 async function send(document, at) {
   if (at === null) {
     memory.cache?.voidAbsence();
     try {
-      return onlyRow(await ask(OPS.candle, CANDLES, { dto: document }));
+      return onlyRow(await ask(OPS.candle, CANDLES, requestOf(document)));
     } finally {
       memory.cache?.voidAbsence();
     }
@@ -69,7 +72,7 @@ async function send(document, at) {
   const write = cache.begin();
   cache.claim(write, series, slot);
   try {
-    write.done = ask(OPS.candle, CANDLES, { dto: document });
+    write.done = ask(OPS.candle, CANDLES, requestOf(document));
     const row = onlyRow(await write.done);
     const whole = wholeOf(row);
     if (whole !== null) {
@@ -78,6 +81,15 @@ async function send(document, at) {
     return row;
   } finally {
     cache.end(write);
+  }
+}
+
+/** Notes the id of a row in the cache of ids. In the embedded store it is found without: who listens is told as if. */
+async function note(access, row) {
+  if (!memory.store || memory.ids) {
+    await access.remember(row);
+  } else if (row !== null) {
+    saySet(row);
   }
 }
 
@@ -109,7 +121,8 @@ function candleMethods(access, { find, has }) {
   async function readRow(service, key) {
     const [symbol, interval, exchangeName, timestamp] = key;
     const id = listens(service) ? heldId(key) : null;
-    const found = read(symbol, interval, exchangeName, timestamp, 1, SHAPES.rows, false);
+    // Without memory a row is read as all others are.
+    const found = memory.cache === null ? BYPASS : read(symbol, interval, exchangeName, timestamp, 1, SHAPES.rows, false);
     if (found === BYPASS) {
       return access.read(service, key);
     }
@@ -121,7 +134,7 @@ function candleMethods(access, { find, has }) {
     }
     const row = rows === null ? null : rows[0];
     if (!held) {
-      await access.remember(row);
+      await note(access, row);
     }
     return row;
   }
@@ -145,7 +158,7 @@ function candleMethods(access, { find, has }) {
         }
       }
       const created = await send(document, at);
-      await access.remember(created);
+      await note(access, created);
       return created;
     },
 

@@ -13,6 +13,25 @@ const GIVEN = 6;
 
 const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
 
+/** The series and first slot of a chunk whose candles follow each other, and of which nothing is known; or null. */
+function runOf(cache, { texts, which, numbers }) {
+  const [symbol, interval, exchangeName] = texts;
+  const step = STEPS.get(interval);
+  const [since] = numbers;
+  const count = which.length;
+  if (texts.length !== 3 || step === undefined || !(since >= 0) || !onGrid(since, step) || !Number.isSafeInteger(since + count * step)) {
+    return null;
+  }
+  for (let i = 1; i < count; i++) {
+    if (numbers[i * GIVEN] !== since + i * step) {
+      return null;
+    }
+  }
+  const series = cache.open(symbol, interval, exchangeName);
+  const first = since / step;
+  return cache.isFree(series, first, count) ? { series, first } : null;
+}
+
 /** Which candles of a chunk are to be sent, what is known of the others, and the write that has them. */
 class Sorted {
   /** `ids`: a candle counts as known only where its id is, because it is wanted. */
@@ -51,7 +70,8 @@ class Sorted {
     const known = cache.known(series, slot);
     if (known === true) {
       const id = ids ? cache.idOf(series, slot) : null;
-      if (ids && id === null) {
+      // The store writes keys of those that are there, too.
+      if ((ids && id === null) || (memory.store && memory.ids)) {
         this.send(place, null, 0);
         return;
       }
@@ -91,7 +111,7 @@ class Sorted {
 /** The columns of those places, as they are sent. */
 function columnsAt({ texts, which, numbers }, places) {
   const { Binary } = codec();
-  if (places.length === which.length) {
+  if (places === null || places.length === which.length) {
     return { texts, which: new Binary(bytesOf(which)), numbers: new Binary(bytesOf(numbers)) };
   }
   const ofWhich = new Uint32Array(places.length);
@@ -103,12 +123,56 @@ function columnsAt({ texts, which, numbers }, places) {
   return { texts, which: new Binary(bytesOf(ofWhich)), numbers: new Binary(bytesOf(ofNumbers)) };
 }
 
+/** Stores a chunk that is a run. None of its candles is looked at alone, unless one of them is there already. */
+async function storeRun(cache, { series, first }, chunk) {
+  const count = chunk.which.length;
+  const write = cache.begin();
+  cache.claimRun(write, series, first, count);
+  const stored = async () => {
+    try {
+      const { inserted, bytes, certain, date } = await insert(chunk, null, false);
+      if (inserted === count && !certain.includes(0)) {
+        cache.storedRun(write, series, first, count, chunk.numbers);
+        return inserted;
+      }
+      for (let i = 0; i < count; i++) {
+        if (certain[i] === 1) {
+          cache.stored(write, series, first + i, candleAt(chunk, i), { ids: bytes, at: i * ID, createDate: date, updatedDate: date }, false);
+        }
+      }
+      return inserted;
+    } finally {
+      cache.end(write);
+    }
+  };
+  write.done = stored();
+  return { inserted: await write.done, ids: [] };
+}
+
+/** Sends candles: `places` of a chunk, or all of it. What is told of them: how many are new, ids, which are certainly, dates. */
+async function insert(chunk, places, ids) {
+  const body = { ...columnsAt(chunk, places), bare: !ids };
+  const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { ...body, keys: memory.store && memory.ids });
+  const count = places === null ? chunk.which.length : places.length;
+  return { inserted, bytes, certain: bytes.subarray(count * ID, count * (ID + 1)), date: bytes.readDoubleLE(count * (ID + 1)) };
+}
+
+/** By places: to take a typed array apart by its iterator costs more than all else here. */
+function candleAt({ numbers }, place) {
+  const at = place * GIVEN;
+  return { open: numbers[at + 1], high: numbers[at + 2], low: numbers[at + 3], close: numbers[at + 4], volume: numbers[at + 5] };
+}
+
 /**
  * Stores the candles of a chunk `{ texts, which, numbers }`: the names (symbol, interval, exchangeName, …), which three of
  * them each candle has, and six numbers each. It resolves with how many were inserted, and the ids of all whose ids are
  * known, by place: `{ inserted, ids }`; `ids`: whether those of candles that were there are wanted.
  */
 async function store(chunk, ids) {
+  const run = ids || memory.cache === null ? null : runOf(memory.cache, chunk);
+  if (run !== null) {
+    return storeRun(memory.cache, run, chunk);
+  }
   const sorted = new Sorted(memory.cache, chunk, ids);
   const { cache, write, sent, known, others } = sorted;
   if (cache !== null) {
@@ -137,17 +201,11 @@ async function send(sorted, chunk, ids) {
   const { cache, write, sent, series, slots } = sorted;
   sorted.disturb();
   try {
-    const { number: inserted, bytes } = await ask(OPS.candles, CANDLES, { ...columnsAt(chunk, sent), bare: !ids });
-    const certain = bytes.subarray(sent.length * ID);
-    const date = bytes.readDoubleLE(sent.length * (ID + 1));
-    const { numbers } = chunk;
+    const { inserted, bytes, certain, date } = await insert(chunk, sent, ids);
     for (let i = 0; i < sent.length; i++) {
       if (series[i] !== null && certain[i] === 1) {
-        // By places: to take a typed array apart by its iterator costs more than all else here.
-        const at = sent[i] * GIVEN;
-        const candle = { open: numbers[at + 1], high: numbers[at + 2], low: numbers[at + 3], close: numbers[at + 4], volume: numbers[at + 5] };
         const row = { ids: bytes, at: i * ID, createDate: date, updatedDate: date };
-        cache.stored(write, series[i], slots[i], candle, row, ids);
+        cache.stored(write, series[i], slots[i], candleAt(chunk, sent[i]), row, ids);
       }
     }
     const hex = ids ? bytes.toString("hex", 0, sent.length * ID) : "";

@@ -26,7 +26,9 @@ pub fn collection() -> &'static Collection {
     &COLLECTIONS[CANDLES]
 }
 
-fn malformed() -> Error {
+/// The error of a chunk that our own JavaScript has not made.
+#[must_use]
+pub fn malformed() -> Error {
     Error::new(Code::InvalidValue, "candleDbService.createMany: the candles are malformed")
 }
 
@@ -37,17 +39,11 @@ fn bytes<'a>(body: &'a RawDocument, name: &str) -> Result<Option<&'a [u8]>> {
     }
 }
 
-fn double(row: &[u8], column: usize) -> f64 {
-    let mut number = [0; 8];
-    number.copy_from_slice(&row[column * 8..column * 8 + 8]);
-    f64::from_le_bytes(number)
-}
-
 /// The documents of a chunk of `createMany`, each with an id of its own. The chunk is `{ rows: [dto, …] }`, or columns:
 /// `{ texts: [symbol, interval, exchangeName, …], which: place of each candle's texts, numbers }`.
 pub fn documents(chunk: &RawDocument, now: Millis) -> Result<Vec<RawDocumentBuf>> {
-    if let Some(given) = given(chunk)? {
-        return given.iter().map(|given| given.document(ObjectId::new(), now)).collect();
+    if let Some(given) = Given::of(chunk)? {
+        return (0..given.len()).map(|place| given.document(place, ObjectId::new(), now)).collect();
     }
     let Some(RawBsonRef::Array(rows)) = get(chunk, "rows")? else { return Err(malformed()) };
     rows.into_iter()
@@ -58,65 +54,76 @@ pub fn documents(chunk: &RawDocument, now: Millis) -> Result<Vec<RawDocumentBuf>
         .collect()
 }
 
-/// A candle of a chunk in columns.
-#[derive(Debug, Clone, Copy)]
+/// The candles of a chunk in columns.
+#[derive(Debug)]
 pub struct Given<'a> {
-    /// The symbol.
-    pub symbol: &'a str,
-    /// The interval.
-    pub interval: &'a str,
-    /// The exchange.
-    pub exchange: &'a str,
-    /// Timestamp, open, high, low, close, volume.
-    pub numbers: [f64; GIVEN],
+    names: Vec<[&'a str; 3]>,
+    which: &'a [u8],
+    numbers: &'a [[u8; GIVEN * 8]],
 }
 
-/// The candles of a chunk in columns; none where it is a chunk of dtos.
-pub fn given(chunk: &RawDocument) -> Result<Option<Vec<Given<'_>>>> {
-    let Some(numbers) = bytes(chunk, "numbers")? else { return Ok(None) };
-    let Some(RawBsonRef::Array(given)) = get(chunk, "texts")? else { return Err(malformed()) };
-    let texts = given.into_iter().map(|text| match text {
-        Ok(RawBsonRef::String(text)) => Ok(text),
-        _ => Err(malformed()),
-    });
-    let texts = texts.collect::<Result<Vec<_>>>()?;
-    let which = bytes(chunk, "which")?.unwrap_or_default();
-    let rows = numbers.chunks_exact(GIVEN * 8).enumerate().map(|(index, row)| {
-        let place =
-            which.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let from = place as usize * 3;
-        let [symbol, interval, exchange] = *texts.get(from..from + 3).ok_or_else(malformed)? else {
-            return Err(malformed());
+impl<'a> Given<'a> {
+    /// Reads a chunk; none where it is one of dtos.
+    pub fn of(chunk: &'a RawDocument) -> Result<Option<Self>> {
+        let Some(numbers) = bytes(chunk, "numbers")? else { return Ok(None) };
+        let Some(RawBsonRef::Array(given)) = get(chunk, "texts")? else { return Err(malformed()) };
+        let texts = given.into_iter().map(|text| match text {
+            Ok(RawBsonRef::String(text)) => Ok(text),
+            _ => Err(malformed()),
+        });
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        let (names, rest) = texts.as_chunks::<3>();
+        let given = Self {
+            names: names.to_vec(),
+            which: bytes(chunk, "which")?.unwrap_or_default(),
+            numbers: numbers.as_chunks().0,
         };
-        Ok(Given { symbol, interval, exchange, numbers: std::array::from_fn(|column| double(row, column)) })
-    });
-    rows.collect::<Result<Vec<_>>>().map(Some)
-}
-
-impl Given<'_> {
-    /// Refuses a number that is none, by its field.
-    pub fn check(&self) -> Result<()> {
-        const NAMES: [&str; GIVEN] = ["timestamp", "open", "high", "low", "close", "volume"];
-        // In the order in which the document has them.
-        for column in [0, 4, 2, 3, 1, 5] {
-            if self.numbers[column].is_nan() {
-                let name = NAMES[column];
-                let message = format!("Cast to Number failed for value \"NaN\" (type number) at path \"{name}\"");
-                return Err(Error::new(Code::InvalidValue, message));
-            }
-        }
-        Ok(())
+        let fits = rest.is_empty() && (0..given.len()).all(|place| given.which(place) < names.len());
+        if fits { Ok(Some(given)) } else { Err(malformed()) }
     }
 
-    /// Its document.
-    pub fn document(&self, id: ObjectId, now: Millis) -> Result<RawDocumentBuf> {
-        self.check()?;
-        let [timestamp, open, high, low, close, volume] = self.numbers;
+    /// How many candles.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// What candles are named by: symbol, interval, exchange.
+    #[must_use]
+    pub fn names(&self) -> &[[&'a str; 3]] {
+        &self.names
+    }
+
+    /// Which of the names a candle has.
+    #[must_use]
+    pub fn which(&self, place: usize) -> usize {
+        self.which.as_chunks::<4>().0.get(place).map_or(0, |which| u32::from_le_bytes(*which) as usize)
+    }
+
+    /// Timestamp, open, high, low, close and volume of a candle.
+    #[must_use]
+    pub fn numbers(&self, place: usize) -> [f64; GIVEN] {
+        let row = self.numbers[place].as_chunks::<8>().0;
+        std::array::from_fn(|column| f64::from_le_bytes(row[column]))
+    }
+
+    /// A candle's document.
+    pub fn document(&self, place: usize, id: ObjectId, now: Millis) -> Result<RawDocumentBuf> {
+        let numbers = self.numbers(place);
+        check(&numbers)?;
+        let [timestamp, open, high, low, close, volume] = numbers;
+        let [symbol, interval, exchange] = self.names[self.which(place)];
         let mut document = RawDocumentBuf::new();
         document.append(cstr!("_id"), id);
-        document.append(cstr!("exchangeName"), self.exchange);
-        document.append(cstr!("interval"), self.interval);
-        document.append(cstr!("symbol"), self.symbol);
+        document.append(cstr!("exchangeName"), exchange);
+        document.append(cstr!("interval"), interval);
+        document.append(cstr!("symbol"), symbol);
         document.append(cstr!("timestamp"), number(timestamp));
         document.append(cstr!("__v"), 0_i32);
         document.append(cstr!("close"), number(close));
@@ -128,6 +135,20 @@ impl Given<'_> {
         document.append(cstr!("volume"), number(volume));
         Ok(document)
     }
+}
+
+/// Refuses a number of a candle that is none, by its field: timestamp, open, high, low, close, volume.
+pub fn check(numbers: &[f64; GIVEN]) -> Result<()> {
+    const NAMES: [&str; GIVEN] = ["timestamp", "open", "high", "low", "close", "volume"];
+    // In the order in which the document has them.
+    for column in [0, 4, 2, 3, 1, 5] {
+        if numbers[column].is_nan() {
+            let name = NAMES[column];
+            let message = format!("Cast to Number failed for value \"NaN\" (type number) at path \"{name}\"");
+            return Err(Error::new(Code::InvalidValue, message));
+        }
+    }
+    Ok(())
 }
 
 /// The key of a stored candle, as bytes that those share which the server takes for equal: whole numbers of any type,
@@ -431,7 +452,8 @@ mod tests {
         assert!(columns.push(&made));
         let bytes = columns.into_bytes();
         assert_eq!(bytes.len(), ANSWERED * 8 + 12);
-        assert_eq!((double(&bytes, 0).to_bits(), double(&bytes, 5).to_bits()), (1.5_f64.to_bits(), 7.0_f64.to_bits()));
+        let double = |column: usize| f64::from_le_bytes(bytes.as_chunks().0[column]).to_bits();
+        assert_eq!((double(0), double(5)), (1.5_f64.to_bits(), 7.0_f64.to_bits()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use napi::sys;
 use super::engine::Engine;
 use super::js::{Call, Env, Js, NapiValue, Pending};
 use super::teardown::finalize;
-use super::{control_calls, id_calls, map_calls, mongo_calls, store_tools, transfer_calls};
+use super::{candle_calls, control_calls, id_calls, map_calls, mongo_calls, store_tools, transfer_calls};
 use crate::services::table::to_json;
 
 fn make_engine(env: Env, call: &Call<2>) -> Js<Result<NapiValue, String>> {
@@ -25,6 +25,7 @@ fn make_engine(env: Env, call: &Call<2>) -> Js<Result<NapiValue, String>> {
         control_calls::FUNCTIONS,
         mongo_calls::FUNCTIONS,
         transfer_calls::FUNCTIONS,
+        candle_calls::FUNCTIONS,
     ];
     for (name, callback) in all.into_iter().flatten() {
         let data = engine.count_for_function();

@@ -19,6 +19,7 @@ use crate::redis::Nanos;
 use crate::redis::peer::Peer;
 use crate::services::context::{self, Matched, Part as _, Shape, Verb, match_args, match_row};
 use crate::services::table::Entry;
+use crate::store::candle_ids::Named;
 use crate::store::maps::Ask;
 
 /// Verbs, by the number that JavaScript uses.
@@ -86,6 +87,19 @@ impl Engine {
     }
 }
 
+/// The candle that a call names, where it names one: the store finds its id without a key.
+fn candle_of(entry: &Entry, matched: Matched, call: &Call<7>) -> Result<Option<Named>, Thrown> {
+    if entry.noun.name != "Candle" || matched.form != 0 {
+        return Ok(None);
+    }
+    let text = |place: usize| {
+        let mut bytes = Vec::new();
+        JsPart { env: call.env, value: call.args[2 + place] }.push_text(&mut bytes)?;
+        Ok::<_, Error>(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(Some(Named { symbol: text(0)?, interval: text(1)?, exchange: text(2)?, timestamp: text(3)? }))
+}
+
 /// The key without its prefix.
 fn subkey<'a>(entry: &Entry, key: &'a [u8]) -> &'a [u8] {
     &key[entry.service.prefix.len() + 1..]
@@ -99,10 +113,14 @@ functions! {
     /// `idGet(noun, count, ...args)`
     id_get as "idGet" (engine, outside, call: 7) {
         engine.with_scratch(|keys| {
-            let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
+            let (entry, matched) = engine.push_context(call, Verb::Get, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
             if engine.is_embedded(Side::Maps) {
-                return engine.ask_store(outside, Ask::Get(first.to_vec(), matched.second_end.map(|_| second.to_vec())));
+                let ask = match candle_of(entry, matched, call)? {
+                    Some(candle) => Ask::CandleId(first.to_vec(), candle),
+                    None => Ask::Get(first.to_vec(), matched.second_end.map(|_| second.to_vec())),
+                };
+                return engine.ask_store(outside, ask);
             }
             engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peer, trace| match matched.second_end {
                 None => store.get_id(peer, first, trace),
@@ -123,10 +141,14 @@ functions! {
     /// `idHas(noun, count, ...args)`
     id_has as "idHas" (engine, outside, call: 7) {
         engine.with_scratch(|keys| {
-            let (_, matched) = engine.push_context(call, Verb::Has, keys)?;
+            let (entry, matched) = engine.push_context(call, Verb::Has, keys)?;
             let (first, second) = keys.split_at(matched.first_end);
             if engine.is_embedded(Side::Maps) {
-                return engine.ask_store(outside, Ask::Has(first.to_vec(), matched.second_end.map(|_| second.to_vec())));
+                let ask = match candle_of(entry, matched, call)? {
+                    Some(candle) => Ask::HasCandle(first.to_vec(), candle),
+                    None => Ask::Has(first.to_vec(), matched.second_end.map(|_| second.to_vec())),
+                };
+                return engine.ask_store(outside, ask);
             }
             engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match matched.second_end {
                 None => store.has_id(peer, first, trace),

@@ -206,6 +206,25 @@ impl Env {
         Ok(true)
     }
 
+    /// Runs `fill` with the bytes of a Buffer; none: not a Buffer. Nothing of JavaScript runs meanwhile.
+    pub(super) fn fill_buffer<T>(self, value: NapiValue, fill: impl FnOnce(&mut [u8]) -> T) -> Js<Option<T>> {
+        let mut is_buffer = false;
+        // SAFETY: a value of the running call.
+        ok(unsafe { sys::napi_is_buffer(self.0, value, &raw mut is_buffer) })?;
+        if !is_buffer {
+            return Ok(None);
+        }
+        let (mut data, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: as above.
+        ok(unsafe { sys::napi_get_buffer_info(self.0, value, &raw mut data, &raw mut length) })?;
+        if length == 0 || data.is_null() {
+            return Ok(Some(fill(&mut [])));
+        }
+        // SAFETY: V8 keeps `length` bytes at `data` alive while the value is, and does not move them. Our own JavaScript has made
+        // the Buffer, of memory that no other thread knows, and it does not run before `fill` has returned.
+        Ok(Some(fill(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) })))
+    }
+
     /// A Buffer with a copy of the bytes.
     pub(super) fn buffer(self, bytes: &[u8]) -> Js<NapiValue> {
         let mut copy = ptr::null_mut();

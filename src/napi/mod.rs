@@ -17,12 +17,14 @@
 //! * [`report`]: `stats()` and `health()`.
 //! * [`mongo`], [`mongo_state`]: requests to MongoDB's thread, and answers back.
 //! * [`embedded`], [`embedded_state`]: calls to the embedded store, on this thread or on its own.
-//! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`], [`transfer_calls`]: the functions;
+//! * [`bind`], [`part`]: how JavaScript calls us; [`map_calls`], [`id_calls`], [`control_calls`], [`mongo_calls`], [`transfer_calls`],
+//!   [`candle_calls`]: the functions;
 //!   [`calls`]: what the addon exports; [`store_tools`]: what of it needs no engine.
 #![allow(unsafe_code, reason = "Node-API and libuv are C interfaces; each block says why it is sound")]
 
 mod bind;
 mod calls;
+mod candle_calls;
 mod clock;
 mod connect;
 mod control_calls;

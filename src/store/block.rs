@@ -8,7 +8,6 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{DateTime, RawDocument, RawDocumentBuf};
 
-use super::error::{Outcome, damaged};
 use crate::mongo::candles::whole;
 use crate::mongo::cast::number;
 use crate::mongo::document::{INTERVALS, Millis};
@@ -19,9 +18,9 @@ pub const SLOTS: u16 = 1_024;
 const MOST: f64 = 1e12;
 /// Numbers of a candle: open, high, low, close, volume.
 pub const NUMBERS: usize = 5;
-const BITMAP: usize = SLOTS as usize / 8;
+pub(super) const BITMAP: usize = SLOTS as usize / 8;
 /// The first byte of a block: how it is laid out.
-const LAYOUT: u8 = 1;
+pub(super) const LAYOUT: u8 = 1;
 
 /// What names the candles of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,24 +167,13 @@ pub struct Block {
     candles: Vec<(u16, Candle)>,
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Outcome<&'a [u8]> {
-        let (taken, rest) =
-            self.0.split_at_checked(count).ok_or_else(|| damaged("a block of candles ends too early"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn number<const N: usize>(&mut self) -> Outcome<[u8; N]> {
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(N)?);
-        Ok(bytes)
-    }
-}
-
 impl Block {
+    /// Of candles in the order of their slots.
+    #[must_use]
+    pub const fn of(candles: Vec<(u16, Candle)>) -> Self {
+        Self { candles }
+    }
+
     /// What stands in it, by slot.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Candle)> {
         self.candles.iter().map(|(slot, candle)| (*slot, candle))
@@ -222,15 +210,21 @@ impl Block {
         place.is_err()
     }
 
+    /// Adds candles whose slots are empty, in the order of their slots.
+    pub fn add(&mut self, candles: Vec<(u16, Candle)>) {
+        let follow = match (self.candles.last(), candles.first()) {
+            (Some((last, _)), Some((first, _))) => last < first,
+            _ => true,
+        };
+        self.candles.extend(candles);
+        if !follow {
+            self.candles.sort_by_key(|(slot, _)| *slot);
+        }
+    }
+
     /// Takes a candle out.
     pub fn remove(&mut self, slot: u16) -> Option<Candle> {
         self.place(slot).ok().map(|at| self.candles.remove(at).1)
-    }
-
-    /// The slot that has an id.
-    #[must_use]
-    pub fn slot_of(&self, id: [u8; 12]) -> Option<u16> {
-        self.candles.iter().find(|(_, candle)| candle.id.bytes() == id).map(|(slot, _)| *slot)
     }
 
     /// Its ids, as runs.
@@ -247,7 +241,7 @@ impl Block {
         runs
     }
 
-    /// As it is stored: layout, bitmap, columns, runs of ids, runs of dates.
+    /// As it is stored, for [`super::block_view::View`]: layout, bitmap, columns, runs of ids, runs of dates.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + BITMAP + self.len() * (NUMBERS * 8 + 1) + 64);
@@ -258,7 +252,9 @@ impl Block {
         }
         out.extend_from_slice(&bitmap);
         for column in 0..NUMBERS {
-            out.extend(self.candles.iter().flat_map(|(_, candle)| candle.numbers[column].to_le_bytes()));
+            for (_, candle) in &self.candles {
+                out.extend_from_slice(&candle.numbers[column].to_le_bytes());
+            }
         }
         let ids = self.ids();
         out.extend_from_slice(&u16::try_from(ids.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -282,48 +278,6 @@ impl Block {
         }
         out
     }
-
-    /// Reads what [`Block::encode`] has written.
-    pub fn decode(bytes: &[u8]) -> Outcome<Self> {
-        let mut reader = Reader(bytes);
-        if reader.take(1)? != [LAYOUT] {
-            return Err(damaged("a block of candles is of another layout"));
-        }
-        let bitmap = reader.take(BITMAP)?;
-        let slots = (0..SLOTS).filter(|slot| bitmap[usize::from(slot / 8)] & (1 << (slot % 8)) != 0);
-        let empty = Candle { numbers: [0.0; NUMBERS], created: 0, updated: 0, id: ObjectId::from_bytes([0; 12]) };
-        let mut candles: Vec<_> = slots.map(|slot| (slot, empty)).collect();
-        for column in 0..NUMBERS {
-            let numbers = reader.take(candles.len() * 8)?;
-            for ((_, candle), number) in candles.iter_mut().zip(numbers.as_chunks::<8>().0) {
-                candle.numbers[column] = f64::from_le_bytes(*number);
-            }
-        }
-        let runs = u16::from_le_bytes(reader.number()?);
-        let mut rest = candles.iter_mut();
-        for _ in 0..runs {
-            let run = Ids { first: reader.number()?, count: u16::from_le_bytes(reader.number()?) };
-            for place in 0..run.count {
-                let (_, candle) = rest.next().ok_or_else(|| damaged("a block has more ids than candles"))?;
-                candle.id = ObjectId::from_bytes(run.nth(place));
-            }
-        }
-        if rest.next().is_some() {
-            return Err(damaged("a block has fewer ids than candles"));
-        }
-        let mut rest = candles.iter_mut();
-        while !reader.0.is_empty() {
-            let (created, updated) = (Millis::from_le_bytes(reader.number()?), Millis::from_le_bytes(reader.number()?));
-            for _ in 0..u16::from_le_bytes(reader.number()?) {
-                let (_, candle) = rest.next().ok_or_else(|| damaged("a block has more dates than candles"))?;
-                (candle.created, candle.updated) = (created, updated);
-            }
-        }
-        if rest.next().is_some() {
-            return Err(damaged("a block has fewer dates than candles"));
-        }
-        Ok(Self { candles })
-    }
 }
 
 #[cfg(test)]
@@ -337,6 +291,12 @@ mod tests {
     use crate::error::Code;
     use crate::mongo::candles::collection;
     use crate::mongo::document::new_candle;
+    use crate::store::block_view::View;
+    use crate::store::error::Outcome;
+
+    fn decode(bytes: &[u8]) -> Outcome<Block> {
+        View::of(bytes).map(View::block)
+    }
 
     fn candle(id: u32, number: f64, date: Millis) -> Candle {
         let mut bytes = [9; 12];
@@ -366,7 +326,7 @@ mod tests {
                 prop_assert_eq!(block.insert(slot, candle), !model.contains_key(&slot));
                 model.entry(slot).or_insert(candle);
             }
-            let read = Block::decode(&block.encode()).unwrap();
+            let read = decode(&block.encode()).unwrap();
             prop_assert_eq!(&read, &block);
             prop_assert_eq!(read.iter().map(|(slot, candle)| (slot, *candle)).collect::<BTreeMap<_, _>>(), model.clone());
             for (slot, candle) in model {
@@ -379,10 +339,10 @@ mod tests {
 
         #[test]
         fn damaged_bytes_are_refused_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            let _ = Block::decode(&bytes);
+            let _ = decode(&bytes);
             let mut laid_out = vec![LAYOUT];
             laid_out.extend(bytes);
-            let _ = Block::decode(&laid_out);
+            let _ = decode(&laid_out);
         }
     }
 
@@ -392,7 +352,7 @@ mod tests {
         block.insert(3, candle(1, 1.0, 1));
         let bytes = block.encode();
         for length in 0..bytes.len() {
-            assert_eq!(Block::decode(&bytes[..length]).unwrap_err().error.code, Code::StoreCorrupt, "{length}");
+            assert_eq!(decode(&bytes[..length]).unwrap_err().error.code, Code::StoreCorrupt, "{length}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Candles in bulk: chunks in, ranges and windows out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
@@ -11,102 +11,138 @@ use super::block::{Candle, Series, moment, step_of};
 use super::candles::{self, series_number};
 use super::error::Outcome;
 use super::key;
-use super::rows::Rows;
+use super::rows::{Found, Rows};
+use super::{candle_ids, candle_keys};
 use crate::mongo::candle_window::{Found as Columned, Window};
-use crate::mongo::candles::{Columns, Given, Place, Range, Written, documents, given};
+use crate::mongo::candles::{Columns, Given, Place, Range, Written, check, documents, malformed};
 use crate::mongo::document::{Millis, get};
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
 
-/// Candles of one series with their moments, and the places that they were given at.
-type Group = (Vec<usize>, Vec<(u64, Candle)>);
+/// Candles of one series that fit into blocks, and where each stands in its chunk.
+#[derive(Default)]
+struct Group {
+    places: Vec<usize>,
+    candles: Vec<(u64, Candle)>,
+}
 
-fn id_of(document: &RawDocument) -> ObjectId {
-    match document.get("_id") {
-        Ok(Some(RawBsonRef::ObjectId(id))) => id,
-        _ => ObjectId::from_bytes([0; 12]),
+impl Group {
+    fn add(&mut self, place: usize, moment: u64, candle: Candle) {
+        self.places.push(place);
+        self.candles.push((moment, candle));
     }
 }
 
-/// A candle of a chunk: what a block holds, or a document that it does not.
-enum Sorted {
-    Held(Series, u64, Candle),
-    Row(RawDocumentBuf),
+/// The candles of a chunk: what blocks hold, by its series, and documents that they do not, each with its place.
+#[derive(Default)]
+struct Sorted {
+    count: usize,
+    groups: Vec<(Series, Group)>,
+    rows: Vec<(usize, RawDocumentBuf)>,
 }
 
-/// Takes a candle in columns; none where it is on no moment of the grid.
-fn held(given: &Given<'_>, series: &Series, id: ObjectId, now: Millis) -> Option<(u64, Candle)> {
-    let [timestamp, open, high, low, close, volume] = given.numbers;
-    let moment = moment(timestamp, step_of(&series.interval)?)?;
-    Some((moment, Candle { numbers: [open, high, low, close, volume], created: now, updated: now, id }))
-}
+impl Sorted {
+    fn group(&mut self, series: Series) -> &mut Group {
+        // A chunk has few series, and mostly one.
+        let found = self.groups.iter().position(|(known, _)| *known == series);
+        let at = found.unwrap_or_else(|| {
+            self.groups.push((series, Group::default()));
+            self.groups.len() - 1
+        });
+        &mut self.groups[at].1
+    }
 
-/// The candles of a chunk.
-fn sorted(chunk: &RawDocument, now: Millis) -> Outcome<Vec<Sorted>> {
-    let whole = |document: RawDocumentBuf| match Series::fit(&document) {
-        Some((series, moment, candle)) => Sorted::Held(series, moment, candle),
-        None => Sorted::Row(document),
-    };
-    let Some(columns) = given(chunk)? else {
-        return Ok(documents(chunk, now)?.into_iter().map(whole).collect());
-    };
-    columns
-        .into_iter()
-        .map(|given| {
-            given.check()?;
-            let id = ObjectId::new();
+    fn document(&mut self, place: usize, document: RawDocumentBuf) {
+        match Series::fit(&document) {
+            Some((series, moment, candle)) => self.group(series).add(place, moment, candle),
+            None => self.rows.push((place, document)),
+        }
+    }
+
+    fn of(chunk: &RawDocument, now: Millis) -> Outcome<Self> {
+        let mut sorted = Self::default();
+        let Some(columns) = Given::of(chunk)? else {
+            for (place, document) in documents(chunk, now)?.into_iter().enumerate() {
+                sorted.document(place, document);
+            }
+            sorted.count = sorted.rows.len() + sorted.groups.iter().map(|(_, group)| group.places.len()).sum::<usize>();
+            return Ok(sorted);
+        };
+        sorted.count = columns.len();
+        let mut groups = Vec::with_capacity(columns.names().len());
+        for [symbol, interval, exchange] in columns.names() {
             let series = Series {
-                exchange: given.exchange.to_owned(),
-                symbol: given.symbol.to_owned(),
-                interval: given.interval.to_owned(),
+                exchange: (*exchange).to_owned(),
+                symbol: (*symbol).to_owned(),
+                interval: (*interval).to_owned(),
             };
-            Ok(match held(&given, &series, id, now) {
-                Some((moment, candle)) => Sorted::Held(series, moment, candle),
-                None => whole(given.document(id, now)?),
-            })
-        })
-        .collect()
+            groups.push((step_of(interval), series, Group::default()));
+        }
+        for place in 0..columns.len() {
+            let which = columns.which(place);
+            let numbers = columns.numbers(place);
+            check(&numbers)?;
+            let [timestamp, open, high, low, close, volume] = numbers;
+            let id = ObjectId::new();
+            let (step, _, group) = groups.get_mut(which).ok_or_else(malformed)?;
+            match step.and_then(|step| moment(timestamp, step)) {
+                Some(moment) => {
+                    let numbers = [open, high, low, close, volume];
+                    group.add(place, moment, Candle { numbers, created: now, updated: now, id });
+                }
+                None => sorted.document(place, columns.document(place, id, now)?),
+            }
+        }
+        for (_, series, group) in groups {
+            if !group.places.is_empty() {
+                let known = sorted.group(series);
+                known.places.extend(group.places);
+                known.candles.extend(group.candles);
+            }
+        }
+        Ok(sorted)
+    }
 }
 
 /// Inserts the candles of a chunk that are not there yet; see the same of the driver. What is there stays as it is. A chunk with
-/// `check` is only looked at.
+/// `check` is only looked at; with `keys`, the keys of its ids are written too.
 pub fn insert(store: &Connection, chunk: &RawDocument, now: Millis) -> Outcome<Answer> {
-    let sorted = sorted(chunk, now)?;
+    let sorted = Sorted::of(chunk, now)?;
     if matches!(get(chunk, "check")?, Some(RawBsonRef::Boolean(true))) {
         return Ok(Answer::None);
     }
+    let keys = candle_keys::are_asked_for(chunk)?;
     let rows = Rows::new(store, CANDLES);
-    let mut told: Vec<(ObjectId, bool)> = vec![(ObjectId::from_bytes([0; 12]), false); sorted.len()];
-    let mut groups: BTreeMap<Series, Group> = BTreeMap::new();
-    for (place, one) in sorted.into_iter().enumerate() {
-        match one {
-            Sorted::Held(series, moment, candle) => {
-                let (places, candles) = groups.entry(series).or_default();
-                places.push(place);
-                candles.push((moment, candle));
-            }
-            Sorted::Row(document) => {
-                told[place] = if let Some(there) = rows.like(&document)? {
-                    (id_of(&there.document()), false)
-                } else {
-                    rows.insert(&document)?;
-                    (id_of(&document), true)
-                };
-            }
+    let none = ObjectId::from_bytes([0; 12]);
+    let mut told: Vec<(ObjectId, bool)> = vec![(none, false); sorted.count];
+    for (place, document) in sorted.rows {
+        let there = rows.like(&document)?.map(Found::into_document);
+        if there.is_none() {
+            rows.insert(&document)?;
+        }
+        let stands = there.as_ref().unwrap_or(&document);
+        told[place] = (candle_ids::id_of(stands).unwrap_or(none), there.is_none());
+        if keys {
+            candle_keys::note_row(store, stands)?;
         }
     }
-    for (series, (places, candles)) in groups {
+    for (series, Group { places, candles }) in sorted.groups {
         let moments = candles.iter().map(|(moment, _)| *moment);
         let (least, most) = (moments.clone().min().unwrap_or(0), moments.max().unwrap_or(0));
         let mut others = HashMap::new();
-        odd(&rows, &series, (least, most + 1), &mut |timestamp, document| {
+        let bounds = (series.timestamp(least), series.timestamp(most + 1));
+        odd_between(&rows, &series, bounds, &mut |timestamp, document| {
             if let Some(moment) = moment(timestamp, series.step()) {
-                others.insert(moment, id_of(&document));
+                others.insert(moment, candle_ids::id_of(&document).unwrap_or(none));
             }
         })?;
         let outcomes = candles::insert_all(store, &series, &candles, &|moment| others.get(&moment).copied())?;
-        for (place, outcome) in places.into_iter().zip(outcomes) {
+        for ((place, (moment, _)), outcome) in places.into_iter().zip(&candles).zip(outcomes) {
             told[place] = outcome;
+            if keys {
+                let names = (series.symbol.as_str(), series.interval.as_str(), series.exchange.as_str());
+                candle_keys::note(store, names, series.timestamp(*moment), outcome.0)?;
+            }
         }
     }
     let mut written = Written::new(told.len(), now);
@@ -116,17 +152,7 @@ pub fn insert(store: &Connection, chunk: &RawDocument, now: Millis) -> Outcome<A
     Ok(written.into_answer())
 }
 
-/// Candles that are rows, of a series and within moments, in the order of their timestamps.
-fn odd(
-    rows: &Rows<'_>,
-    series: &Series,
-    moments: (u64, u64),
-    each: &mut dyn FnMut(f64, RawDocumentBuf),
-) -> Outcome<()> {
-    let (from, to) = (series.timestamp(moments.0), series.timestamp(moments.1));
-    odd_between(rows, series, (from, to), each)
-}
-
+/// Candles that are rows, of a series and within timestamps, in their order.
 fn odd_between(
     rows: &Rows<'_>,
     series: &Series,

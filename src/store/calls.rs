@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::error::Outcome;
 use super::find::Cursor;
 use super::table::table;
-use super::{bulk, change, facts, find, maps, transfer};
+use super::{bulk, candle_keys, change, facts, find, maps, transfer};
 use crate::error::{Code, Error};
 use crate::mongo::document::{self, Millis, get};
 use crate::mongo::failure::Failure;
@@ -81,7 +81,13 @@ fn carry_out(store: &Connection, request: &Request, cursors: &Cursors, now: Mill
         Op::SoftRemove => change::soft_remove(store, number, body, now),
         Op::Insert => change::insert(store, number, body, now),
         Op::Change => change::change(store, number, body, now),
-        Op::Candle => change::candle(store, number, body, now),
+        Op::Candle => {
+            let answer = change::candle(store, number, body, now)?;
+            if let (true, Answer::Documents(bytes)) = (candle_keys::are_asked_for(body)?, &answer) {
+                candle_keys::note_row(store, RawDocument::from_bytes(bytes)?)?;
+            }
+            Ok(answer)
+        }
         Op::Candles => bulk::insert(store, body, now),
         Op::Delete => find::delete(store, number, body),
         Op::Export => transfer::export(store, number, body),

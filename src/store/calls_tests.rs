@@ -16,6 +16,8 @@ use rusqlite::Connection;
 use super::*;
 use crate::mongo::failure::Failure;
 use crate::mongo::table::{CANDLES, COLLECTIONS};
+use crate::store::block::Series;
+use crate::store::columns;
 use crate::store::testing::store;
 
 const MINUTE: i64 = 60_000;
@@ -254,7 +256,7 @@ fn step() -> impl Strategy<Value = Step> {
     let minute = || prop_oneof![3 => 0_i64..300, 1 => 900_i64..1_200];
     let close = || (0_u8..4).prop_map(|n| f64::from(n) + 0.5);
     prop_oneof![
-        (minute(), 1_usize..200, close()).prop_map(|(from, count, close)| Step::Chunk(from, count, close)),
+        (minute(), 1_usize..500, close()).prop_map(|(from, count, close)| Step::Chunk(from, count, close)),
         (minute(), close()).prop_map(|(minute, close)| Step::Create(minute, close)),
         (minute(), close()).prop_map(|(minute, close)| Step::Insert(minute, close)),
         (minute(), close()).prop_map(|(minute, close)| Step::Change(minute, close)),
@@ -349,7 +351,24 @@ proptest! {
         let all = world.rows(Op::Rows, CANDLES, rawdoc! { "filter": {}, "sort": { "timestamp": -1 } });
         let times: Vec<_> = all.iter().rev().map(|row| (row.get_f64("timestamp").unwrap() - START as f64) as i64 / MINUTE).collect();
         prop_assert_eq!(times, model.keys().copied().collect::<Vec<_>>());
-        let window = rawdoc! { "k": key(0), "limit": 2_000, "rows": true };
+        let series = Series { exchange: "e".to_owned(), symbol: "S".to_owned(), interval: "1m".to_owned() };
+        let (mut counted, first) = (0, u64::try_from(START / MINUTE).unwrap() / 1_024);
+        for block in first..first + 4 {
+            let mut columns = vec![0; columns::size(true)];
+            counted += columns::fill(&world.store, &series, block, true, &mut columns).unwrap().unwrap();
+            for (minute, (id, close)) in &model {
+                let moment = u64::try_from(START / MINUTE + minute).unwrap();
+                let slot = usize::try_from(moment % 1_024).unwrap();
+                if moment / 1_024 == block {
+                    let at = 128 + 3 * 8_192 + slot * 8;
+                    prop_assert_eq!(&columns[at..at + 8], &close.to_le_bytes());
+                    let at = 128 + 7 * 8_192 + slot * 12;
+                    prop_assert_eq!(&columns[at..at + 12], &id.bytes());
+                }
+            }
+        }
+        prop_assert_eq!(counted as usize, model.len());
+        let window = rawdoc! { "k": key(0), "limit": 3_000, "rows": true };
         let Answer::Window(count, bytes) = world.ask(Op::Window, CANDLES, window).unwrap() else { panic!("no window") };
         prop_assert_eq!(count as usize, model.len());
         for (place, (minute, (_, close))) in model.iter().enumerate() {

@@ -6,11 +6,14 @@
 //!
 //! A place, `at`, is the number of a series and a moment: 24 and 40 bits. Without its last ten bits it is the place of a block.
 
+use std::collections::HashSet;
+
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::block::{Block, Candle, Ids, NUMBERS, SLOTS, Series, moment, step_of};
+use super::block_view::View;
 use super::error::{Outcome, damaged};
 use super::key;
 use crate::mongo::document::Millis;
@@ -26,14 +29,18 @@ pub const CREATE: &str = "
     CREATE TABLE candle_ids (first BLOB PRIMARY KEY, count INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// So many candles of a block wait in the tail: to write a block for each would write 41 KiB a candle.
-const TAIL: i64 = 64;
+/// So many candles of a block wait in the tail: to write a block for each would write 41 KiB a candle, and to write one for each 64
+/// makes a month of single candles more than 200 MB of log. It divides a block, so that nothing of a whole one waits.
+const TAIL: i64 = 256;
 /// Bits of a moment within a place.
 const MOMENT: u32 = 40;
 /// Bits of a slot within a place.
 const SLOT: u32 = SLOTS.trailing_zeros();
-/// Bytes of a candle in the tail: numbers, dates, id.
-const RECORD: usize = NUMBERS * 8 + 2 * 8 + 12;
+/// Bytes of a candle in the tail: numbers, when it was created, id. When it was updated follows only where that is another date,
+/// because each page that the tail takes more is a page more of log.
+const RECORD: usize = ID + 12;
+/// Where the id begins.
+const ID: usize = NUMBERS * 8 + 8;
 
 /// The place of a moment of a series.
 fn place(series: i64, moment: u64) -> i64 {
@@ -98,13 +105,39 @@ fn series_named(store: &Connection, number: i64) -> Outcome<Series> {
     series.optional()?.ok_or_else(|| damaged("candles are of no series"))
 }
 
-/// The block of a place of a block; empty where there is none.
-fn block(store: &Connection, at: i64) -> Outcome<Block> {
+/// Looks into the block of a place of a block; none where there is none.
+fn with_block<T>(store: &Connection, at: i64, look: impl FnOnce(View<'_>) -> T) -> Outcome<Option<T>> {
     let mut statement = store.prepare_cached("SELECT data FROM candle_blocks WHERE at = ?")?;
     let mut rows = statement.query(params![at])?;
-    let Some(row) = rows.next()? else { return Ok(Block::default()) };
+    let Some(row) = rows.next()? else { return Ok(None) };
     let bytes = row.get_ref(0)?.as_blob().map_err(|_| damaged("a block of candles is no blob"))?;
-    Block::decode(bytes)
+    Ok(Some(look(View::of(bytes)?)))
+}
+
+/// The block of a place of a block; empty where there is none.
+fn block(store: &Connection, at: i64) -> Outcome<Block> {
+    fn whole(view: View<'_>) -> Block {
+        view.block()
+    }
+    Ok(with_block(store, at, whole)?.unwrap_or_default())
+}
+
+/// Looks at all that stands in a block of a series, where there is anything: at its block, then at each candle of the tail, by
+/// slot.
+pub fn look(
+    store: &Connection,
+    series: &Series,
+    block: u64,
+    whole: impl FnOnce(View<'_>),
+    mut single: impl FnMut(u16, &Candle),
+) -> Outcome<()> {
+    let Some(number) = series_number(store, series)? else { return Ok(()) };
+    let at = place(number, block << SLOT) >> SLOT;
+    with_block(store, at, whole)?;
+    tail_of(store, at << SLOT, (at + 1) << SLOT, &mut |place, candle| {
+        single(slot_of(place), &candle);
+        Ok(())
+    })
 }
 
 /// Puts a block in place of what was there, whose ids are given.
@@ -116,11 +149,12 @@ fn save(store: &Connection, at: i64, before: &[Ids], block: &Block) -> Outcome<(
             "INSERT INTO candle_blocks (at, data) VALUES (?, ?) ON CONFLICT (at) DO UPDATE SET data = excluded.data";
         store.prepare_cached(sql)?.execute(params![at, block.encode()])?;
     }
-    let after = block.ids();
-    for run in before.iter().filter(|run| !after.contains(run)) {
+    let (before, after): (HashSet<_>, HashSet<_>) =
+        (before.iter().copied().collect(), block.ids().into_iter().collect());
+    for run in before.difference(&after) {
         store.prepare_cached("DELETE FROM candle_ids WHERE first = ?")?.execute(params![run.first])?;
     }
-    for run in after.iter().filter(|run| !before.contains(run)) {
+    for run in after.difference(&before) {
         let sql = "INSERT INTO candle_ids (first, count, at) VALUES (?, ?, ?)";
         store.prepare_cached(sql)?.execute(params![run.first, run.count, at])?;
     }
@@ -128,28 +162,30 @@ fn save(store: &Connection, at: i64, before: &[Ids], block: &Block) -> Outcome<(
 }
 
 fn record(candle: &Candle) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(RECORD);
+    let mut bytes = Vec::with_capacity(RECORD + 8);
     bytes.extend(candle.numbers.iter().flat_map(|number| number.to_le_bytes()));
     bytes.extend_from_slice(&candle.created.to_le_bytes());
-    bytes.extend_from_slice(&candle.updated.to_le_bytes());
     bytes.extend_from_slice(&candle.id.bytes());
+    if candle.updated != candle.created {
+        bytes.extend_from_slice(&candle.updated.to_le_bytes());
+    }
     bytes
 }
 
 fn recorded(bytes: &[u8]) -> Outcome<Candle> {
-    if bytes.len() != RECORD {
-        return Err(damaged("a candle of the tail has another length"));
-    }
-    let (words, id) = bytes.split_at(RECORD - 12);
-    let word = |place: usize| words.as_chunks::<8>().0[place];
-    let mut bytes = [0; 12];
-    bytes.copy_from_slice(id);
-    Ok(Candle {
-        numbers: std::array::from_fn(|column| f64::from_le_bytes(word(column))),
-        created: Millis::from_le_bytes(word(NUMBERS)),
-        updated: Millis::from_le_bytes(word(NUMBERS + 1)),
-        id: ObjectId::from_bytes(bytes),
-    })
+    let wrong = || damaged("a candle of the tail has another length");
+    let (numbers, rest) = bytes.split_first_chunk::<{ NUMBERS * 8 }>().ok_or_else(wrong)?;
+    let (created, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+    let (id, rest) = rest.split_first_chunk::<12>().ok_or_else(wrong)?;
+    let created = Millis::from_le_bytes(*created);
+    let updated = match rest.split_first_chunk::<8>() {
+        None if rest.is_empty() => created,
+        Some((updated, [])) => Millis::from_le_bytes(*updated),
+        _ => return Err(wrong()),
+    };
+    let numbers = numbers.as_chunks::<8>().0;
+    let numbers = std::array::from_fn(|column| f64::from_le_bytes(numbers[column]));
+    Ok(Candle { numbers, created, updated, id: ObjectId::from_bytes(*id) })
 }
 
 fn in_tail(store: &Connection, at: i64) -> Outcome<Option<Candle>> {
@@ -175,7 +211,7 @@ pub fn at(store: &Connection, place: i64) -> Outcome<Option<Held>> {
     let in_tail = tail.is_some();
     let candle = match tail {
         Some(candle) => Some(candle),
-        None => block(store, place >> SLOT)?.get(slot_of(place)).copied(),
+        None => with_block(store, place >> SLOT, |block| block.get(slot_of(place)))?.flatten(),
     };
     let Some(candle) = candle else { return Ok(None) };
     Ok(Some(Held { at: place, series: series_named(store, place >> MOMENT)?, candle, in_tail }))
@@ -206,12 +242,13 @@ pub fn by_id(store: &Connection, id: [u8; 12]) -> Outcome<Option<Held>> {
     if let Some((run, place)) = found.optional()?
         && run.has(id)
     {
-        let slot = block(store, place)?.slot_of(id).ok_or_else(|| damaged("an id is not in its block"))?;
+        let slot = with_block(store, place, |block| block.slot_of(id))?.flatten();
+        let slot = slot.ok_or_else(|| damaged("an id is not in its block"))?;
         return at(store, place << SLOT | i64::from(slot));
     }
     // The tail has few, and no index: it would double what a single candle writes.
-    let mut statement = store.prepare_cached("SELECT at FROM candle_tail WHERE substr(data, ?) = ?")?;
-    let first = i64::try_from(RECORD - 12 + 1).unwrap_or_default();
+    let mut statement = store.prepare_cached("SELECT at FROM candle_tail WHERE substr(data, ?, 12) = ?")?;
+    let first = i64::try_from(ID + 1).unwrap_or_default();
     let place: Option<i64> = statement.query_row(params![first, id], |row| row.get(0)).optional()?;
     place.map_or(Ok(None), |place| at(store, place))
 }
@@ -223,7 +260,7 @@ pub fn insert(store: &Connection, series: &Series, moment: u64, candle: &Candle)
     let (from, to) = block_bounds(at);
     let sql = "SELECT count(*) FROM candle_tail WHERE at >= ? AND at < ?";
     let waiting: i64 = store.prepare_cached(sql)?.query_row(params![from, to], |row| row.get(0))?;
-    if waiting >= TAIL { add(store, at >> SLOT, &[]) } else { Ok(()) }
+    if waiting >= TAIL { Standing::of(store, at >> SLOT)?.merge(store, at >> SLOT, Vec::new()) } else { Ok(()) }
 }
 
 /// The places of the block that a place is in.
@@ -241,22 +278,6 @@ fn tail_of(store: &Connection, from: i64, to: i64, each: &mut dyn FnMut(i64, Can
         each(row.get(0)?, recorded(bytes)?)?;
     }
     Ok(())
-}
-
-/// Adds candles, whose slots are free, and what waits in the tail to a block.
-fn add(store: &Connection, at: i64, new: &[(u16, Candle)]) -> Outcome<()> {
-    let mut whole = block(store, at)?;
-    let before = whole.ids();
-    let (from, to) = (at << SLOT, (at + 1) << SLOT);
-    tail_of(store, from, to, &mut |place, candle| {
-        whole.insert(slot_of(place), candle);
-        Ok(())
-    })?;
-    for (slot, candle) in new {
-        whole.insert(*slot, *candle);
-    }
-    drop_tail(store, from, to)?;
-    save(store, at, &before, &whole)
 }
 
 /// Puts a candle in place of one of the same id and moment.
@@ -295,38 +316,27 @@ pub fn insert_all(
     let number = series_made(store, series)?;
     let mut told = vec![(ObjectId::from_bytes([0; 12]), false); given.len()];
     let mut order: Vec<usize> = (0..given.len()).collect();
+    // They mostly come in their order, and the first of two stays the first.
     order.sort_by_key(|index| given[*index].0);
     for group in order.chunk_by(|a, b| given[*a].0 >> SLOT == given[*b].0 >> SLOT) {
         let at = place(number, given[group[0]].0) >> SLOT;
-        let (from, to) = (at << SLOT, (at + 1) << SLOT);
-        let mut there: Vec<Option<ObjectId>> = vec![None; usize::from(SLOTS)];
-        for (slot, candle) in block(store, at)?.iter() {
-            there[usize::from(slot)] = Some(candle.id);
-        }
-        let mut waiting = 0;
-        tail_of(store, from, to, &mut |place, candle| {
-            waiting += 1;
-            there[usize::from(slot_of(place))] = Some(candle.id);
-            Ok(())
-        })?;
-        let mut new = Vec::new();
+        let from = at << SLOT;
+        let standing = Standing::of(store, at)?;
+        let waiting = standing.tail.len();
+        let mut new = Vec::with_capacity(group.len());
         for index in group {
             let (moment, candle) = &given[*index];
             let slot = slot_of(moment.cast_signed());
-            let stands = &mut there[usize::from(slot)];
-            if stands.is_none() {
-                *stands = rows(*moment);
-            }
-            told[*index] = if let Some(id) = stands {
-                (*id, false)
+            let stands = new.last().filter(|(last, _): &&(u16, Candle)| *last == slot).map(|(_, candle)| candle.id);
+            told[*index] = if let Some(id) = stands.or_else(|| standing.id(slot)).or_else(|| rows(*moment)) {
+                (id, false)
             } else {
-                *stands = Some(candle.id);
                 new.push((slot, *candle));
                 (candle.id, true)
             };
         }
         if new.len() + waiting >= usize::try_from(TAIL).unwrap_or(usize::MAX) {
-            add(store, at, &new)?;
+            standing.merge(store, at, new)?;
         } else {
             for (slot, candle) in new {
                 put_tail(store, from | i64::from(slot), &candle)?;
@@ -334,6 +344,51 @@ pub fn insert_all(
         }
     }
     Ok(told)
+}
+
+/// What stands in a block before more is written: the block as it is stored, and what waits in the tail, by slot.
+struct Standing {
+    block: Block,
+    tail: Vec<(u16, Candle)>,
+    taken: [bool; SLOTS as usize],
+}
+
+impl Standing {
+    fn of(store: &Connection, at: i64) -> Outcome<Self> {
+        let mut tail = Vec::new();
+        tail_of(store, at << SLOT, (at + 1) << SLOT, &mut |place, candle| {
+            tail.push((slot_of(place), candle));
+            Ok(())
+        })?;
+        let block = block(store, at)?;
+        let mut taken = [false; SLOTS as usize];
+        for slot in tail.iter().map(|(slot, _)| *slot).chain(block.iter().map(|(slot, _)| slot)) {
+            taken[usize::from(slot)] = true;
+        }
+        Ok(Self { block, tail, taken })
+    }
+
+    /// The id of what stands in a slot.
+    fn id(&self, slot: u16) -> Option<ObjectId> {
+        if !self.taken[usize::from(slot)] {
+            return None;
+        }
+        let in_tail = self.tail.iter().find(|(place, _)| *place == slot).map(|(_, candle)| candle.id);
+        in_tail.or_else(|| self.block.get(slot).map(|candle| candle.id))
+    }
+
+    /// Makes one block of all, and of what is new.
+    fn merge(self, store: &Connection, at: i64, new: Vec<(u16, Candle)>) -> Outcome<()> {
+        let Self { mut block, tail, .. } = self;
+        let before = block.ids();
+        let waited = !tail.is_empty();
+        block.add(tail);
+        block.add(new);
+        if waited {
+            drop_tail(store, at << SLOT, (at + 1) << SLOT)?;
+        }
+        save(store, at, &before, &block)
+    }
 }
 
 /// Goes through the candles of a series from one moment up to another, in their order, until `each` says `false`.
@@ -356,7 +411,7 @@ pub fn walk(
     while let Some(row) = rows.next()? {
         let first: i64 = row.get::<_, i64>(0)? << SLOT;
         let bytes = row.get_ref(1)?.as_blob().map_err(|_| damaged("a block of candles is no blob"))?;
-        for (slot, candle) in Block::decode(bytes)?.iter() {
+        for (slot, candle) in View::of(bytes)?.candles() {
             let at = first | i64::from(slot);
             if !(from..to).contains(&at) {
                 continue;
@@ -366,7 +421,7 @@ pub fn walk(
                     return Ok(false);
                 }
             }
-            if !each(at, candle, false)? {
+            if !each(at, &candle, false)? {
                 return Ok(false);
             }
         }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::candle_ids::{self, Named};
 use super::error::Outcome;
 use crate::map::scan::Kind;
 
@@ -23,6 +24,10 @@ pub enum Ask {
     Get(Vec<u8>, Option<Vec<u8>>),
     /// Whether a key is there; with a second one, whether any is.
     Has(Vec<u8>, Option<Vec<u8>>),
+    /// The id of a candle: the value of its key, or else what its row has.
+    CandleId(Vec<u8>, Named),
+    /// Whether there is one.
+    HasCandle(Vec<u8>, Named),
     /// Writes a key, for so many seconds or for ever.
     Set(Vec<u8>, Vec<u8>, Option<u64>),
     /// Writes the id of a row; the answer is the id.
@@ -80,7 +85,13 @@ impl Ask {
         match self {
             Self::Set(..) | Self::SetId(..) | Self::Refresh(..) | Self::Delete(_) | Self::Add(..) => true,
             Self::Page { kind, .. } => matches!(kind, Kind::Clear),
-            Self::Get(..) | Self::Has(..) | Self::Bytes(_) | Self::Remaining(_) | Self::Ping => false,
+            Self::Get(..)
+            | Self::Has(..)
+            | Self::CandleId(..)
+            | Self::HasCandle(..)
+            | Self::Bytes(_)
+            | Self::Remaining(_)
+            | Self::Ping => false,
         }
     }
 
@@ -95,6 +106,7 @@ impl Ask {
     pub fn size(&self) -> usize {
         match self {
             Self::Get(key, second) | Self::Has(key, second) => key.len() + second.as_ref().map_or(0, Vec::len),
+            Self::CandleId(key, named) | Self::HasCandle(key, named) => key.len() + named.size(),
             Self::Set(key, value, _)
             | Self::Add(key, value, _)
             | Self::SetId(key, value)
@@ -137,6 +149,13 @@ pub fn run(store: &Connection, ask: &Ask, now: i64) -> Outcome<Told> {
                 Some(second) if !there => Ok(Told::Flag(has(store, second, now)?)),
                 _ => Ok(Told::Flag(there)),
             }
+        }
+        Ask::CandleId(key, named) => Ok(match get(store, key, now)? {
+            Some(id) => Told::Text(id),
+            None => candle_ids::find(store, named)?.map_or(Told::Absent, |id| Told::Text(id.to_hex().into_bytes())),
+        }),
+        Ask::HasCandle(key, named) => {
+            Ok(Told::Flag(has(store, key, now)? || candle_ids::find(store, named)?.is_some()))
         }
         Ask::Set(key, value, seconds) => {
             let expires = seconds.map(|seconds| now.saturating_add_unsigned(seconds.saturating_mul(1_000)));
@@ -359,7 +378,7 @@ mod tests {
                                 Told::Flag(is_free)
                             }
                             Ask::Bytes(key) => alive(&model, key).map_or(Told::Absent, Told::Bytes),
-                            Ask::Refresh(..) | Ask::Page { .. } | Ask::Remaining(_) | Ask::Ping => unreachable!("not among the steps"),
+                            Ask::Refresh(..) | Ask::CandleId(..) | Ask::HasCandle(..) | Ask::Page { .. } | Ask::Remaining(_) | Ask::Ping => unreachable!("not among the steps"),
                         };
                         prop_assert_eq!(run(&store, &ask, now).unwrap(), expected, "{:?}", ask);
                     }

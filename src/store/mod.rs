@@ -2,7 +2,8 @@
 //!
 //! * [`open`], [`place`], [`owner`]: the file, where it may lie, and whose it is.
 //! * [`table`], [`key`], [`query`]: rows as SQL has them.
-//! * [`block`], [`candles`], [`bulk`]: candles in columns.
+//! * [`block`], [`block_view`], [`candles`], [`bulk`], [`columns`]: candles in columns.
+//! * [`candle_ids`], [`candle_keys`]: their ids.
 //! * [`rows`], [`find`], [`change`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
 //! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
@@ -11,13 +12,17 @@
 //! * [`error`]: what SQLite says, as our errors.
 
 pub mod block;
+pub mod block_view;
 pub mod bson;
 pub mod bulk;
 pub mod calls;
+pub mod candle_ids;
+pub mod candle_keys;
 pub mod candles;
 pub mod change;
 pub mod check;
 pub mod client;
+pub mod columns;
 pub mod error;
 pub mod facts;
 pub mod find;

@@ -1,0 +1,213 @@
+"use strict";
+
+// Candles in the embedded store: what of them is not what servers do. Everything else is in the same test files as theirs.
+
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { serial: test } = require("ava");
+const { root, loadFor, loadFresh, outcome } = require("./support/addon.js");
+
+const MINUTE = 60_000;
+const START = Date.UTC(2025, 0, 1);
+const CONTEXT = ["BTCUSDT", "1m", "binance"];
+const at = (i) => START + i * MINUTE;
+const plain = (i, more = 0) => ({ timestamp: at(i), open: i + 0.5, high: i + 2 + more, low: i, close: i + 1.25 + more, volume: i % 7 });
+const plains = (from, to, more) => Array.from({ length: to - from }, (_, i) => plain(from + i, more));
+const [symbol, interval, exchangeName] = CONTEXT;
+const dto = (i, more) => ({ symbol, interval, exchangeName, ...plain(i, more) });
+
+function folderFor(t) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-store-candles-"));
+  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A copy of the package on a store, with the calls of the adapters. */
+function openFor(t, folder = folderFor(t), more = {}) {
+  const lib = loadFor(t, { CC_STORE_PATH: folder, ...more });
+  return { lib, folder, service: lib.ioc.candleDbService, windows: require("../js/candles/store.js"), ids: lib.ioc.candleCacheService };
+}
+
+/** Another copy, which has nothing in memory. */
+async function elsewhere(t, folder, more = {}) {
+  const lib = loadFresh({ CC_STORE_PATH: folder, ...more });
+  t.teardown(() => lib.close());
+  await lib.ioc.mongoService.waitForInit();
+  return { lib, service: lib.ioc.candleDbService, ids: lib.ioc.candleCacheService };
+}
+
+const keysOf = async (lib) => {
+  const keys = [];
+  for await (const key of new lib.BaseMap("candle_cache", -1).keys()) keys.push(key);
+  return keys;
+};
+
+test("a month is written and read by another copy, as objects, as columns and as rows", async (t) => {
+  const { service, folder } = openFor(t);
+  const month = plains(0, 44_640);
+  t.deepEqual(await service.createMany(...CONTEXT, month), { inserted: 44_640, existing: 0 });
+  t.deepEqual(await service.createMany(...CONTEXT, plains(100, 44_740)), { inserted: 100, existing: 44_540 });
+  const other = await elsewhere(t, folder);
+  const columns = await other.service.findColumns(...CONTEXT, at(0), 44_740);
+  t.deepEqual(Object.keys(columns), ["timestamp", "open", "high", "low", "close", "volume"]);
+  for (const [i, candle] of plains(0, 44_740).entries()) {
+    for (const name of Object.keys(columns)) if (columns[name][i] !== candle[name]) t.fail(`${name} of ${i}`);
+  }
+  other.service.forget();
+  const rows = await other.service.findRange(...CONTEXT, at(0), 44_740);
+  t.is(new Set(rows.map(({ id }) => id)).size, 44_740);
+  t.like(rows[44_639], { ...dto(44_639), __v: 0, id: String(rows[44_639]._id) });
+  t.true(rows[0].createDate instanceof Date && rows[0].createDate <= rows[44_739].createDate);
+  t.deepEqual(await other.service.findBySymbolIntervalTimestamp(...CONTEXT, at(44_639)), rows[44_639]);
+});
+
+test("reads of blocks are answered on the spot: no call goes to the store's thread", async (t) => {
+  const { service, folder } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 3_000));
+  const { lib, service: other } = await elsewhere(t, folder);
+  const { calls } = lib.stats().store;
+  t.is((await other.findColumns(...CONTEXT, at(0), 3_000)).open[2_999], 2_999.5);
+  t.is(await other.findColumns(...CONTEXT, at(0), 3_001), null);
+  t.is((await other.findPresent(...CONTEXT, at(2_990), 100)).open.length, 10);
+  t.is((await other.findRange(...CONTEXT, at(5), 10)).length, 10);
+  t.is(lib.stats().store.calls, calls);
+});
+
+test("what another process writes is seen by the next read, also where candles were missing a moment ago", async (t) => {
+  const { service, folder, windows } = openFor(t);
+  const other = await elsewhere(t, folder);
+  for (let i = 0; i < 200; i++) {
+    t.is(await windows.readWindow(...CONTEXT, at(i), 1), null);
+    await other.service.create(dto(i));
+    t.deepEqual(await windows.readWindow(...CONTEXT, at(0), i + 1), plains(0, i + 1));
+  }
+  await other.service.createMany(...CONTEXT, plains(150, 2_000, 7));
+  t.deepEqual(await service.findPresent(...CONTEXT, at(0), 2_000).then(({ close }) => [close.length, close[199], close[200]]), [2_000, 200.25, 208.25], "the first write wins");
+});
+
+test("a read that is made in the tick of a write brings what was written", async (t) => {
+  const { service, windows } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 10));
+  const written = service.createMany(...CONTEXT, plains(10, 20));
+  const found = windows.readWindow(...CONTEXT, at(0), 20);
+  await written;
+  t.deepEqual(await found, plains(0, 20));
+});
+
+test("with the candle cache turned off, and with room for hardly a block, all answers are right", async (t) => {
+  for (const bytes of [0, 50_000]) {
+    const { service, windows } = openFor(t, folderFor(t), { CC_CANDLE_CACHE_MAX_BYTES: bytes });
+    await service.createMany(...CONTEXT, plains(0, 5_000));
+    for (const [from, count] of [[0, 5], [1_000, 2_000], [0, 5_000]]) {
+      t.deepEqual(await windows.readWindow(...CONTEXT, at(from), count), plains(from, from + count));
+      t.is((await service.findColumns(...CONTEXT, at(from), count)).close[count - 1], plain(from + count - 1).close);
+      t.is((await service.findRange(...CONTEXT, at(from), count)).length, count);
+    }
+    t.is(await windows.readWindow(...CONTEXT, at(4_990), 20), null);
+  }
+});
+
+test("a candle that somebody has changed is read as it is, and its neighbours in columns", async (t) => {
+  const { lib, service, folder } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 2_000));
+  const { id } = await service.findBySymbolIntervalTimestamp(...CONTEXT, at(500));
+  // Another layout: it leaves its block.
+  await service.update(id, { $set: { note: "by hand", close: 7 } });
+  const other = await elsewhere(t, folder);
+  t.is((await other.service.findBySymbolIntervalTimestamp(...CONTEXT, at(500))).close, 7);
+  t.is((await other.service.findColumns(...CONTEXT, at(0), 2_000)).close[500], 7);
+  t.is((await other.service.findColumns(...CONTEXT, at(1_100), 500)).close[0], plain(1_100).close);
+  t.is(lib.stats().store.errors, 0);
+});
+
+test("ids of candles are found without keys, and keys are written where CC_CANDLE_IDS says so", async (t) => {
+  const { lib, service, windows, ids, folder } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 5));
+  await windows.writeWindow(...CONTEXT, plains(5, 8));
+  const created = await service.create(dto(8));
+  t.deepEqual(await keysOf(lib), []);
+  t.is(await ids.getCandleId(...CONTEXT, at(8)), created.id);
+  t.is(await ids.getCandleId(...CONTEXT, String(at(8))), created.id);
+  for (let i = 0; i < 8; i++) t.is(await ids.getCandleId(...CONTEXT, at(i)), (await service.findBySymbolIntervalTimestamp(...CONTEXT, at(i))).id);
+  t.deepEqual([await ids.hasCandleId(...CONTEXT, at(8)), await ids.hasCandleId(...CONTEXT, at(9)), await ids.getCandleId(...CONTEXT, at(9)), await ids.getCandleId("BTCUSDT", "7m", "binance", at(1))], [true, false, null, null]);
+  await ids.setCandleId({ symbol: "BTCUSDT", interval: "1m", exchangeName: "binance", timestamp: at(8), id: "another" });
+  t.is(await ids.getCandleId(...CONTEXT, at(8)), "another", "a key comes first");
+  const on = await elsewhere(t, folder, { CC_CANDLE_IDS: "on" });
+  await on.service.createMany(...CONTEXT, plains(3, 12));
+  await on.service.create(dto(12));
+  await on.service.createMany([{ ...dto(13), open: "1.5" }]);
+  const keys = Array.from({ length: 11 }, (_, i) => `binance:BTCUSDT:1m:${at(3 + i)}`);
+  t.deepEqual(await keysOf(on.lib), keys, "of those that were there too");
+  for (const i of [3, 12, 13]) t.is(await new on.lib.BaseMap("candle_cache", -1).get(`binance:BTCUSDT:1m:${at(i)}`), (await service.findBySymbolIntervalTimestamp(...CONTEXT, at(i))).id);
+  await new on.lib.BaseMap("candle_cache", -1).clear();
+  await on.service.createMany(...CONTEXT, plains(3, 14));
+  t.deepEqual(await keysOf(on.lib), keys, "keys that are gone come again");
+  t.is((await service.findBySymbolIntervalTimestamp(...CONTEXT, at(13))).open, 1.5);
+});
+
+test("log calls of writes are those of servers, with the ids of what was written", async (t) => {
+  const { lib, service } = openFor(t);
+  const calls = [];
+  lib.setLogger({ log: (...args) => calls.push(args), debug() {}, info: (...args) => calls.push(args), warn() {} });
+  await service.createMany(...CONTEXT, plains(0, 2));
+  const created = await service.create(dto(2));
+  const told = calls.filter(([topic]) => topic === "candleCacheService setCandleId" || topic.startsWith("BaseMap set"));
+  const entry = (i, id) => [["candleCacheService setCandleId", { symbol: "BTCUSDT", interval: "1m", timestamp: at(i) }], [`BaseMap set key=binance:BTCUSDT:1m:${at(i)}`, { key: `binance:BTCUSDT:1m:${at(i)}`, value: id }]];
+  const [first, second] = await service.findRange(...CONTEXT, at(0), 2);
+  t.deepEqual(told, [...entry(0, first.id), ...entry(1, second.id), ...entry(2, created.id)]);
+});
+
+test("a candle takes at most 60 bytes of the file", async (t) => {
+  const { lib, service, folder } = openFor(t);
+  const size = () => ["store.sqlite", "store.sqlite-wal"].reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0);
+  await lib.ioc.mongoService.waitForInit();
+  const before = size();
+  await service.createMany(...CONTEXT, plains(0, 44_640));
+  const bytes = (size() - before) / 44_640;
+  t.true(bytes <= 60, `${bytes}`);
+});
+
+test("single creates write at most 4,480 bytes of log each, so a month of them less than 200 MB", async (t) => {
+  const { service, folder } = openFor(t);
+  const log = () => fs.statSync(path.join(folder, "store.sqlite-wal")).size;
+  await service.create(dto(0));
+  const before = log();
+  // Less than what makes the store write its log back.
+  for (let i = 1; i <= 2_048; i++) await service.create(dto(i));
+  const bytes = (log() - before) / 2_048;
+  t.true(bytes <= 4_480, `${bytes}`);
+});
+
+test("writes in several processes at once leave each candle once, the first as it came", async (t) => {
+  const { service, folder } = openFor(t);
+  await service.create(dto(0));
+  const program = `
+    const lib = require(${JSON.stringify(root)});
+    const more = Number(process.argv[1]);
+    const plains = (from, to) => Array.from({ length: to - from }, (_, i) => ({ timestamp: ${START} + (from + i) * 60000, open: from + i, high: 1, low: 1, close: more, volume: 1 }));
+    (async () => {
+      let inserted = 0;
+      for (let i = 0; i < 40; i++) {
+        inserted += (await lib.ioc.candleDbService.createMany("BTCUSDT", "1m", "binance", plains(i * 70 + 1, i * 70 + 100))).inserted;
+        if (i % 3 === 0) await lib.ioc.candleDbService.create({ symbol: "BTCUSDT", interval: "1m", exchangeName: "binance", ...plains(5000 + i, 5001 + i)[0] });
+      }
+      console.log(inserted);
+      await lib.close();
+    })();`;
+  const run = (more) => {
+    const child = spawn(process.execPath, ["-e", program, String(more)], { env: { ...process.env, CC_STORE_PATH: folder } });
+    let out = "";
+    child.stdout.on("data", (data) => (out += data));
+    child.stderr.on("data", (data) => (out += data));
+    return new Promise((resolve) => child.on("close", () => resolve(out.trim())));
+  };
+  const inserted = (await Promise.all([run(100), run(200), run(300)])).map(Number);
+  const count = 39 * 70 + 99;
+  t.is(inserted.reduce((a, b) => a + b), count);
+  const rows = await service.findRange(...CONTEXT, at(1), count);
+  t.is(new Set(rows.map(({ id }) => id)).size, count);
+  t.deepEqual([100, 200, 300].map((more) => rows.filter(({ close }) => close === more).length), inserted);
+  t.is((await outcome(service.findPresent(...CONTEXT, at(5_000), 40))).value.open.length, 14);
+});
