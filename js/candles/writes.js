@@ -111,6 +111,10 @@ class Sorted {
 /** The columns of those places, as they are sent. */
 function columnsAt({ texts, which, numbers }, places) {
   const { Binary } = codec();
+  if (texts.length === 3 && (places === null || places.length === which.length)) {
+    // Without places of names all have the first.
+    return { texts, numbers: new Binary(bytesOf(numbers)) };
+  }
   if (places === null || places.length === which.length) {
     return { texts, which: new Binary(bytesOf(which)), numbers: new Binary(bytesOf(numbers)) };
   }
