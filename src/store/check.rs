@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
-use super::block::{Block, Ids};
+use super::block::Ids;
+use super::block_view::View;
 use super::candles::{by_key, scan};
 use super::error::Outcome;
 use super::key;
@@ -74,11 +75,9 @@ fn candles(store: &Connection, wrong: &mut Vec<String>) -> Outcome<()> {
     while let Some(row) = rows.next()? {
         let (at, data): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         let known: HashSet<Ids> = runs.remove(&at).unwrap_or_default().into_iter().collect();
-        let what = match Block::decode(&data) {
+        let what = match View::of(&data) {
             Err(failure) => failure.error.message,
-            Ok(block) if block.ids().into_iter().collect::<HashSet<_>>() != known => {
-                "its ids do not lead to it".to_owned()
-            }
+            Ok(block) if block.id_runs().collect::<HashSet<_>>() != known => "its ids do not lead to it".to_owned(),
             Ok(_) => continue,
         };
         wrong.push(format!("candles, block {at}: {what}"));
@@ -120,7 +119,7 @@ mod tests {
         let ask = |op, collection, body| {
             run(&store, &Request { call: 1, op, collection, body }, &Cursors::default(), 1).unwrap();
         };
-        for minute in 0..70 {
+        for minute in 0..260 {
             ask(Op::Candle, CANDLES, rawdoc! { "dto": candle(minute) });
         }
         let risk = |name: &str| rawdoc! { "riskName": name, "exchangeName": "e", "positions": [], "when": 1 };
