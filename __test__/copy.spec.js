@@ -165,7 +165,7 @@ test("Ctrl-C ends a copy after its batch and says how to go on; started again it
   const lib = storeFor(t, one);
   await fill(lib, { candles: 45_000, rows: 8_000 });
   await lib.close();
-  const interrupted = await firstInterrupted(t, one);
+  const interrupted = await firstInterrupted(t, one, "SIGINT");
   t.is(interrupted.code, 1);
   t.regex(interrupted.stderr, /stopping after this batch/);
   t.regex(interrupted.stdout, /^interrupted in .*\nto go on: npx backtest-kit-native copy --from \S+ --to \S+$/m);
@@ -180,13 +180,26 @@ test("Ctrl-C ends a copy after its batch and says how to go on; started again it
   t.is((await cli(["verify", "--from", one, "--to", interrupted.target, "--ids"])).code, 0);
 });
 
-/** A copy that was interrupted once it was under way. It may be through before the signal arrives; then it is done again. */
-async function firstInterrupted(t, from) {
+test("a copy that was killed goes on where its journal says, and nothing is missing", async (t) => {
+  const one = folderFor(t);
+  const lib = storeFor(t, one);
+  await fill(lib, { candles: 45_000, rows: 1_600 });
+  await lib.close();
+  const killed = await firstInterrupted(t, one, "SIGKILL");
+  t.is(killed.code, null);
+  const rest = await cli(["copy", "--from", one, "--to", killed.target, "--json"]);
+  t.is(rest.code, 0, rest.stderr);
+  t.true(rest.told.collections["candle-items"].before > 0);
+  t.is((await cli(["verify", "--from", one, "--to", killed.target, "--ids"])).code, 0);
+});
+
+/** A copy that got a signal once it was under way. It may be through before that arrives; then it is done again. */
+async function firstInterrupted(t, from, signal) {
   for (let attempt = 0; attempt < 10; attempt++) {
     const target = folderFor(t);
     let sent = false;
     const onText = (text, child) => {
-      if (!sent && journals(target).length > 0) sent = child.kill("SIGINT");
+      if (!sent && journals(target).length > 0) sent = child.kill(signal);
     };
     const watch = setInterval(() => running && onText("", running), 1);
     let running = null;

@@ -3,6 +3,7 @@ use mongodb::bson::{Binary, DateTime, rawdoc, spec::BinarySubtype};
 use super::*;
 use crate::mongo::document::{Millis, new_candle};
 use crate::mongo::table::COLLECTIONS;
+use crate::store::facts;
 use crate::store::testing::{Folder, store};
 
 const NOW: Millis = 1_767_225_600_000;
@@ -145,6 +146,8 @@ fn candles_come_from_blocks_the_tail_and_rows_and_the_first_one_stays() {
     all.extend((0..3).map(|minute| odd(&candle("C", minute))));
     all.push(rawdoc! { "_id": 7, "exchangeName": "e", "symbol": "D", "interval": "1m", "timestamp": 5 });
     assert_eq!(counts(&merged(&from, CANDLES, &all)), [11_034, 0, 0]);
+    let counted = documents(&bytes(facts::inspect(&from, CANDLES).unwrap())).remove(0);
+    assert_eq!(counted.get_f64("rows").unwrap().to_bits(), 11_034_f64.to_bits());
     let (read, pages) = exported(&from, CANDLES);
     assert!(pages > 1);
     let sorted = |rows: &[RawDocumentBuf]| {
