@@ -3369,11 +3369,13 @@ export interface Stats {
 
 /** Counters of the embedded store. Calls are those of this module since it was opened, the rest is of the process. */
 export interface StoreStats {
-  /** Calls that were answered at once. */
+  /** Reads that were answered at once, or at the end of their tick. */
   readonly reads: number;
-  /** Calls that the store's thread has answered. */
+  /** Writes that were committed at the end of their tick. */
+  readonly writes: number;
+  /** Calls that the store's thread has answered, because they are long, or had to wait for a lock or for what is before them. */
   readonly calls: number;
-  /** Answers of it that were errors. */
+  /** Answers that were errors. */
   readonly errors: number;
   /** Calls that wait. */
   readonly waiting: number;
@@ -3383,7 +3385,7 @@ export interface StoreStats {
   readonly syncs: number;
   /** Times that the log was written back and begun anew. */
   readonly checkpoints: number;
-  /** The log's size in bytes after the last transaction. */
+  /** The log's size in bytes when it was last looked at: after a transaction of the store's thread, and with each sync. */
   readonly logBytes: number;
 }
 

@@ -3,7 +3,7 @@
 // The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
 // nothing until the bench asks: peers work in turns, never at the same time.
 
-const { CANDLES, PEERS, CACHING, MONGO } = require("./peers/index.js");
+const { STORES, CANDLES, PEERS, CACHING, MONGO } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
 const { shapes } = require("./shapes.js");
 
@@ -11,7 +11,7 @@ let peer = null;
 
 const answers = {
   async open({ peer: id, server }) {
-    const known = server.mongoUrl ? [...MONGO, ...CANDLES] : [...PEERS, ...CACHING];
+    const known = server.storePath ? STORES : server.mongoUrl ? [...MONGO, ...CANDLES] : [...PEERS, ...CACHING];
     const { file, with: options } = known.find((entry) => entry.id === id);
     peer = await require(`./peers/${file}`).open(server, options);
     return { version: peer.version };
@@ -105,6 +105,43 @@ const answers = {
     const start = process.hrtime.bigint();
     await peer.candles.whole[op]();
     return { us: Number(process.hrtime.bigint() - start) / 1000, before, stats: peer.candles.stats() };
+  },
+
+  /** A store's calls for about `ms`, one after the other or a hundred at once. */
+  async store({ op, atOnce, ms }) {
+    const { ops, setMany } = peer.store;
+    global.gc({ type: "minor" });
+    const run = atOnce === 1 ? () => shapes.sequential(ops[op], 1, ms) : () => shapes.lists(setMany, atOnce, ms);
+    const cpu = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    const calls = await run();
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    const used = process.cpuUsage(cpu);
+    return { calls, us, cpu: used.user + used.system };
+  },
+
+  /** The times of so many calls in microseconds, each measured alone: what is rare shows here. */
+  async storeTimes({ op, count }) {
+    const call = peer.store.ops[op];
+    const times = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      const start = performance.now();
+      await call(i % KEYS);
+      times[i] = (performance.now() - start) * 1000;
+    }
+    return { times: [...times.sort()] };
+  },
+
+  /** What the calls read and overwrite; and one of each is looked at. */
+  async storeFill({ ops: wanted }) {
+    const { ops, state } = peer.store;
+    for (const op of wanted.filter((op) => op === "set" || op === "upsert")) {
+      for (let i = 0; i < KEYS; i++) await ops[op](i);
+    }
+    const found = { state: state() };
+    if (wanted.includes("get")) found.get = await ops.get(7);
+    if (wanted.includes("findByContext")) found.row = JSON.stringify(await ops.findByContext(7));
+    return found;
   },
 
   /** The rows that the calls read and overwrite. */

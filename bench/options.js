@@ -3,14 +3,14 @@
 const { CALLS, SCANS, REGIMES, FULL } = require("./cases.js");
 const { PEERS, BASE } = require("./peers/index.js");
 
-const KNOWN = [...CALLS, ...SCANS, "near", "mongo", "candles", "kit"];
+const KNOWN = [...CALLS, ...SCANS, "near", "mongo", "candles", "store", "kit"];
 
 const HELP = `npm run bench -- [options]
 
   --quick               a small run, about a minute and a half; its result goes to bench/results/quick.*
   --only get,set        only these operations: ${KNOWN.join(", ")} (near: the near cache's
-                        cases, mongo: the db services, candles: the adapters' reads and writes of candles, kit: the
-                        real backtest-kit)
+                        cases, mongo: the db services, candles: the adapters' reads and writes of candles,
+                        store: the embedded store, kit: the real backtest-kit)
   --regime quiet|hot|shared, or both (quiet and hot); otherwise all three
   --peers ours,ioredis  only these: ${PEERS.map((peer) => peer.id).join(", ")} (${BASE} always takes part)
   --rounds N            rounds of calls (full: ${FULL.rounds})

@@ -18,6 +18,7 @@ const { measureNear } = require("./near.js");
 const { benchCandles, writeCandles } = require("./candles.js");
 const { benchKit, writeKit } = require("./kit.js");
 const { benchMongo, writeMongo } = require("./mongo.js");
+const { benchStore, writeStore } = require("./store.js");
 const { updateDocuments } = require("./readme.js");
 const { heat } = require("./heat.js");
 const { findCores, place } = require("./placement.js");
@@ -28,7 +29,7 @@ const { markdown } = require("./report/markdown.js");
 const { chart } = require("./report/svg.js");
 
 /** What has a report of its own. */
-const REPORTED_APART = ["mongo", "candles", "kit"];
+const REPORTED_APART = ["mongo", "candles", "store", "kit"];
 
 async function main() {
   const options = parse(process.argv.slice(2));
@@ -43,6 +44,9 @@ async function main() {
   }
   if (!options.only || options.only.includes("candles")) {
     writeCandles(await benchCandles({ options, progress: makeProgress(started) }), toJson);
+  }
+  if (!options.only || options.only.includes("store")) {
+    writeStore(await benchStore({ options, progress: makeProgress(started) }), toJson);
   }
   if (!options.only || options.only.includes("kit")) {
     writeKit(await benchKit({ options, progress: makeProgress(started) }), toJson);

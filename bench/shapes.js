@@ -36,6 +36,19 @@ async function batches(call, atOnce, ms) {
   return calls;
 }
 
+/** The same where one call takes a list. */
+async function lists(call, atOnce, ms) {
+  const end = performance.now() + ms;
+  const numbers = new Array(atOnce);
+  let calls = 0;
+  do {
+    for (let i = 0; i < atOnce; i++) numbers[i] = next();
+    await call(numbers);
+    calls += atOnce;
+  } while (performance.now() < end);
+  return calls;
+}
+
 /** `atOnce` independent loops, each one call after the other: many strategies at work in one process. */
 async function loops(call, atOnce, ms) {
   const end = performance.now() + ms;
@@ -66,4 +79,4 @@ async function counted(call, atOnce, calls) {
   return calls;
 }
 
-module.exports = { shapes: { sequential, batches, loops, counted } };
+module.exports = { shapes: { sequential, batches, lists, loops, counted } };

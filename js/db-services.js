@@ -2,7 +2,7 @@
 // The db service classes, made from the table of collections: rows by their key, through the cache of ids.
 
 const { BaseCRUD } = require("./base-crud.js");
-const { log } = require("./logger-service.js");
+const { listens, log } = require("./logger-service.js");
 const { candleMethods } = require("./candles/service.js");
 const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
@@ -15,7 +15,13 @@ const NEWEST = 200;
 const OBJECT_ID = /^[0-9a-f]{24}$/i;
 
 /** Arguments by their names. */
-const named = (names, args) => Object.fromEntries(names.map((name, i) => [name, args[i]]));
+function named(names, args) {
+  const object = {};
+  for (let i = 0; i < names.length; i++) {
+    object[names[i]] = args[i];
+  }
+  return object;
+}
 
 /**
  * What a filter is to hold of a call's arguments: parts of a key, checked and cast in Rust, where `by` says which there must
@@ -45,12 +51,33 @@ function accessOf(row, number) {
   const [has, get, set, remove] = ["has", "get", "set", "delete"].map((verb) => `${verb}${row.noun}Id`);
   const session = row.service === "sessionDbService";
   const noun = nounOf(row);
-  const findByFilter = (service, filterData) =>
-    log(service, "info", `BaseCRUD findByFilter modelName=${row.collection}`, { filterData, sort: undefined });
+  const topic = `BaseCRUD findByFilter modelName=${row.collection}`;
+  const findByFilter = (service, filterData) => log(service, "info", topic, { filterData, sort: undefined });
 
   /** The names of a call's key: older code names a session by three parts. */
   function keyNames(count) {
     return session && count < names.length ? names.slice(0, 3) : names;
+  }
+
+  const { [get]: ownGet, [set]: ownSet, connectionKey, ttlExpireSeconds } = cache;
+  const isText = (arg) => typeof arg === "string" && arg !== "";
+  /**
+   * The noun by which the embedded store itself notes and looks up the id of a row, with the row and under the key of the cache
+   * service; undefined where that is the cache service's to do: on servers, where somebody logs or has changed it, and where it must
+   * say what is wrong with the arguments.
+   */
+  function ownNoun(service, args) {
+    const own =
+      native.embedded &&
+      args.length === names.length &&
+      args.every(isText) &&
+      cache[get] === ownGet &&
+      cache[set] === ownSet &&
+      cache.connectionKey === connectionKey &&
+      cache.ttlExpireSeconds === ttlExpireSeconds &&
+      !listens(service) &&
+      !listens(cache);
+    return own ? noun : undefined;
   }
 
   /** Notes the id of a row, for the next read. Redis may be away: the row is written all the same. */
@@ -64,6 +91,7 @@ function accessOf(row, number) {
   return {
     names,
     keyNames,
+    ownNoun,
     remember,
     store,
     has: (args) => guarded(() => cache[has](...args), false),
@@ -72,17 +100,18 @@ function accessOf(row, number) {
     /** The row of a key: by the id that the cache has of it, or else by the key. */
     async read(service, args, cached = true) {
       const key = named(keyNames(args.length), args);
-      const known = cached ? await guarded(() => cache[get](...args), null) : null;
+      const own = cached ? ownNoun(service, args) : undefined;
+      const known = cached && own === undefined ? await guarded(() => cache[get](...args), null) : null;
       const id = typeof known === "string" && OBJECT_ID.test(known) ? known : null;
       findByFilter(service, id === null ? key : { _id: id });
-      const answer = await ask(OPS.find, number, { k: key, id });
+      const answer = await ask(OPS.find, number, own === undefined ? { k: key, id } : { k: key, noun: own });
       if (id !== null && (answer.kind === BY_KEY || answer.bytes.length === 0)) {
         findByFilter(service, key);
       }
       const found = onlyRow(answer);
       if (answer.kind === BY_KEY) {
         await remember(found);
-      } else if (found === null && id !== null && forgets) {
+      } else if (found === null && forgets && (id !== null || (own !== undefined && (await cache[has](...args))))) {
         // The row was deleted while Redis was away. If it is written anew meanwhile, its id is cached again by that write.
         await forget(args);
       }
@@ -91,6 +120,9 @@ function accessOf(row, number) {
 
     /** The id that the near cache has of a row. It saves a query when many rows are written at once. */
     known(args) {
+      if (native.embedded) {
+        return undefined;
+      }
       try {
         native.ready();
         return native.engine.idPeek(noun, args.length, ...args);
@@ -123,13 +155,20 @@ function methodsOf(row, number) {
     const keys = keyNames(args.length - values.length);
     const given = named(values, args.slice(keys.length));
     const key = named(keys, args);
-    said(service, "upsert", "when" in given ? { ...key, when: given.when } : key);
+    if (listens(service)) {
+      said(service, "upsert", "when" in given ? { ...key, when: given.when } : key);
+    }
     if ("when" in given) {
       given.when = millis(given.when);
     }
     const set = Object.entries(given).filter(([, value]) => value !== undefined);
     const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
-    const id = access.known(args.slice(0, keys.length)) ?? known ?? null;
+    const context = args.slice(0, keys.length);
+    const noun = access.ownNoun(service, context);
+    if (noun !== undefined) {
+      return access.write(OPS.upsert, { k: key, v, noun });
+    }
+    const id = access.known(context) ?? known ?? null;
     return access.write(OPS.upsert, { k: key, v, id });
   }
   const note = async (identity) => access.remember(identity);
@@ -144,7 +183,9 @@ function methodsOf(row, number) {
 
     async [row.find](...args) {
       const key = args.slice(0, keyNames(args.length).length);
-      said(this, row.find, named(keyNames(key.length), key));
+      if (listens(this)) {
+        said(this, row.find, named(keyNames(key.length), key));
+      }
       return access.read(this, key);
     },
   };

@@ -168,12 +168,16 @@ function textOf(given, withSetup) {
 /** The same as it is now. */
 const values = () => textOf(overrides, setUp);
 
+/** Whether a configuration is that of the embedded store. */
+const isEmbedded = (text) => JSON.parse(engine.showConfig(text)).CC_STORE_PATH !== null;
+
 /** Takes the configuration into use, before the first call and after each close(). */
 function configure() {
   if (!engine.isOpen()) {
     const text = values();
     engine.configure(text);
     native.inUse.redis = text;
+    native.embedded = isEmbedded(text);
   }
   configured = true;
 }
@@ -185,6 +189,9 @@ const native = {
   table,
   /** How often close() was called. */
   closes: 0,
+  /** Whether the configuration in use is that of the embedded store. */
+  embedded: false,
+  isEmbedded,
   /** The configuration of each connection that is open. */
   inUse: { redis: "{}", mongo: "{}" },
   /** What js/mongo.js does with answers, and its end. */

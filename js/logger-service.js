@@ -46,12 +46,17 @@ class LoggerService {
 
 const loggerService = new LoggerService();
 
+/** Whether a log call of a service would reach a logger. */
+function listens(service) {
+  const logger = service?.loggerService ?? loggerService;
+  return logger !== loggerService || logger.active;
+}
+
 /** A log call of a service; nothing that the logger does reaches the operation. Detached methods log to the common logger. */
 function log(service, level, topic, ...args) {
-  const logger = service?.loggerService ?? loggerService;
-  if (logger !== loggerService || logger.active) {
-    callLogger(logger, level, [topic, ...args]);
+  if (listens(service)) {
+    callLogger(service?.loggerService ?? loggerService, level, [topic, ...args]);
   }
 }
 
-module.exports = { LoggerService, callLogger, log, loggerService };
+module.exports = { LoggerService, callLogger, listens, log, loggerService };

@@ -82,6 +82,7 @@ function ready() {
       const set = values();
       engine.mongoConfigure(set);
       native.inUse.mongo = set;
+      native.embedded = native.isEmbedded(set);
       memory.configure(JSON.parse(engine.showConfig(set)));
     }
     configured = true;
@@ -213,7 +214,10 @@ const undecodable = (error) => makeError("MONGO_REPLY", "Error", `the server's a
  */
 function settle(answers) {
   for (let at = 0; at < answers.length; ) {
-    const [call, kind, number, length] = [0, 4, 8, 12].map((offset) => answers.readUInt32LE(at + offset));
+    const call = answers.readUInt32LE(at);
+    const kind = answers.readUInt32LE(at + 4);
+    const number = answers.readUInt32LE(at + 8);
+    const length = answers.readUInt32LE(at + 12);
     const bytes = answers.subarray(at + HEAD, at + HEAD + length);
     at += HEAD + length;
     const caller = waiting.get(call);

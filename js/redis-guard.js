@@ -2,7 +2,7 @@
 // The db services' use of the cache: it may help, and must never hold anything up.
 //
 // An answer of Redis is waited for 50 ms. After that Redis counts as away, and is not waited for at all, until it answers
-// something: the call that was too slow, or a PING that the next use sends.
+// something: the call that was too slow, or a PING that the next use sends. Without servers nothing is away.
 
 const { native } = require("./engine.js");
 
@@ -75,6 +75,15 @@ function probe() {
  * arguments that fit no form, are the caller's.
  */
 function guarded(call, fallback, patience = PATIENCE_MS) {
+  if (native.embedded) {
+    // Ids and rows lie in one file, so one is there when the other is.
+    return call().catch((error) => {
+      if (OURS.includes(error.code)) {
+        throw error;
+      }
+      return fallback;
+    });
+  }
   if (away) {
     probe();
     return Promise.resolve(fallback);

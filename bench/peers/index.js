@@ -45,7 +45,18 @@ const CANDLES = ["setup", "unchanged", "original", "map"].map((way) => ({
   with: { way, month: MONTH },
 }));
 
+/** Only for the embedded store: each in a folder of its own. `servers`: on Redis and MongoDB instead. */
+const STORES = [
+  { id: "store", title: "ours", file: "store-ours.js" },
+  { id: "better", title: "better-sqlite3", file: "store-sqlite.js", with: { module: "better-sqlite3" } },
+  { id: "node", title: "node:sqlite", file: "store-sqlite.js", with: { module: "node:sqlite" } },
+  { id: "lmdb", title: "lmdb-js", file: "store-lmdb.js" },
+  { id: "files", title: "the kit's own files", file: "store-kit.js" },
+  { id: "servers", title: "ours on servers", file: "store-ours.js", servers: true },
+];
+const STORE_BASE = "better";
+
 /** All ratios are against this one. */
 const BASE = "ioredis";
 
-module.exports = { CANDLES, PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };
+module.exports = { STORES, STORE_BASE, CANDLES, PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };

@@ -77,15 +77,18 @@ function sudoPrefix() {
 /** Of the package that brings the real backtest-kit for tests, demo and bench. */
 const kitFolder = path.join(root, "__test__", "kit");
 
-/** `npm ci` of the project, or of another folder, where node_modules is missing or older than the lock file. */
-function ensureNodeModules(folder = root) {
+/**
+ * `npm ci` of the project, or of another folder, where node_modules is missing or older than the lock file. `scripts`: its
+ * dependencies have code that is fetched or compiled by their install scripts.
+ */
+function ensureNodeModules(folder = root, { scripts = false } = {}) {
   const lock = path.join(folder, "package-lock.json");
   // npm writes this file last, so it stands for a finished installation.
   const done = path.join(folder, "node_modules", ".package-lock.json");
   if (fs.existsSync(done) && fs.statSync(done).mtimeMs >= fs.statSync(lock).mtimeMs) return;
   console.log(`installing ${folder === root ? "the development dependencies" : path.relative(root, folder)} with npm ci`);
-  // No dependency needs its install script, and our own would build the addon, which the callers do afterwards.
-  const status = run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder });
+  // Nothing else needs its install script, and our own would build the addon, which the callers do afterwards.
+  const status = run(["npm", "ci", ...(scripts ? [] : ["--ignore-scripts"]), "--no-audit", "--no-fund"], { cwd: folder });
   if (status !== 0) throw new Error(`npm ci ended with code ${status}`);
   // npm leaves the times of unchanged files alone; without this the next run would install again.
   const now = new Date();

@@ -43,7 +43,7 @@ functions! {
         let block = block as u64;
         let filled = env.fill_buffer(call.args[5], |bytes| {
             let fits = bytes.len() == columns::size(rows);
-            fits.then(|| engine.embedded.borrow_mut().at_once(|store, _| columns::fill(store, &series, block, rows, bytes)))
+            fits.then(|| engine.embedded.borrow_mut().at_once(|store| columns::fill(store, &series, block, rows, bytes)))
         })?;
         match filled.flatten().flatten() {
             Some(Ok(Some(count))) => Ok(Some(env.number(f64::from(count))?)),

@@ -1,6 +1,7 @@
 //! The embedded store's side of an engine: calls to SQLite on this thread where it answers at once, else to the store's thread.
 //!
-//! While a write of this engine waits, everything goes behind it. What waits of a tick goes over together, at its end.
+//! Writes are gathered until the end of the tick, and committed together; what is behind them in the tick waits for that. While
+//! a write of this engine waits at the thread, everything goes behind it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value as Json, json};
 
 use super::bind::{Answer, Thrown};
-use super::embedded_state::{Scan, Side, is_stores};
+use super::embedded_state::{Scan, Side};
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::{Js, NapiValue, Outside};
-use super::mongo_state::Gathered;
+use super::mongo_state::{Gathered, push_row};
 use crate::config::Values;
 use crate::config::store::StoreConfig;
 use crate::error::{Code, Error, Result};
@@ -21,9 +22,9 @@ use crate::map::op::ScanId;
 use crate::map::scan::Kind;
 use crate::mongo::wire::Request;
 use crate::redis::{MILLI, Nanos};
-use crate::store::calls;
 use crate::store::client::Client;
 use crate::store::error::Outcome;
+use crate::store::here::Here;
 use crate::store::maps::{self, Ask, Told};
 use crate::store::work::{Answered, Inbox as _, Work};
 
@@ -107,12 +108,12 @@ impl Engine {
         let mut embedded = self.embedded.borrow_mut();
         let told = match &ask {
             // Nothing is written where the key holds the id already.
-            Ask::Refresh(key, id) => match embedded.at_once(|store, _| maps::holds(store, key, id)) {
+            Ask::Refresh(key, id) => match embedded.at_once(|store| maps::holds(store, key, id)) {
                 Some(Ok(true)) => Some(Ok(Told::Text(id.clone()))),
                 _ => None,
             },
             ask if ask.writes() || ask.is_long() || *ask == Ask::Ping => None,
-            ask => embedded.at_once(|store, _| maps::run(store, ask, maps::now())),
+            ask => embedded.at_once(|store| maps::run(store, ask, maps::now())),
         };
         drop(embedded);
         match told {
@@ -137,6 +138,7 @@ impl Engine {
         if let Ok(answers) = self.answers() {
             answers.take(vec![Answered::Map(call, Ok(told))]);
         }
+        self.hold_for_store();
         Ok(None)
     }
 
@@ -157,12 +159,10 @@ impl Engine {
         if let Some(scan) = scan {
             embedded.pages.insert(call, scan);
         }
-        drop(embedded);
-        self.hold_for_store();
         call
     }
 
-    /// A call of a map that waits for the thread.
+    /// A call of a map that waits for the end of the tick, or longer.
     fn wait_for(
         self: &Rc<Self>,
         outside: &mut Outside,
@@ -176,61 +176,66 @@ impl Engine {
             *call = number;
         }
         let mut embedded = self.embedded.borrow_mut();
-        embedded.tick.push(work);
+        embedded.gather(work);
         let many = embedded.tick.len() >= EARLY;
         drop(embedded);
         if many {
-            self.flush_store(outside);
+            // JavaScript has not made the promise of this very call.
+            self.carry_out(outside, false);
         }
         Ok(())
     }
 
-    /// The end of a tick: what waits goes over, and reads that need not wait are answered.
+    /// The end of a tick: its work is carried out, or goes over.
     pub(super) fn flush_store(self: &Rc<Self>, outside: &mut Outside) {
-        let (work, client) = {
-            let mut embedded = self.embedded.borrow_mut();
-            (std::mem::take(&mut embedded.tick), embedded.client.clone())
-        };
-        let Some(client) = client.filter(|_| !work.is_empty()) else { return };
-        let (mut rest, mut bytes) = (Vec::with_capacity(work.len()), Vec::new());
-        for work in work {
-            let quick = matches!(&work, Work::Row(request) if calls::is_quick(request));
-            let answer = match &work {
-                // What goes over before it may concern it.
-                Work::Row(request) if quick && rest.is_empty() => {
-                    self.embedded.borrow_mut().at_once(|store, client| {
-                        calls::read(store, request, &client.cursors).or_else(|failure| {
-                            if is_stores(&failure) {
-                                Err(failure)
-                            } else {
-                                Ok(crate::mongo::wire::Answer::Failed(failure.into()))
-                            }
-                        })
-                    })
-                }
-                _ => None,
-            };
-            match (&work, answer) {
-                (Work::Row(request), Some(Ok(answer))) => {
-                    client.answered(work.size());
-                    answer.push(request.call, &mut bytes);
-                }
-                _ => rest.push(work),
-            }
+        if !self.embedded.borrow().tick.is_empty() {
+            let at_once = !self.is_late();
+            self.carry_out(outside, at_once);
         }
-        if !rest.is_empty() {
+    }
+
+    /// Carries out what was gathered, as far as that goes here, and tells what became of it at once or with the loop's next turn.
+    pub(super) fn carry_out(self: &Rc<Self>, outside: &mut Outside, at_once: bool) {
+        let (mut work, mut answers, client) = {
+            let mut embedded = self.embedded.borrow_mut();
+            let work = std::mem::take(&mut embedded.tick);
+            embedded.gathered = 0;
+            let answers = embedded.here().map(|(here, client)| here.carry_out(client, &work));
+            (work, answers.unwrap_or_default(), embedded.client.clone())
+        };
+        // What JavaScript calls while it is told comes into a new tick.
+        self.arranged(false);
+        let Some(client) = client else { return };
+        if answers.len() < work.len() {
+            let rest = work.split_off(answers.len());
             client.hand_over(rest);
         }
-        if bytes.is_empty() {
-            return;
-        }
-        if self.is_late() {
-            if let Ok(answers) = self.answers() {
-                answers.gather(&bytes);
+        client.answered(&work, &answers);
+        if !answers.is_empty() {
+            if !at_once {
+                if let Ok(inbox) = self.answers() {
+                    inbox.take(std::mem::take(&mut answers));
+                }
+            } else if self.tell_now(outside, answers).is_err() {
+                self.env.take_exception();
             }
-        } else if self.mongo_settle(outside, &bytes).is_err() {
-            self.env.take_exception();
         }
+        self.hold_for_store();
+    }
+
+    /// Answers that are there at the end of the tick.
+    fn tell_now(self: &Rc<Self>, outside: &mut Outside, answers: Vec<Answered>) -> Js<()> {
+        let (mut maps, mut bytes) = (Vec::new(), Vec::new());
+        for answer in answers {
+            match answer {
+                Answered::Map(call, outcome) => maps.push((call, outcome)),
+                Answered::Row(call, outcome) => push_row(call, outcome, &mut bytes),
+            }
+        }
+        if !bytes.is_empty() {
+            self.mongo_settle(outside, &bytes)?;
+        }
+        self.settle_store(outside, maps)
     }
 
     /// A request for rows, of this tick.
@@ -238,7 +243,7 @@ impl Engine {
         let client = self.client(Side::Rows)?;
         let work = Work::Row(request);
         client.admit(&work)?;
-        self.embedded.borrow_mut().tick.push(work);
+        self.embedded.borrow_mut().gather(work);
         Ok(())
     }
 
@@ -274,7 +279,7 @@ impl Engine {
         let told = if ask.writes() || ask.is_long() {
             None
         } else {
-            self.embedded.borrow_mut().at_once(|store, _| maps::run(store, &ask, maps::now()))
+            self.embedded.borrow_mut().at_once(|store| maps::run(store, &ask, maps::now()))
         };
         match told {
             None => {
@@ -420,6 +425,7 @@ impl Engine {
         self.flush_store(outside);
         let Some(client) = self.embedded.borrow().client.clone() else { return true };
         let call = self.reserve(None);
+        self.hold_for_store();
         client.mark(call);
         let mut embedded = self.embedded.borrow_mut();
         embedded.closing.push(call);
@@ -428,9 +434,9 @@ impl Engine {
         embedded.pages.clear();
         if !embedded.rows {
             embedded.client = None;
-            let reader = embedded.reader.take().map(|reader| reader.store);
+            let here = embedded.here.take().map(Here::into_store);
             drop(embedded);
-            client.leave(reader);
+            client.leave(here);
         }
         false
     }
@@ -442,12 +448,12 @@ impl Engine {
 
     /// The engine ends: what was handed over is done and synced, as far as it can be waited for.
     pub(super) fn store_shut_down(&self) {
-        let (client, reader) = {
+        let (client, here) = {
             let mut embedded = self.embedded.borrow_mut();
-            (embedded.client.take(), embedded.reader.take())
+            (embedded.client.take(), embedded.here.take())
         };
         if let Some(client) = client {
-            client.leave(reader.map(|reader| reader.store));
+            client.leave(here.map(Here::into_store));
             client.thread().wait_for_end();
         }
     }
@@ -459,6 +465,7 @@ impl Engine {
         let (thread, counters) = (client.thread(), &client.counters);
         json!({
             "reads": counters.reads.load(Ordering::Relaxed),
+            "writes": counters.writes.load(Ordering::Relaxed),
             "calls": counters.calls.load(Ordering::Relaxed),
             "errors": counters.errors.load(Ordering::Relaxed),
             "waiting": client.waiting(),

@@ -1,21 +1,16 @@
 //! What an engine has of the embedded store.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rusqlite::Connection;
 
 use crate::config::store::StoreConfig;
-use crate::error::Code;
 use crate::map::op::ScanId;
 use crate::map::scan::Kind;
-use crate::mongo::failure::Failure;
 use crate::store::client::Client;
 use crate::store::error::Outcome;
-use crate::store::place::identity;
-use crate::store::thread::WATCH;
+use crate::store::here::Here;
 use crate::store::work::Work;
 
 /// A scan of a map.
@@ -26,14 +21,6 @@ pub(super) struct Scan {
     #[allow(clippy::option_option, reason = "the first page comes after no key")]
     pub(super) next: Option<Option<Vec<u8>>>,
     pub(super) limit: u32,
-}
-
-/// A connection of this thread, and the file that it is of.
-pub(super) struct Reader {
-    pub(super) store: Connection,
-    file: PathBuf,
-    identity: Option<(u64, u64)>,
-    checked: Instant,
 }
 
 /// What an engine has of the embedded store, while it is configured.
@@ -47,13 +34,14 @@ pub(super) struct Embedded {
     pub(super) for_rows: bool,
     /// While one side is open.
     pub(super) client: Option<Arc<Client>>,
-    pub(super) reader: Option<Reader>,
+    pub(super) here: Option<Here>,
     /// Which side is open.
     pub(super) maps: bool,
     pub(super) rows: bool,
     pub(super) scan_count: (u32, u32),
-    /// What waits for the end of the tick.
+    /// What waits for the end of the tick, and how many writes are among it.
     pub(super) tick: Vec<Work>,
+    pub(super) gathered: usize,
     pub(super) next_call: u64,
     pub(super) scans: HashMap<ScanId, Scan>,
     pub(super) next_scan: ScanId,
@@ -77,42 +65,31 @@ impl Embedded {
         if side == Side::Maps { self.maps || self.waiting > self.closing.len() } else { self.rows }
     }
 
-    /// Whether the file is another one than it was, or gone.
-    fn is_gone(&mut self) -> bool {
-        let Some(reader) = &mut self.reader else { return false };
-        if reader.checked.elapsed() < WATCH {
-            return false;
-        }
-        reader.checked = Instant::now();
-        identity(&reader.file) != reader.identity
+    /// Notes a piece of work of this tick.
+    pub(super) fn gather(&mut self, work: Work) {
+        self.gathered += usize::from(work.writes());
+        self.tick.push(work);
     }
 
-    /// Carries out a read here and now; none where it must go to the thread.
-    pub(super) fn at_once<T>(&mut self, read: impl FnOnce(&Connection, &Client) -> Outcome<T>) -> Option<Outcome<T>> {
-        let client = self.client.clone()?;
-        if client.is_writing() {
-            return None;
+    /// This thread's connection, where there is one that may be used.
+    pub(super) fn here(&mut self) -> Option<(&Here, &Arc<Client>)> {
+        let client = self.client.as_ref()?;
+        if self.here.is_none() {
+            self.here = Here::of(client);
         }
-        if self.reader.is_none() {
-            let (store, file) = (client.take_reader()?, client.thread().state().file?);
-            self.reader = Some(Reader { store, identity: identity(&file), file, checked: Instant::now() });
-        }
-        if client.thread().is_gone() || self.is_gone() {
+        if self.here.as_mut()?.is_gone(client) {
             // The thread says what is wrong.
-            self.reader = None;
+            self.here = None;
+        }
+        self.here.as_ref().map(|here| (here, client))
+    }
+
+    /// Carries out a read here and now; none where it must wait.
+    pub(super) fn at_once<T>(&mut self, read: impl FnOnce(&Connection) -> Outcome<T>) -> Option<Outcome<T>> {
+        if self.gathered > 0 {
             return None;
         }
-        let outcome = read(&self.reader.as_ref()?.store, &client);
-        // Whatever it is that SQLite could not do here, the thread waits for it, or says what it is.
-        let passed_on = matches!(&outcome, Err(failure) if is_stores(failure));
-        (!passed_on).then_some(outcome)
+        let (here, client) = self.here()?;
+        if client.is_writing() { None } else { here.read(read) }
     }
-}
-
-/// Whether it is the store that failed, and not the call.
-pub(super) fn is_stores(failure: &Failure) -> bool {
-    matches!(
-        failure.error.code,
-        Code::StoreUnavailable | Code::StoreFull | Code::StoreCorrupt | Code::StoreTimeout | Code::StoreVersion
-    )
 }

@@ -122,7 +122,10 @@ impl Engine {
     /// Whether calls wait, so that the process and the module must be kept.
     pub(super) fn mongo_hold(&self, hold: bool) {
         self.mongo.borrow_mut().rows_wait = hold;
-        self.hold_answers();
+        // Until the end of a tick nothing ends; most calls of the embedded store are over by then.
+        if !hold || self.embedded.borrow().tick.is_empty() {
+            self.hold_answers();
+        }
     }
 
     /// The same of maps' calls, where the store is embedded.

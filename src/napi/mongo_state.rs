@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::sys;
 
 use crate::mongo::driver::executor::{Executor, Outbox};
-use crate::mongo::wire::{Answer, Request};
+use crate::mongo::wire::{Answer, CallId, Request};
 use crate::store::error::Outcome;
 use crate::store::maps::Told;
 use crate::store::work::{Answered, Inbox};
@@ -62,21 +62,19 @@ impl Inbox for Answers {
             for answer in answers {
                 match answer {
                     Answered::Map(call, outcome) => gathered.maps.push((call, outcome)),
-                    Answered::Row(call, outcome) => outcome
-                        .unwrap_or_else(|failure| Answer::Failed(Box::new(failure)))
-                        .push(call, &mut gathered.bytes),
+                    Answered::Row(call, outcome) => push_row(call, outcome, &mut gathered.bytes),
                 }
             }
         });
     }
 }
 
-impl Answers {
-    /// Answers of requests for rows, as [`Answer::push`] writes them.
-    pub(super) fn gather(&self, bytes: &[u8]) {
-        self.add(|gathered| gathered.bytes.extend_from_slice(bytes));
-    }
+/// What became of a request for rows, as JavaScript reads it.
+pub(super) fn push_row(call: CallId, outcome: Outcome<Answer>, out: &mut Vec<u8>) {
+    outcome.unwrap_or_else(|failure| Answer::Failed(Box::new(failure))).push(call, out);
+}
 
+impl Answers {
     /// Answers for one turn of the loop, and whether there are more: others wait for the loop too.
     pub(super) fn some(&self) -> (Gathered, bool) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);

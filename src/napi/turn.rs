@@ -196,8 +196,8 @@ impl Engine {
     pub(super) fn before_sleep(self: &Rc<Self>, outside: &mut Outside) {
         self.hits_since.set(0);
         if !self.embedded.borrow().tick.is_empty() {
-            // The end of the tick did not come, as where `process.nextTick` is a test's own.
-            self.flush_store(outside);
+            // The end of the tick did not come, as where `process.nextTick` is a test's own. JavaScript is told when it may run.
+            self.carry_out(outside, false);
         }
         let state = self.with_core(outside, |core| {
             let lane = &core.peer.lane;

@@ -13,6 +13,7 @@ use super::{bulk, candle_keys, change, facts, find, maps, transfer};
 use crate::error::{Code, Error};
 use crate::mongo::document::{self, Millis, get};
 use crate::mongo::failure::Failure;
+use crate::mongo::table::CANDLES;
 use crate::mongo::wire::{Answer, CallId, Op, Request};
 
 /// Cursors that are open, by the number of the call that has opened them.
@@ -30,20 +31,29 @@ pub const fn writes(op: Op) -> bool {
 /// The most candles that are read on the JavaScript thread.
 const FEW: i32 = 2_000;
 
+/// The most bytes of candles that are written on the JavaScript thread: some hundred.
+const FEW_WRITTEN: usize = 8 * 1024;
+
 /// Whether a request is answered so quickly that the JavaScript thread may wait for it.
 #[must_use]
 pub fn is_quick(request: &Request) -> bool {
     let few = || matches!(request.body.get("limit"), Ok(Some(RawBsonRef::Int32(limit))) if limit <= FEW);
     match request.op {
-        Op::Find => true,
+        Op::Find | Op::Upsert | Op::SoftRemove | Op::Candle | Op::Insert | Op::Change => true,
         Op::Range | Op::Window => few(),
         Op::Rows => find::is_by_id(&request.body),
-        _ => false,
+        Op::Candles => request.body.as_bytes().len() <= FEW_WRITTEN,
+        Op::Count | Op::Open | Op::Next | Op::Close | Op::Delete | Op::Ping | Op::Export | Op::Merge | Op::Inspect => {
+            false
+        }
     }
 }
 
-/// A read that is one transaction, so that nothing changes between its statements.
+/// A read that is one transaction, so that nothing changes between its statements, where it has more than one that matter.
 pub fn read(store: &Connection, request: &Request, cursors: &Cursors) -> Outcome<Answer> {
+    if request.op == Op::Find && request.collection != CANDLES {
+        return run(store, request, cursors, 0);
+    }
     let transaction = store.unchecked_transaction()?;
     let answer = run(&transaction, request, cursors, 0);
     transaction.finish()?;

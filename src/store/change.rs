@@ -7,6 +7,8 @@ use rusqlite::Connection;
 
 use super::bson::{Refusal, UpdateOptions, apply_update};
 use super::error::{Outcome, damaged};
+use super::fields;
+use super::ids;
 use super::rows::{Found, Rows};
 use crate::error::{Code, Error};
 use crate::mongo::cast;
@@ -132,6 +134,12 @@ fn owned(document: &RawDocument) -> Outcome<Document> {
 
 /// Changes a row that was found; the document afterwards.
 fn change_found(rows: &Rows<'_>, found: &Found, change: &RawDocument, now: Millis) -> Outcome<RawDocumentBuf> {
+    if let Found::Row(row) = found
+        && let Some(after) = fields::replaced(&row.document, change, |name| rows.table.is_fixed(name))
+        && rows.table.rewrite(rows.store(), row.place, &after)?
+    {
+        return Ok(after);
+    }
     let before = found.document();
     let after = updated(owned(&before)?, change, false, now)?;
     let (old, new) =
@@ -166,7 +174,7 @@ fn identified(key: &RawDocument, row: &RawDocument) -> Outcome<Answer> {
     }
 }
 
-/// Writes a row of a key; the answer is its identity.
+/// Writes a row of a key; the answer is its identity, or nothing where its id is noted already.
 pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis) -> Outcome<Answer> {
     let rows = Rows::new(store, number);
     let collection = rows.table.collection;
@@ -183,7 +191,10 @@ pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis
         rows.insert(&row)?;
         row
     };
-    identified(&key, &row)
+    match row.get("_id") {
+        Ok(Some(RawBsonRef::ObjectId(id))) if ids::note(store, body, &key, id)? => Ok(Answer::None),
+        _ => identified(&key, &row),
+    }
 }
 
 /// Marks a row as removed; it makes none.

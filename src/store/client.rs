@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use super::batch::failure_of;
 use super::calls::Cursors;
 use super::thread::Thread;
 use super::work::{Answered, Inbox, Job, User, Work};
@@ -15,8 +16,10 @@ use crate::mongo::wire::Op;
 /// Counters, for `stats()`.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Calls that were answered on the JavaScript thread.
+    /// Reads that were answered on the JavaScript thread.
     pub reads: AtomicU64,
+    /// Writes that were committed there.
+    pub writes: AtomicU64,
     /// Calls that the store's thread has answered.
     pub calls: AtomicU64,
     /// Answers that were errors.
@@ -77,13 +80,14 @@ impl Client {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Whether a write of this client waits, so that everything has to go behind it.
+    /// Whether a write of this client waits at the thread, so that everything has to go behind it.
     #[must_use]
     pub fn is_writing(&self) -> bool {
         self.writing.load(Ordering::Acquire) > 0
     }
 
-    /// Lets work in, or refuses it where too much waits. What is let in must be handed over: it counts until it is answered.
+    /// Lets work in, or refuses it where too much waits. What is let in must be carried out or handed over: it counts until it is
+    /// answered.
     pub fn admit(&self, work: &Work) -> Result<()> {
         let size = work.size();
         // To forget a cursor is no call of anybody's.
@@ -102,12 +106,13 @@ impl Client {
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.waiting_bytes.fetch_add(size, Ordering::AcqRel);
-        self.writing.fetch_add(usize::from(work.writes()), Ordering::AcqRel);
         Ok(())
     }
 
     /// Hands over what was let in.
     pub fn hand_over(self: &Arc<Self>, work: Vec<Work>) {
+        let writes = work.iter().filter(|work| work.writes()).count();
+        self.writing.fetch_add(writes, Ordering::AcqRel);
         self.thread.push(work.into_iter().map(|work| self.job(work)).collect());
     }
 
@@ -121,11 +126,18 @@ impl Client {
         self.hand_over(vec![Work::Mark(call)]);
     }
 
-    /// A call of this client was answered on the JavaScript thread, after it had been let in.
-    pub fn answered(&self, size: usize) {
-        self.waiting_bytes.fetch_sub(size, Ordering::AcqRel);
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        self.counters.reads.fetch_add(1, Ordering::Relaxed);
+    /// Calls were answered on the JavaScript thread, after they had been let in.
+    pub fn answered(&self, work: &[Work], answers: &[Answered]) {
+        let (mut bytes, mut writes) = (0, 0);
+        for work in work {
+            bytes += work.size();
+            writes += u64::from(work.writes());
+        }
+        self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.waiting.fetch_sub(work.len(), Ordering::AcqRel);
+        self.counters.writes.fetch_add(writes, Ordering::Relaxed);
+        self.counters.reads.fetch_add(work.len() as u64 - writes, Ordering::Relaxed);
+        self.counters.errors.fetch_add(errors(answers), Ordering::Relaxed);
     }
 
     /// What the thread has opened for the JavaScript thread, once.
@@ -142,6 +154,10 @@ impl Client {
         }
         self.thread.leave();
     }
+}
+
+fn errors(answers: &[Answered]) -> u64 {
+    answers.iter().filter(|answer| failure_of(answer).is_some()).count() as u64
 }
 
 impl User for Client {
@@ -163,10 +179,8 @@ impl User for Client {
 
     fn tell(&self, answers: Vec<Answered>, bytes: usize, writes: usize) {
         let count = answers.len();
-        let failed = |answer: &&Answered| matches!(answer, Answered::Map(_, Err(_)) | Answered::Row(_, Err(_)));
-        let errors = answers.iter().filter(failed).count();
         self.counters.calls.fetch_add(count as u64, Ordering::Relaxed);
-        self.counters.errors.fetch_add(errors as u64, Ordering::Relaxed);
+        self.counters.errors.fetch_add(errors(&answers), Ordering::Relaxed);
         self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.writing.fetch_sub(writes, Ordering::AcqRel);
         self.waiting.fetch_sub(count, Ordering::AcqRel);

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::bson::{Filter, Refusal, Sort, SortKey};
 use super::error::Outcome;
+use super::ids;
 use super::query::Plan;
 use super::rows::{Found, Rows, Spot};
 use crate::error::Code;
@@ -142,14 +143,17 @@ fn projected(document: RawDocumentBuf, fields: &RawDocument) -> RawDocumentBuf {
     some
 }
 
-/// The row of a key. An id that somebody has remembered of it is right or wrong.
+/// The row of a key. An id that somebody has remembered of it is right or wrong; so is one that is noted.
 pub fn find(store: &Connection, number: usize, body: &RawDocument) -> Outcome<Answer> {
     let rows = Rows::new(store, number);
     let key = document::key(rows.table.collection, part(body, "k")?)?;
     let id = get(body, "id")?.and_then(cast::object_id);
     let Some(found) = rows.by_key(&key)? else { return Ok(Answer::None) };
     let row = found.into_document();
-    let is_known = id.is_some() && matches!(row.get("_id"), Ok(Some(RawBsonRef::ObjectId(own))) if Some(own) == id);
+    let is_known = match row.get("_id") {
+        Ok(Some(RawBsonRef::ObjectId(own))) => Some(own) == id || ids::is_noted(store, body, &key, own)?,
+        _ => false,
+    };
     Ok(if is_known { Answer::Documents(row.into_bytes()) } else { Answer::ByKey(row.into_bytes()) })
 }
 

@@ -261,6 +261,11 @@ fn page(store: &Connection, kind: Kind, prefix: &[u8], after: Option<&[u8]>, lim
     Ok(Told::Page(texts, last.filter(|_| count == limit)))
 }
 
+/// Whether there are keys that have ended.
+pub fn have_ended(store: &Connection, now: i64) -> Outcome<bool> {
+    Ok(store.prepare_cached("SELECT 1 FROM maps WHERE expires IS NOT NULL AND expires <= ?")?.exists(params![now])?)
+}
+
 /// Takes away keys that have ended; whether there may be more.
 pub fn sweep(store: &Connection, now: i64) -> Outcome<bool> {
     let sql = "DELETE FROM maps WHERE key IN (SELECT key FROM maps WHERE expires IS NOT NULL AND expires <= ? LIMIT ?)";

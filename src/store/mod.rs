@@ -4,13 +4,14 @@
 //! * [`table`], [`key`], [`query`]: rows as SQL has them.
 //! * [`block`], [`block_view`], [`candles`], [`bulk`], [`columns`]: candles in columns.
 //! * [`candle_ids`], [`candle_keys`]: their ids.
-//! * [`rows`], [`find`], [`change`], [`maps`]: what calls do, over one connection.
+//! * [`rows`], [`find`], [`change`], [`fields`], [`ids`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
 //! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
 //! * [`transfer`], [`facts`]: rows on their way into another store; what a file is, and a copy of it.
 //! * [`check`]: whether a store is whole.
 //! * [`error`]: what SQLite says, as our errors.
 
+pub mod batch;
 pub mod block;
 pub mod block_view;
 pub mod bson;
@@ -23,10 +24,16 @@ pub mod change;
 pub mod check;
 pub mod client;
 pub mod columns;
+pub mod course;
 pub mod error;
 pub mod facts;
+pub mod fields;
 pub mod find;
+pub mod here;
+pub mod ids;
 pub mod key;
+pub mod library;
+pub mod log;
 pub mod maps;
 pub mod open;
 pub mod owner;

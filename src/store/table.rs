@@ -24,6 +24,7 @@ pub struct Table {
     name: String,
     insert: String,
     replace: String,
+    rewrite: String,
     by_key: String,
     by_id: String,
     by_place: String,
@@ -82,6 +83,10 @@ impl Table {
             ),
             replace: format!(
                 "UPDATE {name} SET id = ?, key = ?, created = ?, updated = ?, odd = ?, {sets}, doc = ? WHERE n = ?"
+            ),
+            rewrite: format!(
+                "UPDATE {name} SET updated = ?1{}, doc = ?2 WHERE n = ?3",
+                if collection.removes() { ", removed = ?4" } else { "" }
             ),
             by_key: format!("SELECT n, doc FROM {name} WHERE key = ?"),
             by_id: format!("SELECT n, doc FROM {name} WHERE id = ?"),
@@ -160,6 +165,30 @@ impl Table {
         values.push(Value::Integer(place));
         store.prepare_cached(&self.replace)?.execute(params_from_iter(values))?;
         Ok(())
+    }
+
+    /// Whether a field stands in a column that [`Table::rewrite`] leaves as it is.
+    #[must_use]
+    pub fn is_fixed(&self, name: &str) -> bool {
+        matches!(name, "_id" | "createDate") || self.collection.key.iter().any(|field| field.name == name)
+    }
+
+    /// Puts a row in place of another from which it differs in no fixed field, so that indexes stay as they are. False: what it
+    /// has for a date or a mark is none.
+    pub fn rewrite(&self, store: &Connection, place: i64, row: &RawDocument) -> Outcome<bool> {
+        let Ok(Some(RawBsonRef::DateTime(updated))) = row.get("updatedDate") else { return Ok(false) };
+        let updated = updated.timestamp_millis();
+        let mut statement = store.prepare_cached(&self.rewrite)?;
+        if self.collection.removes() {
+            let removed = row.get("removed").ok().flatten();
+            if !matches!(removed, None | Some(RawBsonRef::Boolean(_))) {
+                return Ok(false);
+            }
+            statement.execute(params![updated, row.as_bytes(), place, key::column(removed)])?;
+        } else {
+            statement.execute(params![updated, row.as_bytes(), place])?;
+        }
+        Ok(true)
     }
 
     /// Takes a row away.

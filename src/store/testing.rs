@@ -1,6 +1,8 @@
 //! Stores for tests: each in a folder of its own, which goes with it.
 
 pub(crate) mod disk;
+pub(crate) mod gate;
+pub(crate) mod post;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! The store's thread: it opens the file, writes, syncs, checkpoints and closes, so that the JavaScript thread waits for none of it.
 //!
 //! There is one for each file and process; it ends with its last user. Work is taken as it has come up, as a batch: its writes
-//! are one transaction, each within a savepoint of its own, and answers go out when it is committed.
+//! are one transaction, each within a savepoint of its own, and answers go out when it is committed. What was committed on the
+//! JavaScript thread is synced here too, and the log is written back.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, Weak};
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::calls;
+use super::batch::{self, Transaction, is_busy};
 use super::error::Outcome;
 use super::maps;
-use super::open::{Use, open, prepare, still_ours};
-use super::owner::{Owner, claim_file};
+use super::open::{Use, open, prepare};
+use super::owner::{Identity, Owner, claim_file};
 use super::place::identity;
 use super::sync;
 use super::work::{Answered, Job, User, Work};
@@ -26,7 +26,7 @@ use crate::mongo::failure::Failure;
 /// How long what is acknowledged may wait for the disk.
 const SYNC: Duration = Duration::from_millis(100);
 /// The log is written back to the file where it is larger.
-const LOG: u64 = 16 * 1024 * 1024;
+pub const LOG: u64 = 16 * 1024 * 1024;
 /// After a checkpoint that readers kept from its end, so much must come before the next.
 const LOG_MORE: u64 = 1024 * 1024;
 /// How long a checkpoint waits for readers and writers.
@@ -37,6 +37,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub const WATCH: Duration = Duration::from_millis(100);
 /// The most work of one transaction: others want the lock too.
 const BATCH: usize = 1_000;
+/// How long the lock is left alone before a second attempt to get it; before each further one twice as long.
+const SOON: Duration = Duration::from_micros(20);
+/// The longest such pause.
+const LATER: Duration = Duration::from_millis(1);
 /// How long the end of a process waits for the last sync.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -53,8 +57,8 @@ struct Queue {
 /// What the thread tells of itself, for `stats()` and `health()`.
 #[derive(Debug, Default, Clone)]
 pub struct State {
-    /// The file, once it is open.
-    pub file: Option<PathBuf>,
+    /// The file, once it is open, and which one it is: device and inode.
+    pub file: Option<(PathBuf, Identity)>,
     /// Why it could not be opened, or the last batch failed as a whole.
     pub last_error: Option<String>,
 }
@@ -67,6 +71,16 @@ pub struct Thread {
     state: Mutex<State>,
     /// The file is not the one that was opened.
     gone: AtomicBool,
+    /// The JavaScript thread has committed something since the last sync.
+    unsynced: AtomicBool,
+    /// The log has grown so far that it is to be written back, as the JavaScript thread saw it; and whether that was said since the
+    /// last sync, because readers may keep it from being written back.
+    grown: AtomicBool,
+    asked: AtomicBool,
+    /// The thread waits for the lock.
+    waits: AtomicBool,
+    /// The log could not be synced, so nobody must rely on it.
+    distrusted: AtomicBool,
     /// Bytes of the log when it was last looked at.
     pub log_bytes: AtomicU64,
     /// Transactions that were committed.
@@ -105,6 +119,11 @@ impl Thread {
             wake: Condvar::new(),
             state: Mutex::default(),
             gone: AtomicBool::new(false),
+            unsynced: AtomicBool::new(false),
+            grown: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
             log_bytes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -151,6 +170,27 @@ impl Thread {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// The JavaScript thread has committed something, and the log has so many bytes. The thread is woken once for all commits
+    /// until the next sync.
+    pub fn committed(&self, log: u64) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let grown = log > LOG && !self.asked.swap(true, Ordering::AcqRel);
+        if grown {
+            self.grown.store(true, Ordering::Release);
+        }
+        if !self.unsynced.swap(true, Ordering::AcqRel) || grown {
+            // Under the lock, so that it cannot go to sleep between its look and its wait.
+            drop(lock(&self.queue));
+            self.wake.notify_all();
+        }
+    }
+
+    /// Whether others may write: it does not wait for the lock itself, and the log can be relied on.
+    #[must_use]
+    pub fn lets_others_write(&self) -> bool {
+        !self.waits.load(Ordering::Acquire) && !self.distrusted.load(Ordering::Acquire)
     }
 
     /// What it tells of itself.
@@ -230,11 +270,10 @@ impl Worker {
 
     fn work(mut self) {
         while let Some(jobs) = self.next() {
-            if jobs.is_empty() {
-                self.sync();
-                continue;
+            if !jobs.is_empty() {
+                self.batch(jobs);
             }
-            self.batch(jobs);
+            self.care();
         }
         self.sync();
         self.opened = None;
@@ -242,9 +281,10 @@ impl Worker {
         self.thread.wake.notify_all();
     }
 
-    /// The next work; empty where it is time to sync, none at the end.
-    fn next(&self) -> Option<Vec<Job>> {
-        let mut queue = lock(&self.thread.queue);
+    /// The next work; empty where it is time to care for the log, none at the end.
+    fn next(&mut self) -> Option<Vec<Job>> {
+        let thread = Arc::clone(&self.thread);
+        let mut queue = lock(&thread.queue);
         loop {
             if !queue.jobs.is_empty() {
                 let count = queue.jobs.len().min(BATCH);
@@ -255,15 +295,44 @@ impl Worker {
                 queue.ended = true;
                 return None;
             }
+            self.notice();
+            if thread.grown.load(Ordering::Acquire) {
+                return Some(Vec::new());
+            }
             let Some(due) = self.sync_due else {
-                queue = self.thread.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = thread.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let rest = due.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return Some(Vec::new());
             }
-            queue = self.thread.wake.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0;
+            queue = thread.wake.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What the JavaScript thread has committed is to be synced as well.
+    fn notice(&mut self) {
+        if self.sync_due.is_none() && self.thread.unsynced.load(Ordering::Acquire) {
+            self.sync_due = Some(Instant::now() + SYNC);
+        }
+    }
+
+    /// What is to be done for the log, and for keys that have ended, where it is time.
+    fn care(&mut self) {
+        self.notice();
+        let is_due = self.sync_due.is_some_and(|due| Instant::now() >= due);
+        if is_due {
+            self.thread.asked.store(false, Ordering::Release);
+            self.sync();
+        }
+        if is_due || self.thread.grown.swap(false, Ordering::AcqRel) {
+            self.look_at_log();
+        }
+        if is_due && self.swept.elapsed() >= SWEEP {
+            self.swept = Instant::now();
+            // Where it cannot be done, it is done later: what has ended is invisible all the same.
+            let _ = self.sweep();
         }
     }
 
@@ -285,11 +354,11 @@ impl Worker {
             }
         }
         if rest.iter().any(|job| job.work.writes()) {
-            self.write(rest);
+            self.write(rest, patience);
         } else if !rest.is_empty() {
             self.read(rest);
         }
-        if !marks.is_empty() || self.sync_due.is_some_and(|due| Instant::now() >= due) {
+        if !marks.is_empty() {
             self.sync();
         }
         tell(marks, done);
@@ -322,7 +391,8 @@ impl Worker {
         log.push("-wal");
         // What a killed process has left is synced before anybody relies on it.
         sync::log(&store)?;
-        *lock(&self.thread.state) = State { file: Some(file.clone()), last_error: None };
+        self.thread.distrusted.store(false, Ordering::Release);
+        *lock(&self.thread.state) = State { file: Some((file.clone(), found)), last_error: None };
         let checked = Instant::now();
         self.opened = Some(Opened { store, file, log: log.into(), identity: Some(found), checked, _owner: owner });
         Ok(())
@@ -332,7 +402,7 @@ impl Worker {
         // Without one, its reads are made here, and say what is wrong.
         if let Some(opened) = &self.opened
             && client.wants_reader()
-            && let Ok(reader) = open(&opened.file, Use::Reader)
+            && let Ok(reader) = open(&opened.file, Use::Here)
         {
             client.leave_reader(reader);
         }
@@ -341,20 +411,14 @@ impl Worker {
     /// Reads, each a transaction of its own.
     fn read(&mut self, jobs: Vec<Job>) {
         let Some(Opened { store, .. }) = &self.opened else { return };
-        tell(jobs, |job| match &job.work {
-            Work::Map(call, ask) => Some(Answered::Map(*call, caught(|| maps::run(store, ask, maps::now())))),
-            Work::Row(request) => {
-                let answer = caught(|| calls::read(store, request, job.client.cursors()));
-                Some(Answered::Row(request.call, answer))
-            }
-            Work::Attach | Work::Detach(_) | Work::Mark(_) => None,
-        });
+        tell(jobs, |job| batch::read(store, &job.work, job.client.cursors()));
     }
 
     /// One transaction, and the answers when it is committed.
-    fn write(&mut self, jobs: Vec<Job>) {
+    fn write(&mut self, jobs: Vec<Job>, patience: Duration) {
         let full = jobs.iter().any(|job| job.client.config().full);
-        let outcome = self.transaction(&jobs);
+        let outcome = self.wait_for_lock(patience).and_then(|()| self.transaction(&jobs));
+        self.thread.waits.store(false, Ordering::Release);
         let outcome = outcome.and_then(|answers| {
             if full {
                 let Some(opened) = &self.opened else { return Ok(answers) };
@@ -381,39 +445,69 @@ impl Worker {
         }
     }
 
-    fn transaction(&mut self, jobs: &[Job]) -> Outcome<Vec<Option<Answered>>> {
-        let Some(Opened { store, file, .. }) = &self.opened else { return Ok(Vec::new()) };
-        let run = |sql: &str| -> Outcome<()> {
-            store.prepare_cached(sql)?.execute([])?;
-            Ok(())
-        };
-        run("BEGIN IMMEDIATE")?;
-        let outcome = (|| {
-            still_ours(store, file)?;
-            let now = maps::now();
-            let mut answers = Vec::with_capacity(jobs.len());
-            for job in jobs {
-                answers.push(one(store, job, now, &run)?);
+    /// Gets the lock; it is then held by the connection's open transaction.
+    ///
+    /// SQLite's own way to wait sleeps up to 100 ms at a time, and keeps the thread from syncing meanwhile.
+    fn wait_for_lock(&mut self, patience: Duration) -> Outcome<()> {
+        let (until, mut pause) = (Instant::now() + patience, SOON);
+        loop {
+            let Some(Opened { store, .. }) = &self.opened else { return Err(self.why_closed()) };
+            store.busy_timeout(Duration::ZERO)?;
+            let taken = batch::lock(store);
+            store.busy_timeout(patience)?;
+            match taken {
+                Err(failure) if is_busy(&failure) && Instant::now() < until => {}
+                other => return other,
             }
-            if self.swept.elapsed() >= SWEEP {
-                self.swept = Instant::now();
-                maps::sweep(store, now)?;
+            self.thread.waits.store(true, Ordering::Release);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LATER);
+            self.notice();
+            if self.sync_due.is_some_and(|due| Instant::now() >= due) {
+                self.sync();
             }
-            run("COMMIT")?;
-            Ok(answers)
-        })();
-        if outcome.is_err() && !store.is_autocommit() {
-            // Nothing can be done where this fails too: closing the connection rolls back as well.
-            let _ = run("ROLLBACK");
         }
-        outcome
+    }
+
+    /// Why the file was closed again.
+    fn why_closed(&self) -> Failure {
+        let why = lock(&self.thread.state).last_error.clone().unwrap_or_default();
+        Error::new(Code::StoreUnavailable, why).into()
+    }
+
+    fn transaction(&self, jobs: &[Job]) -> Outcome<Vec<Option<Answered>>> {
+        let Some(Opened { store, file, .. }) = &self.opened else { return Ok(Vec::new()) };
+        let mut transaction = Transaction::of(store, jobs.len() == 1);
+        transaction.check(file)?;
+        let calls = jobs.iter().map(|job| transaction.call(&job.work, job.client.cursors()));
+        let answers = calls.collect::<Outcome<Vec<_>>>()?;
+        if transaction.commit()? {
+            self.thread.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(answers)
+    }
+
+    /// Takes away keys that have ended, some at a time.
+    fn sweep(&self) -> Outcome<()> {
+        let Some(Opened { store, .. }) = &self.opened else { return Ok(()) };
+        store.busy_timeout(Duration::ZERO)?;
+        while maps::have_ended(store, maps::now())? {
+            let transaction = Transaction::begin(store, false)?;
+            maps::sweep(store, transaction.now())?;
+            transaction.commit()?;
+            self.thread.unsynced.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn after_commit(&mut self) {
-        self.thread.commits.fetch_add(1, Ordering::Relaxed);
         if self.sync_due.is_none() {
             self.sync_due = Some(Instant::now() + SYNC);
         }
+        self.look_at_log();
+    }
+
+    fn look_at_log(&mut self) {
         let Some(opened) = &self.opened else { return };
         let size = std::fs::metadata(&opened.log).map_or(0, |found| found.len());
         self.thread.log_bytes.store(size, Ordering::Relaxed);
@@ -426,6 +520,8 @@ impl Worker {
 
     /// Writes the log back to the file, and begins it anew.
     fn checkpoint(&mut self) {
+        // It syncs the log itself, but with the lock.
+        self.sync();
         let Some(opened) = &self.opened else { return };
         let done = opened
             .store
@@ -443,55 +539,19 @@ impl Worker {
 
     /// What was committed goes to the disk.
     fn sync(&mut self) {
-        if self.sync_due.take().is_none() {
-            return;
-        }
-        let Some(opened) = &self.opened else { return };
+        // Before it begins: what is committed during it is synced by the next one.
+        let theirs = self.thread.unsynced.swap(false, Ordering::AcqRel);
+        let ours = self.sync_due.take().is_some();
+        let Some(opened) = self.opened.as_ref().filter(|_| ours || theirs) else { return };
         self.thread.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(failure) = sync::log(&opened.store) {
             // It was acknowledged, so nobody waits for it; the next writes say so, because a log that cannot be synced must not
             // be relied on.
+            self.thread.distrusted.store(true, Ordering::Release);
             lock(&self.thread.state).last_error = Some(failure.error.message);
             self.opened = None;
         }
     }
-}
-
-/// What panics has a bug; its caller is told, and no other is affected.
-fn caught<T>(call: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Error::bug(panic.as_ref()).into()))
-}
-
-/// One call of a transaction. Its failure is its own, unless the transaction has gone with it.
-fn one(store: &Connection, job: &Job, now: i64, run: &dyn Fn(&str) -> Outcome<()>) -> Outcome<Option<Answered>> {
-    // A statement alone undoes itself where it fails.
-    let guarded = matches!(&job.work, Work::Row(request) if calls::writes(request.op));
-    if guarded {
-        run("SAVEPOINT call")?;
-    }
-    let (answer, failure) = match &job.work {
-        Work::Map(call, ask) => {
-            let outcome = caught(|| maps::run(store, ask, now));
-            let failure = outcome.as_ref().err().cloned();
-            (Some(Answered::Map(*call, outcome)), failure)
-        }
-        Work::Row(request) => {
-            let outcome = caught(|| calls::run(store, request, job.client.cursors(), now));
-            let failure = outcome.as_ref().err().cloned();
-            (Some(Answered::Row(request.call, outcome)), failure)
-        }
-        Work::Attach | Work::Detach(_) | Work::Mark(_) => (None, None),
-    };
-    if let Some(failure) = failure.filter(|_| store.is_autocommit()) {
-        return Err(failure);
-    }
-    if guarded {
-        if matches!(&answer, Some(Answered::Row(_, Err(_)))) {
-            run("ROLLBACK TO call")?;
-        }
-        run("RELEASE call")?;
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]

@@ -1,41 +1,15 @@
 //! The thread over real files: order, transactions, several of them.
 
-use std::sync::mpsc;
-use std::time::Duration;
-
 use mongodb::bson::rawdoc;
 use rusqlite::Connection;
 
 use super::*;
-use crate::config::store::StoreConfig;
 use crate::mongo::wire::{Op, Request};
 use crate::store::client::Client;
 use crate::store::maps::{Ask, Told};
 use crate::store::open::FILE;
 use crate::store::testing::Folder;
-use crate::store::work::Inbox;
-
-struct Post(Mutex<mpsc::Sender<Answered>>);
-
-impl Inbox for Post {
-    fn take(&self, answers: Vec<Answered>) {
-        for answer in answers {
-            self.0.lock().unwrap().send(answer).unwrap();
-        }
-    }
-}
-
-fn client_of(folder: &Path, timeout: u64) -> (Arc<Client>, mpsc::Receiver<Answered>) {
-    let (send, answers) = mpsc::channel();
-    let config = StoreConfig {
-        folder: folder.to_owned(),
-        timeout: Duration::from_millis(timeout),
-        full: false,
-        queue_max: 10_000,
-        queue_max_bytes: 1 << 24,
-    };
-    (Client::new(config, Arc::new(Post(Mutex::new(send)))), answers)
-}
+use crate::store::testing::post::client_of;
 
 fn ask(client: &Arc<Client>, call: u64, ask: Ask) {
     let work = Work::Map(call, ask);
@@ -45,13 +19,6 @@ fn ask(client: &Arc<Client>, call: u64, ask: Ask) {
 
 fn set(key: &str) -> Ask {
     Ask::Set(key.as_bytes().to_vec(), b"v".to_vec(), None)
-}
-
-fn map_answer(answers: &mpsc::Receiver<Answered>) -> (u64, Outcome<Told>) {
-    match answers.recv_timeout(Duration::from_secs(30)).unwrap() {
-        Answered::Map(call, outcome) => (call, outcome),
-        other @ Answered::Row(..) => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -64,9 +31,8 @@ fn a_read_behind_a_write_sees_it_and_answers_come_in_order() {
     for work in &work {
         client.admit(work).unwrap();
     }
-    assert!(client.is_writing());
     client.hand_over(work);
-    let told: Vec<_> = (0..4).map(|_| map_answer(&answers)).map(|(call, outcome)| (call, outcome.unwrap())).collect();
+    let told: Vec<_> = (0..4).map(|_| answers.map()).map(|(call, outcome)| (call, outcome.unwrap())).collect();
     assert_eq!(told, [(0, Told::Nothing), (1, Told::Text(b"v".to_vec())), (2, Told::Nothing), (3, Told::Flag(false))]);
     assert!(!client.is_writing());
     assert_eq!(client.waiting(), 0);
@@ -78,7 +44,7 @@ fn a_lock_that_is_held_for_long_fails_writes_by_its_deadline_and_no_reads() {
     let folder = Folder::new();
     let (client, answers) = client_of(folder.path(), 200);
     ask(&client, 0, set("a:1"));
-    map_answer(&answers).1.unwrap();
+    answers.map().1.unwrap();
     let other = Connection::open(folder.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let work = [set("a:2"), Ask::Get(b"a:1".to_vec(), None)].into_iter().zip(1..);
@@ -87,12 +53,12 @@ fn a_lock_that_is_held_for_long_fails_writes_by_its_deadline_and_no_reads() {
         client.admit(work).unwrap();
     }
     client.hand_over(work);
-    let (first, second) = (map_answer(&answers), map_answer(&answers));
+    let (first, second) = (answers.map(), answers.map());
     assert_eq!((first.0, first.1.unwrap_err().error.code), (1, Code::StoreTimeout));
     assert_eq!((second.0, second.1.unwrap()), (2, Told::Text(b"v".to_vec())));
     other.execute_batch("COMMIT").unwrap();
     ask(&client, 3, set("a:2"));
-    map_answer(&answers).1.unwrap();
+    answers.map().1.unwrap();
     client.leave(None);
 }
 
@@ -109,7 +75,7 @@ fn a_call_that_fails_takes_no_other_of_its_transaction_along() {
     client.hand_over(work);
     let mut told = Vec::new();
     for _ in 0..4 {
-        let Answered::Row(call, outcome) = answers.recv().unwrap() else { panic!("a map's answer") };
+        let Answered::Row(call, outcome) = answers.next() else { panic!("a map's answer") };
         told.push((call, outcome.map_err(|failure| failure.error.code).is_ok()));
     }
     assert_eq!(told, [(1, true), (2, false), (3, true), (4, false)]);
@@ -122,12 +88,12 @@ fn a_file_that_was_removed_is_never_made_anew() {
     let folder = Folder::new();
     let (client, answers) = client_of(folder.path(), 1_000);
     ask(&client, 0, set("a:1"));
-    map_answer(&answers).1.unwrap();
+    answers.map().1.unwrap();
     std::fs::remove_file(folder.path().join(FILE)).unwrap();
     std::thread::sleep(WATCH);
     for call in 1..3 {
         ask(&client, call, set("a:2"));
-        assert_eq!(map_answer(&answers).1.unwrap_err().error.code, Code::StoreUnavailable);
+        assert_eq!(answers.map().1.unwrap_err().error.code, Code::StoreUnavailable);
     }
     assert!(!folder.path().join(FILE).exists());
     client.leave(None);
@@ -139,16 +105,16 @@ fn a_mark_says_that_all_before_it_is_synced_whatever_became_of_it() {
     let (client, answers) = client_of(folder.path(), 1_000);
     ask(&client, 0, set("a:1"));
     client.mark(1);
-    map_answer(&answers).1.unwrap();
-    assert_eq!(map_answer(&answers).1.unwrap(), Told::Nothing);
+    answers.map().1.unwrap();
+    assert_eq!(answers.map().1.unwrap(), Told::Nothing);
     assert!(client.thread().syncs.load(Ordering::Relaxed) >= 1);
     client.leave(None);
     std::fs::write(folder.path().join("taken"), "a file").unwrap();
     let (broken, answers) = client_of(&folder.path().join("taken"), 1_000);
     ask(&broken, 0, set("a:1"));
     broken.mark(1);
-    assert_eq!(map_answer(&answers).1.unwrap_err().error.code, Code::StoreUnavailable);
-    assert_eq!(map_answer(&answers).1.unwrap(), Told::Nothing);
+    assert_eq!(answers.map().1.unwrap_err().error.code, Code::StoreUnavailable);
+    assert_eq!(answers.map().1.unwrap(), Told::Nothing);
     broken.leave(None);
 }
 
@@ -157,7 +123,7 @@ fn the_thread_ends_with_its_last_user_and_another_begins_anew() {
     let folder = Folder::new();
     let (first, answers) = client_of(folder.path(), 1_000);
     ask(&first, 0, set("a:1"));
-    map_answer(&answers).1.unwrap();
+    answers.map().1.unwrap();
     let (second, others) = client_of(folder.path(), 1_000);
     assert!(Arc::ptr_eq(first.thread(), second.thread()));
     first.leave(None);
@@ -166,7 +132,7 @@ fn the_thread_ends_with_its_last_user_and_another_begins_anew() {
     assert!(lock(&second.thread().queue).ended);
     let (third, answers) = client_of(folder.path(), 1_000);
     ask(&third, 0, Ask::Get(b"a:1".to_vec(), None));
-    assert_eq!(map_answer(&answers).1.unwrap(), Told::Text(b"v".to_vec()));
+    assert_eq!(answers.map().1.unwrap(), Told::Text(b"v".to_vec()));
     third.leave(None);
     drop(others);
 }
@@ -179,7 +145,7 @@ fn a_log_that_has_grown_is_written_back() {
         // A page that does not change is not written.
         let large = vec![u8::try_from(call).unwrap(); 512 * 1024];
         ask(&client, call, Ask::Set(format!("a:{}", call % 8).into_bytes(), large, None));
-        map_answer(&answers).1.unwrap();
+        answers.map().1.unwrap();
         assert!(client.thread().log_bytes.load(Ordering::Relaxed) < 2 * LOG);
     }
     assert!(client.thread().checkpoints.load(Ordering::Relaxed) >= 1);

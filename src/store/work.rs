@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::calls::{Cursors, writes};
+use super::calls::{self, Cursors, writes};
+use super::course::Weight;
 use super::error::Outcome;
 use super::maps;
 use crate::config::store::StoreConfig;
@@ -47,6 +48,21 @@ impl Work {
             Self::Map(_, ask) => ask.writes(),
             Self::Row(request) => writes(request.op),
             Self::Attach | Self::Detach(_) | Self::Mark(_) => false,
+        }
+    }
+
+    /// What it is to the JavaScript thread.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        let is_quick = match self {
+            Self::Map(_, ask) => !ask.is_long() && *ask != maps::Ask::Ping,
+            Self::Row(request) => calls::is_quick(request),
+            Self::Attach | Self::Detach(_) | Self::Mark(_) => false,
+        };
+        match (is_quick, self.writes()) {
+            (false, _) => Weight::Long,
+            (true, true) => Weight::Write(self.size()),
+            (true, false) => Weight::Read,
         }
     }
 
