@@ -45,10 +45,17 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A disk that fails so: writes have this code while it does, nothing of what was acknowledged is gone, and the next write works.
 fn fails(fault: Fault, expected: Code) {
+    fails_for(fault, expected, |folder| Caller::new(folder, PATIENCE, false));
+    fails_for(fault, expected, |folder| Caller::doing(folder, PATIENCE));
+}
+
+fn fails_for(fault: Fault, expected: Code, caller_of: fn(&Path) -> Caller) {
     let folder = Folder::new();
     let disk = Disk::of(folder.path());
-    let caller = Caller::new(folder.path(), PATIENCE, false);
-    caller.map(set("a:1")).unwrap();
+    let caller = caller_of(folder.path());
+    for _ in 0..3 {
+        caller.map(set("a:1")).unwrap();
+    }
     disk.fail(Some(fault));
     assert_eq!(code(&caller, set("a:2")), expected);
     let row = || rawdoc! { "k": { "entryId": "e" }, "v": { "payload": 1 } };
@@ -60,9 +67,8 @@ fn fails(fault: Fault, expected: Code) {
     disk.fail(None);
     caller.map(set("a:2")).unwrap();
     caller.row(Op::Upsert, log, row()).unwrap();
-    assert_eq!(caller.client.thread().state().last_error, None);
     caller.end();
-    let caller = Caller::new(folder.path(), PATIENCE, false);
+    let caller = caller_of(folder.path());
     for key in ["a:1", "a:2"] {
         assert_eq!(caller.map(get(key)).unwrap(), there());
     }
@@ -80,9 +86,14 @@ fn a_disk_that_does_not_write_is_store_unavailable_until_it_does() {
 
 #[test]
 fn a_disk_that_does_not_sync_refuses_writes_until_it_does() {
+    does_not_sync(|folder| Caller::new(folder, PATIENCE, false));
+    does_not_sync(|folder| Caller::doing(folder, PATIENCE));
+}
+
+fn does_not_sync(caller_of: fn(&Path) -> Caller) {
     let folder = Folder::new();
     let disk = Disk::of(folder.path());
-    let caller = Caller::new(folder.path(), PATIENCE, false);
+    let caller = caller_of(folder.path());
     caller.map(set("a:1")).unwrap();
     disk.fail(Some(Fault::Sync));
     // It was acknowledged before the disk failed to sync it.

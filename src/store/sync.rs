@@ -37,6 +37,17 @@ pub fn log(store: &Connection) -> Outcome<()> {
     Err(Error::new(Code::StoreUnavailable, format!("the store's log cannot be synced: {why}")).into())
 }
 
+/// Writes the log back to the file, and empties it: what a failed sync has left out, no later sync of the log brings to the disk, and
+/// of a log that is left, recovery would put older pages in the place of newer ones.
+pub fn write_back(store: &Connection) -> Outcome<()> {
+    let busy: i64 = store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 {
+        return log(store);
+    }
+    let what = "the store's log could not be synced, and others keep it from being written back";
+    Err(Error::new(Code::StoreUnavailable, what).into())
+}
+
 /// On macOS a plain fsync leaves what it writes in the disk's cache.
 const fn flags() -> c_int {
     if cfg!(target_os = "macos") { ffi::SQLITE_SYNC_FULL } else { ffi::SQLITE_SYNC_NORMAL }

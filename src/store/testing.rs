@@ -4,7 +4,7 @@ pub(crate) mod disk;
 pub(crate) mod gate;
 pub(crate) mod post;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use super::client::Client;
 use super::error::Outcome;
+use super::here::Here;
 use super::maps::{Ask, Told};
 use super::open::{FILE, Use, open};
 use super::work::{Answered, Inbox, Work};
@@ -67,8 +68,12 @@ impl Inbox for Post {
 /// Who calls a store, and waits for its answers. It lets the store go at its end.
 pub(crate) struct Caller {
     pub(crate) client: Arc<Client>,
+    inbox: Arc<Post>,
     answers: mpsc::Receiver<Answered>,
     next: Cell<u32>,
+    /// Whether it does what it can itself, as the JavaScript thread does.
+    does: bool,
+    here: RefCell<Option<Here>>,
 }
 
 impl Caller {
@@ -77,12 +82,32 @@ impl Caller {
         let (send, answers) = mpsc::channel();
         let config =
             StoreConfig { folder: folder.to_owned(), timeout, full, queue_max: 10_000, queue_max_bytes: 1 << 28 };
-        Self { client: Client::new(config, Arc::new(Post(Mutex::new(send)))), answers, next: Cell::new(0) }
+        let inbox = Arc::new(Post(Mutex::new(send)));
+        let client = Client::new(config, Arc::<Post>::clone(&inbox));
+        Self { client, inbox, answers, next: Cell::new(0), does: false, here: RefCell::default() }
+    }
+
+    /// The same, which does what it can itself, as the JavaScript thread does.
+    pub(crate) fn doing(folder: &Path, timeout: Duration) -> Self {
+        let mut caller = Self::new(folder, timeout, false);
+        caller.does = true;
+        caller
     }
 
     fn hand_over(&self, work: Work) {
         self.client.admit(&work).unwrap();
-        self.client.hand_over(vec![work]);
+        let mut work = vec![work];
+        let mut here = self.here.borrow_mut();
+        if self.does && here.is_none() {
+            *here = Here::of(&self.client);
+        }
+        let answers = here.as_ref().map(|here| here.carry_out(&self.client, &work)).unwrap_or_default();
+        let rest = work.split_off(answers.len());
+        if !rest.is_empty() {
+            self.client.hand_over(rest);
+        }
+        self.client.answered(&work, &answers);
+        self.inbox.take(answers);
     }
 
     fn number(&self) -> u32 {
@@ -127,16 +152,17 @@ impl Caller {
         }
     }
 
-    /// Lets the store go, and waits until its file is closed.
-    pub(crate) fn end(self) {
+    /// Lets the store go, and waits until its file is closed; how many writes it has done itself.
+    pub(crate) fn end(self) -> u64 {
         let client = Arc::clone(&self.client);
         drop(self);
         client.thread().wait_for_end();
+        client.counters.writes.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        self.client.leave(None);
+        self.client.leave(self.here.take().map(Here::into_store));
     }
 }

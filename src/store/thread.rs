@@ -243,6 +243,15 @@ fn fail(jobs: Vec<Job>, failure: &Failure) {
     tell(jobs, |job| failed(job, failure));
 }
 
+/// Writes a log back whose sync has failed, so that it can be relied on again.
+fn trust(thread: &Thread, store: &Connection) -> Outcome<()> {
+    if thread.distrusted.load(Ordering::Acquire) {
+        sync::write_back(store)?;
+        thread.distrusted.store(false, Ordering::Release);
+    }
+    Ok(())
+}
+
 /// An open store.
 struct Opened {
     store: Connection,
@@ -382,6 +391,7 @@ impl Worker {
                 }
             }
             opened.store.busy_timeout(patience)?;
+            trust(&self.thread, &opened.store)?;
             return Ok(());
         }
         let file = prepare(&self.thread.folder)?;
@@ -391,7 +401,7 @@ impl Worker {
         log.push("-wal");
         // What a killed process has left is synced before anybody relies on it.
         sync::log(&store)?;
-        self.thread.distrusted.store(false, Ordering::Release);
+        trust(&self.thread, &store)?;
         *lock(&self.thread.state) = State { file: Some((file.clone(), found)), last_error: None };
         let checked = Instant::now();
         self.opened = Some(Opened { store, file, log: log.into(), identity: Some(found), checked, _owner: owner });
@@ -422,7 +432,7 @@ impl Worker {
         let outcome = outcome.and_then(|answers| {
             if full {
                 let Some(opened) = &self.opened else { return Ok(answers) };
-                sync::log(&opened.store)?;
+                sync::log(&opened.store).inspect_err(|_| self.thread.distrusted.store(true, Ordering::Release))?;
                 self.thread.syncs.fetch_add(1, Ordering::Relaxed);
                 self.sync_due = None;
             }
