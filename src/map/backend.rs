@@ -1,12 +1,16 @@
-//! What the store of calls needs from below: somewhere to send requests to, whose replies come back as batches.
+//! What the store of calls needs from below: somewhere to send requests to, and to take the answers from.
 
 use crate::error::Result;
 use crate::map::op::Op;
 use crate::map::request::{Request, Route};
-use crate::redis::peer::{Epoch, Peer};
+use crate::redis::Nanos;
+use crate::redis::batch::Batch;
+use crate::redis::epoch::Epoch;
+use crate::redis::lane::News;
+use crate::redis::peer::Peer;
 
-/// Takes requests; what becomes of them comes back with their ops. One server does it, a router before several could, and so
-/// could something that needs no server.
+/// Takes requests, and gives each op back with what became of its request. One server does it, a router before several could, and
+/// so does something that needs no server in the tests (`memory.rs`).
 pub trait Backend {
     /// Queues a request that a call waits for.
     fn submit(&mut self, op: Op, request: &Request<'_>) -> Result<()>;
@@ -14,11 +18,15 @@ pub trait Backend {
     /// The same for one that nobody waits for: it keeps nothing alive, and without it nothing is wrong.
     fn submit_quietly(&mut self, op: Op, request: &Request<'_>) -> Result<()>;
 
+    /// What was answered since the last time, in its order, for [`Store::absorb`](crate::map::store::Store::absorb); what else
+    /// has happened is the result. `batch` is empty, or was absorbed. `now`: when it was read.
+    fn answers(&mut self, batch: &mut Batch<Op>, now: Nanos) -> News;
+
     /// What an answer from there depends on, as it is now.
     fn epoch(&self, route: Route<'_>) -> Epoch;
 
-    /// Which run of the server it is, as [`Request::Run`] was answered; `None`: it does not say.
-    fn told_run(&mut self, run: Option<String>);
+    /// Which run of the server it is, as [`Request::Run`] was answered, which a backend asks for itself; `None`: it does not say.
+    fn told_run(&mut self, _run: Option<String>) {}
 
     /// Calls that are not settled.
     fn waiting(&self) -> usize;
@@ -50,6 +58,11 @@ impl Backend for Peer<Op> {
     #[inline]
     fn submit_quietly(&mut self, op: Op, request: &Request<'_>) -> Result<()> {
         self.lane.push_quiet(op, |out| request.encode(out))
+    }
+
+    #[inline]
+    fn answers(&mut self, batch: &mut Batch<Op>, now: Nanos) -> News {
+        self.decode(batch, now)
     }
 
     #[inline]

@@ -1,8 +1,11 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::decode::Token;
-use crate::redis::peer::Epoch;
+use crate::redis::epoch::Epoch;
 use crate::redis::{MILLI, Nanos};
 
 /// What the cache answers.
@@ -40,18 +43,15 @@ impl Recall {
 #[derive(Debug)]
 pub struct IdRead {
     ticket: Option<Ticket>,
-    expiry: bool,
+    expiry: Option<Expiry>,
 }
 
-impl IdRead {
-    /// Whether a PTTL travels with it.
-    #[must_use]
-    pub const fn asks_expiry(&self) -> bool {
-        self.expiry
-    }
-}
+/// A PTTL that travels with a read. The read and its PTTL share it: the answer to the read waits there for the other. Which of
+/// them belong together does not depend on the order of replies.
+#[derive(Debug, Clone, Default)]
+pub struct Expiry(Rc<RefCell<Option<Awaited>>>);
 
-/// The answer to a read whose PTTL is the next reply.
+/// The answer to a read whose PTTL is still to come.
 #[derive(Debug)]
 struct Awaited {
     ticket: Ticket,
@@ -80,8 +80,6 @@ const fn state(exists: bool, text: Option<&[u8]>) -> KeyState<'_> {
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
-    /// A read was answered and its PTTL, which is the next reply, is not read yet.
-    awaiting: Option<Awaited>,
     /// A PING is under way.
     proving: bool,
     /// Why the server does not announce changes.
@@ -92,7 +90,7 @@ impl Ids {
     /// `max_bytes`: the bound of the cache; `None` turns it off.
     #[must_use]
     pub fn new(max_bytes: Option<u64>) -> Self {
-        Self { near: max_bytes.map(Near::new), awaiting: None, proving: false, refusal: None }
+        Self { near: max_bytes.map(Near::new), proving: false, refusal: None }
     }
 
     /// The cache, if it is on.
@@ -133,7 +131,6 @@ impl Ids {
 
     /// The connection is lost.
     pub fn lost(&mut self) {
-        self.awaiting = None;
         self.proving = false;
         if let Some(near) = &mut self.near {
             near.lost();
@@ -186,15 +183,13 @@ impl Ids {
         self.near.as_mut().filter(|near| near.is_informed())
     }
 
-    /// A read is about to be queued, of a key of which there is so much. `epoch`: what its answer will depend on.
-    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> IdRead {
-        match self.informed() {
-            Some(near) => {
-                let (ticket, expiry) = near.reading(key, trace, epoch);
-                IdRead { ticket: Some(ticket), expiry }
-            }
-            None => IdRead { ticket: None, expiry: false },
-        }
+    /// A read is about to be queued, of a key of which there is so much; behind it its PTTL, if the result says so. `epoch`: what
+    /// the answers will depend on.
+    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> (IdRead, Option<Expiry>) {
+        let Some(near) = self.informed() else { return (IdRead { ticket: None, expiry: None }, None) };
+        let (ticket, asks_expiry) = near.reading(key, trace, epoch);
+        let expiry = asks_expiry.then(Expiry::default);
+        (IdRead { ticket: Some(ticket), expiry: expiry.clone() }, expiry)
     }
 
     /// A write of an id is about to be queued.
@@ -222,24 +217,27 @@ impl Ids {
     fn answered(&mut self, read: IdRead, exists: bool, text: Option<&[u8]>, written: Nanos, epoch: Epoch) {
         let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
         if ticket.epoch() != epoch {
-            near.discard(ticket);
-        } else if read.expiry {
-            self.awaiting = Some(Awaited { ticket, exists, text: text.map(Into::into), written });
-        } else {
-            near.filled(ticket, state(exists, text), written, None);
+            return near.discard(ticket);
+        }
+        match read.expiry {
+            // Alone, it has no PTTL: the queue was full.
+            Some(Expiry(cell)) if Rc::strong_count(&cell) > 1 => {
+                cell.replace(Some(Awaited { ticket, exists, text: text.map(Into::into), written }));
+            }
+            _ => near.filled(ticket, state(exists, text), written, None),
         }
     }
 
-    /// A reply that is no PTTL follows a read whose PTTL was not sent after all, because the queue was full.
-    pub fn without_expiry(&mut self) {
-        if let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) {
+    /// The PTTL of a read failed: how long the key will be there is not known.
+    pub fn without_expiry(&mut self, expiry: &Expiry) {
+        if let (Some(awaited), Some(near)) = (expiry.0.take(), &mut self.near) {
             awaited.fill(near, None);
         }
     }
 
-    /// The PTTL after a read was answered: milliseconds, -1 without expiry, -2 without a key.
-    pub fn expiry(&mut self, millis: i64) {
-        let (Some(awaited), Some(near)) = (self.awaiting.take(), &mut self.near) else { return };
+    /// The PTTL of a read was answered: milliseconds, -1 without expiry, -2 without a key.
+    pub fn expiry(&mut self, expiry: &Expiry, millis: i64) {
+        let (Some(awaited), Some(near)) = (expiry.0.take(), &mut self.near) else { return };
         let ends = match u64::try_from(millis) {
             Ok(millis) => Some(awaited.written.saturating_add(millis.saturating_mul(MILLI))),
             Err(_) if millis == -1 => Some(Nanos::MAX),
@@ -276,11 +274,6 @@ impl Ids {
     /// The PING was answered.
     pub const fn proven(&mut self) {
         self.proving = false;
-    }
-
-    /// A read failed, whose PTTL may follow.
-    pub fn read_failed(&mut self) {
-        self.awaiting = None;
     }
 
     /// A push message: `invalidate` with keys, or with null for all of them.

@@ -24,4 +24,6 @@ pub mod store;
 pub mod ttl;
 
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod rig;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::map::ids::IdRead;
+use crate::map::ids::{Expiry, IdRead};
 use crate::map::scan::Page;
 use crate::near::Ticket;
 
@@ -29,8 +29,8 @@ pub enum Op {
     GetId(CallId, IdRead),
     /// EXISTS of an id, likewise.
     HasId(CallId, IdRead),
-    /// The PTTL that travels with the read before it.
-    Expiry,
+    /// The PTTL that travels with a read.
+    Expiry(Expiry),
     /// A PING that proves that the server still tells us everything.
     Proof,
     /// An INFO that tells which run of the server answers.

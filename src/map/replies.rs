@@ -8,35 +8,24 @@ use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
 use crate::redis::decode::Token;
 use crate::redis::handshake::run_id;
-use crate::redis::peer::Epoch;
 
 impl Store {
-    /// Turns the replies of a batch into outcomes. `epoch`: what these replies depend on. Requests that scans want next are
-    /// queued.
-    pub fn absorb(&mut self, from: &mut impl Backend, epoch: Epoch, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
+    /// Turns the answers of a backend into outcomes. Requests that scans want next are queued.
+    pub fn absorb(&mut self, from: &mut impl Backend, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
         let mut items = std::mem::take(&mut batch.items);
         for item in items.drain(..) {
-            self.take(from, epoch, item, batch, outcomes);
+            self.take(from, item, batch, outcomes);
         }
         batch.items = items;
     }
 
-    fn take(
-        &mut self,
-        from: &mut impl Backend,
-        epoch: Epoch,
-        item: Item<Op>,
-        batch: &Batch<Op>,
-        outcomes: &mut Outcomes,
-    ) {
+    fn take(&mut self, from: &mut impl Backend, item: Item<Op>, batch: &Batch<Op>, outcomes: &mut Outcomes) {
         let (tag, range, written, context) = match item {
             Item::Reply { tag, tokens, written, context } => (tag, tokens, written, context),
             Item::Push { tokens } => return self.ids.pushed(&batch.tokens[tokens], &batch.buffer),
         };
         self.ids.proof(written);
-        if !matches!(tag, Op::Expiry) {
-            self.ids.without_expiry();
-        }
+        let epoch = batch.epoch;
         let tokens = &batch.tokens[range.clone()];
         if let Op::Scan(id) | Op::Values(id) | Op::Deleted(id) = tag
             && let Some(running) = self.scans.get_mut(&id)
@@ -77,7 +66,7 @@ impl Store {
                 self.ids.exists(read, *count > 0, written, epoch);
                 (call, Outcome::Boolean(*count > 0))
             }
-            (Op::Expiry, [Token::Number(millis)]) => return self.ids.expiry(*millis),
+            (Op::Expiry(expiry), [Token::Number(millis)]) => return self.ids.expiry(&expiry, *millis),
             (Op::Proof, [_]) => return self.ids.proven(),
             (Op::Run, [token]) => return from.told_run(run_id(&batch.buffer, token)),
             (Op::Stored(call, id, ticket), [_]) => {

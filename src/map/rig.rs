@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::map::backend::Backend as _;
 use crate::map::op::{Op, Outcomes, ScanId};
 use crate::map::scans::Demand;
 use crate::map::store::Store;
@@ -59,8 +60,8 @@ impl Rig {
     }
 
     pub(super) fn connected(&mut self, config: &Config, prefixes: Vec<String>) {
-        let asks_run = self.store.holds_cursors(self.peer.epoch());
-        self.peer.connected(config, prefixes, None, asks_run);
+        self.store.scans_answered_under(self.peer.epoch());
+        self.peer.connected(config, prefixes, None, self.store.has_cursors());
     }
 
     /// What was read, at that moment.
@@ -68,15 +69,14 @@ impl Rig {
         self.peer.lane.space()[..bytes.len()].copy_from_slice(bytes);
         self.peer.lane.filled(bytes.len());
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-        match self.peer.decode(&mut batch, now) {
+        match self.peer.answers(&mut batch, now) {
             News::Ready(tracking) => {
                 self.store.ids.ready(tracking);
             }
             News::None => {}
             news => panic!("{news:?}"),
         }
-        let epoch = self.peer.epoch();
-        self.store.absorb(&mut self.peer, epoch, &mut batch, &mut outcomes);
+        self.store.absorb(&mut self.peer, &mut batch, &mut outcomes);
         (batch, outcomes)
     }
 

@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-use crate::redis::peer::Epoch;
+use crate::redis::epoch::Epoch;
 
 /// What a scan makes of the keys that it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

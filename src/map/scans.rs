@@ -9,7 +9,7 @@ use crate::map::request::{Keys, Request, Route};
 use crate::map::running::Running;
 use crate::map::scan::{Answer, Command, Kind, Scan, Step};
 use crate::map::store::Store;
-use crate::redis::peer::Epoch;
+use crate::redis::epoch::Epoch;
 
 /// What a demand for a page leads to.
 pub enum Demand {
@@ -35,14 +35,15 @@ impl Store {
         self.scans.remove(&id);
     }
 
-    /// Tells scans under which epoch they are answered now: one that was answered under another begins anew. Whether any of
-    /// them depends on the run of the server that has answered it so far.
+    /// Tells scans under which epoch they are answered now: those that hold a cursor of another run begin anew.
+    pub fn scans_answered_under(&mut self, epoch: Epoch) {
+        self.scans.values_mut().for_each(|running| running.scan.answered_under(epoch));
+    }
+
+    /// Whether any scan depends on the run of the server that has answered it so far.
     #[must_use]
-    pub fn holds_cursors(&mut self, epoch: Epoch) -> bool {
-        self.scans.values_mut().any(|running| {
-            running.scan.answered_under(epoch);
-            running.scan.is_bound()
-        })
+    pub fn has_cursors(&self) -> bool {
+        self.scans.values().any(|running| running.scan.is_bound())
     }
 
     /// The next page of a scan. Each scan has one caller at a time.

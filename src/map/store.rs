@@ -102,12 +102,11 @@ impl Store {
         op: fn(CallId, IdRead) -> Op,
         request: &Request<'_>,
     ) -> Result<()> {
-        let read = self.ids.reading(key, trace, to.epoch(request.route()));
-        let expiry = read.asks_expiry();
+        let (read, expiry) = self.ids.reading(key, trace, to.epoch(request.route()));
         self.call(to, |call| op(call, read), request)?;
-        if expiry {
+        if let Some(expiry) = expiry {
             // Without an answer the entry just ends early; so it is with a full queue.
-            let _ = to.submit_quietly(Op::Expiry, &Request::Pttl(key));
+            let _ = to.submit_quietly(Op::Expiry(expiry), &Request::Pttl(key));
         }
         Ok(())
     }
@@ -177,21 +176,17 @@ impl Store {
     /// Settles one call, or fails one scan, with an error.
     pub fn fail(&mut self, from: &mut impl Backend, op: &Op, error: Error, outcomes: &mut Outcomes) {
         match op {
-            Op::GetId(call, _) | Op::HasId(call, _) => {
-                self.ids.read_failed();
-                outcomes.push((*call, Outcome::Failed(error)));
-            }
             Op::Get(call)
             | Op::Bytes(call)
             | Op::Remaining(call)
             | Op::Has(call)
             | Op::Done(call)
+            | Op::GetId(call, _)
+            | Op::HasId(call, _)
             | Op::Stored(call, ..)
-            | Op::First(call) => {
-                outcomes.push((*call, Outcome::Failed(error)));
-            }
+            | Op::First(call) => outcomes.push((*call, Outcome::Failed(error))),
             // Where PTTL is forbidden, entries stay brief.
-            Op::Expiry => self.ids.without_expiry(),
+            Op::Expiry(expiry) => self.ids.without_expiry(expiry),
             // It proves the same whatever it says.
             Op::Proof => self.ids.proven(),
             Op::Run => from.told_run(None),
@@ -203,6 +198,10 @@ impl Store {
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod memory_tests;
 
 #[cfg(test)]
 #[path = "scan_simulation.rs"]

@@ -9,7 +9,7 @@ use crate::map::scan::Kind;
 use crate::map::scans::Demand;
 use crate::near::LEASE;
 use crate::redis::Nanos;
-use crate::redis::peer::Epoch;
+use crate::redis::epoch::Epoch;
 
 /// A store whose server announces changes.
 fn tracking() -> Rig {
@@ -426,7 +426,7 @@ fn an_answer_of_another_epoch_than_its_ticket_fills_nothing() {
     let (before, now) = (Epoch::default(), store.peer.epoch());
     assert_ne!(before, now, "a connection has become ready");
     for (epoch, fills) in [(before, 0), (now, 1)] {
-        let read = store.ids.reading(KEY, Trace::default(), now);
+        let (read, _) = store.ids.reading(KEY, Trace::default(), now);
         store.ids.got(read, Some(b"id"), 1, epoch);
         let ticket = store.ids.writing(b"signal_cache:w", now);
         store.ids.written(ticket, b"id", epoch);

@@ -157,8 +157,8 @@ impl Engine {
                 let tracks = core.config.near_max_bytes.is_some();
                 let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                 let local = link.stream.local_address();
-                let asks_run = core.store.holds_cursors(core.peer.epoch());
-                core.peer.connected(&core.config, prefixes, local, asks_run);
+                core.store.scans_answered_under(core.peer.epoch());
+                core.peer.connected(&core.config, prefixes, local, core.store.has_cursors());
                 self.progressed(core);
             }
             result => {

@@ -13,6 +13,7 @@ use super::teardown::engine;
 use super::traffic::Received;
 use super::uv;
 use crate::error::{Code, Error};
+use crate::map::backend::Backend as _;
 use crate::map::op::{Op, Outcomes};
 use crate::redis::batch::Batch;
 use crate::redis::lane::News;
@@ -153,15 +154,14 @@ impl Engine {
         if !core.peer.lane.is_up() {
             self.progressed(core);
         }
-        let news = core.peer.decode(batch, wall());
+        let news = core.peer.answers(batch, wall());
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
             && core.store.ids.ready(tracking.clone())
         {
             core.notice = core.store.ids.refusal().map(str::to_owned);
         }
-        let epoch = core.peer.epoch();
-        core.store.absorb(&mut core.peer, epoch, batch, outcomes);
+        core.store.absorb(&mut core.peer, batch, outcomes);
         match news {
             News::None => {}
             News::Ready(_) => core.changed(),

@@ -33,7 +33,7 @@ use std::num::NonZeroU64;
 
 pub use entry::KeyState;
 
-use crate::redis::peer::Epoch;
+use crate::redis::epoch::Epoch;
 use crate::redis::{MILLI, Nanos};
 use entry::Entry;
 use fingerprint::{Fingerprint, Fingerprints};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::redis::Nanos;
 use crate::redis::decode::Token;
+use crate::redis::epoch::Epoch;
 
 /// One thing that the server said.
 pub enum Item<T> {
@@ -33,10 +34,12 @@ pub struct Batch<T> {
     pub tokens: Vec<Token>,
     /// Replies and messages, in their order.
     pub items: Vec<Item<T>>,
+    /// What the replies depend on.
+    pub epoch: Epoch,
 }
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new() }
+        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new(), epoch: Epoch::default() }
     }
 }

@@ -3,6 +3,7 @@
 //! * `abandoned`: calls that are given up and yet to be told so.
 //! * [`batch`]: what one read brought.
 //! * [`encode`]: commands to bytes.
+//! * [`epoch`]: what an answer depends on besides its command.
 //! * [`first_words`]: what a server speaks, as far as its first bytes tell.
 //! * [`decode`]: bytes to replies, resumable at any byte.
 //! * [`handshake`]: what a new connection says before it carries calls.
@@ -23,6 +24,7 @@ mod abandoned;
 pub mod batch;
 pub mod decode;
 pub mod encode;
+pub mod epoch;
 pub mod first_words;
 pub mod handshake;
 mod inbox;

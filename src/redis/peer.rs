@@ -4,28 +4,10 @@ use crate::config::{Address, Config};
 use crate::host::literal;
 use crate::redis::Nanos;
 use crate::redis::batch::Batch;
+use crate::redis::epoch::Epoch;
 use crate::redis::lane::{Lane, News};
 use crate::redis::supervise::{Asked, Supervisor};
 use crate::redis::watchdog::{Owed, Watchdog};
-
-/// What an answer depends on besides its command. What was learned under one epoch is not mixed with what is told under
-/// another.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch {
-    /// How many connections to the server were ready.
-    connection: u32,
-    /// How often another run of the server may have begun.
-    run: u32,
-}
-
-impl Epoch {
-    /// Whether a cursor of one epoch means the same in the other. It does over a lost connection, if the server is the same
-    /// process.
-    #[must_use]
-    pub const fn has_cursors_of(self, other: Self) -> bool {
-        self.run == other.run
-    }
-}
 
 /// Which run of the server answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,7 +83,7 @@ impl<T> Peer<T> {
     /// How many connections were ready since the engine began.
     #[must_use]
     pub const fn connects(&self) -> u32 {
-        self.epoch.connection
+        self.epoch.connection()
     }
 
     /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
@@ -141,6 +123,7 @@ impl<T> Peer<T> {
         if let News::Ready(_) = news {
             self.ready();
         }
+        batch.epoch = self.epoch;
         news
     }
 
@@ -148,8 +131,7 @@ impl<T> Peer<T> {
         let now = self.lane.run();
         // Where nothing is known, it may be another run.
         let is_same = matches!((&self.run, now), (Run::Known(before), Some(now)) if before == now);
-        self.epoch.run = self.epoch.run.wrapping_add((!is_same).into());
-        self.epoch.connection = self.epoch.connection.wrapping_add(1);
+        self.epoch.connected(is_same);
         // A question that is still queued only answers the same once more.
         self.run = now.map_or(Run::Unasked, |now| Run::Known(now.to_owned()));
         self.supervisor.ready();
