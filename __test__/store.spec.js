@@ -125,6 +125,19 @@ test("close() ends it, later calls open it anew, and setConfig may lead elsewher
   t.is(await map.get("k"), "one");
 });
 
+test("after close() the one file holds everything: whoever copies it has what was written", async (t) => {
+  const [folder, copied] = [folderFor(t), folderFor(t)];
+  const lib = storeFor(t, folder);
+  const map = new lib.BaseMap("ns", -1);
+  await Promise.all(Array.from({ length: 100 }, (_, i) => map.set(`k${i}`, i)));
+  t.is(await map.get("k0"), "0");
+  await lib.close();
+  t.deepEqual(fs.readdirSync(folder), ["store.sqlite"]);
+  fs.copyFileSync(path.join(folder, "store.sqlite"), path.join(copied, "store.sqlite"));
+  const copy = storeFor(t, copied);
+  t.is(await new copy.BaseMap("ns", -1).size(), 100);
+});
+
 test("stats() and health() tell of the store", async (t) => {
   const folder = folderFor(t);
   const lib = storeFor(t, folder);

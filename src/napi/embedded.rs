@@ -426,17 +426,19 @@ impl Engine {
         let Some(client) = self.embedded.borrow().client.clone() else { return true };
         let call = self.reserve(None);
         self.hold_for_store();
-        client.mark(call);
         let mut embedded = self.embedded.borrow_mut();
         embedded.closing.push(call);
         embedded.maps = false;
         embedded.scans.clear();
         embedded.pages.clear();
-        if !embedded.rows {
+        if embedded.rows {
+            drop(embedded);
+            client.mark(call);
+        } else {
             embedded.client = None;
             let here = embedded.here.take().map(Here::into_store);
             drop(embedded);
-            client.leave(here);
+            client.end(here, call);
         }
         false
     }

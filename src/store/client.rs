@@ -146,6 +146,15 @@ impl Client {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Lets the store go as [`Self::leave`] does, and says under this number when that is through: everything is synced, and the
+    /// file is closed where nobody else in this process uses it.
+    pub fn end(self: &Arc<Self>, reader: Option<Connection>, call: u64) {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let reader = reader.or_else(|| self.take_reader()).map(Work::Detach);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.thread.push_last(reader.into_iter().chain([Work::Mark(call)]).map(|work| self.job(work)).collect());
+    }
+
     /// Hands a connection back, and lets the store go. What waits is answered all the same.
     pub fn leave(self: &Arc<Self>, reader: Option<Connection>) {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();

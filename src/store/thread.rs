@@ -7,10 +7,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::batch::{self, Transaction, is_busy};
 use super::error::Outcome;
@@ -93,7 +94,7 @@ pub struct Thread {
 
 static THREADS: LazyLock<Mutex<HashMap<PathBuf, Weak<Thread>>>> = LazyLock::new(Mutex::default);
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -142,7 +143,17 @@ impl Thread {
 
     /// Hands jobs over. Where the thread could not be started, they fail at once.
     pub(super) fn push(&self, jobs: Vec<Job>) {
+        self.take(lock(&self.queue), jobs);
+    }
+
+    /// Hands over the last jobs of a user, which is one less then.
+    pub(super) fn push_last(&self, jobs: Vec<Job>) {
         let mut queue = lock(&self.queue);
+        queue.clients -= 1;
+        self.take(queue, jobs);
+    }
+
+    fn take(&self, mut queue: MutexGuard<'_, Queue>, jobs: Vec<Job>) {
         if queue.ended {
             drop(queue);
             let why = lock(&self.state).last_error.clone().unwrap_or_else(|| "the store is closed".to_owned());
@@ -285,9 +296,23 @@ impl Worker {
             self.care();
         }
         self.sync();
-        self.opened = None;
+        self.close();
         lock(&self.thread.queue).closed = true;
         self.thread.wake.notify_all();
+    }
+
+    /// Whether nobody uses it any more, and nothing is left to do.
+    fn is_last(&self) -> bool {
+        let queue = lock(&self.thread.queue);
+        queue.clients == 0 && queue.jobs.is_empty()
+    }
+
+    /// Closes the file. Where no other process has it open, SQLite then writes the log back and takes it away, so that whoever copies
+    /// the one file has everything.
+    fn close(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        // Where it cannot be done, the log stays, and whoever opens the store next reads it.
+        let _ = opened.store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
     }
 
     /// The next work; empty where it is time to care for the log, none at the end.
@@ -369,6 +394,9 @@ impl Worker {
         }
         if !marks.is_empty() {
             self.sync();
+            if self.is_last() {
+                self.close();
+            }
         }
         tell(marks, done);
     }
