@@ -1,5 +1,7 @@
 //! What variables amount to, and what is refused.
 
+use std::path::Path;
+
 use super::*;
 use crate::error::{Code, Error};
 use crate::pem::Pem;
@@ -196,8 +198,8 @@ fn golden_variables() {
         let name = case["name"].as_str().unwrap();
         let variables = case["variables"].as_object().unwrap();
         let set: Values = variables.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
-        let mongo = mongo::resolve(&set);
-        let config = match mongo.map(drop).and_then(|()| resolve(&set)) {
+        let others = mongo::resolve(&set).and_then(|_| store::resolve(&set, Path::new("/")));
+        let config = match others.and_then(|_| resolve(&set)) {
             Ok(config) => config,
             Err(error) => {
                 assert_eq!(case["code"], error.code.as_str(), "{name}: {error}");
