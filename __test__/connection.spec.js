@@ -317,7 +317,7 @@ test("stats counts what happened, as a plain object", async (t) => {
   const redis = await serverFor(t);
   const lib = loadFor(t, near(redis));
   const before = lib.stats();
-  t.deepEqual(Object.keys(before).sort(), ["candleCache", "mongo", "nearCache", "redis"]);
+  t.deepEqual(Object.keys(before).sort(), ["candleCache", "mongo", "nearCache", "redis", "store"]);
   t.is(Object.getPrototypeOf(before), Object.prototype);
   t.deepEqual(Object.keys(before.redis).sort(), [...STATS].sort());
   t.deepEqual(before.redis, { ...Object.fromEntries(Object.keys(before.redis).map((name) => [name, 0])), latency: null });
@@ -362,7 +362,7 @@ test("health tells the life of a connection, as a plain object", async (t) => {
   const lib = loadFor(t, { CC_REDIS_URL: `redis://127.0.0.1:${port}`, CC_REDIS_TIMEOUT_MS: 100 });
   const map = new lib.BaseMap("ns", -1);
   const idle = lib.health();
-  t.deepEqual(Object.keys(idle).sort(), ["kit", "mongo", "nearCache", "redis"]);
+  t.deepEqual(Object.keys(idle).sort(), ["kit", "mongo", "nearCache", "redis", "store"]);
   t.deepEqual(Object.keys(idle.redis).sort(), [...HEALTH].sort());
   t.deepEqual(JSON.parse(JSON.stringify(idle)), idle);
   const { state, server: shown, attempts, lastError } = idle.redis;

@@ -32,7 +32,7 @@ async function serversFor(t) {
   return { redis, mongo, env: { ...redis.env, ...mongo.env, CC_CANDLE_IDS: "on" } };
 }
 
-const journals = (folder) => fs.readdirSync(folder).filter((name) => name.startsWith("backtest-kit-native-copy-"));
+const journals = (folder) => fs.readdirSync(folder).filter((name) => /^backtest-kit-native-copy-.*\.json$/.test(name));
 
 test("everything goes from a store into servers and back, ids too, and verify finds it the same", async (t) => {
   const [one, other, work] = [folderFor(t), folderFor(t), folderFor(t)];

@@ -239,7 +239,7 @@ test("random arguments to the functions of the package do no harm", async (t) =>
       else if (name === "log") await own.lib.ioc.loggerService.log(...given);
       else own.lib.setConfig(...given);
     } catch (error) {
-      const known = error instanceof Error && ["INVALID_TTL", "INVALID_CONFIG", "INVALID_CONTEXT"].includes(error.code);
+      const known = error instanceof Error && ["INVALID_TTL", "INVALID_CONFIG", "INVALID_CONTEXT", "INVALID_VALUE"].includes(error.code);
       if (!known) t.fail(`${name} threw ${String(error && error.stack)} (seed ${seed})`);
     }
   }

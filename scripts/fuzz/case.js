@@ -206,7 +206,7 @@ class Case {
     const { lib } = this;
     const config = () => (this.maybe(0.5) ? this.evil.value() : { [this.pick(["CC_REDIS_TIMEOUT_MS", "CC_NOTHING"])]: this.evil.value() });
     const logger = () => Object.fromEntries(["log", "info", "warn", "debug"].map((level) => [level, this.evil.trap()]));
-    const known = ["INVALID_CONFIG", "INVALID_CONTEXT"];
+    const known = ["INVALID_CONFIG", "INVALID_CONTEXT", "INVALID_VALUE"];
     const attempt = (what, action) => {
       try {
         action();
