@@ -37,6 +37,7 @@ const FILES = {
   "mongo-cursors.spec.js": "cursors that mongod keeps",
   "mongo-deadline.spec.js": NETWORK,
   "mongo-interop.spec.js": "the original on the same servers",
+  "mongo-late.spec.js": NETWORK,
   "mongo-load.spec.js": NETWORK,
   "mongo-models.spec.js": "mongoose models, which need a MongoDB",
   "mongo-outage.spec.js": NETWORK,
