@@ -6,7 +6,7 @@
 
 const fs = require("node:fs");
 const path = require("node:path");
-const { redisSection, mongoSection, candlesSection, kitSection } = require("./report/documents.js");
+const { redisSection, mongoSection, candlesSection, kitSection, storeSection } = require("./report/documents.js");
 const { summaryRows, summaryText, summaryChart } = require("./report/summary.js");
 
 const ROOT = path.join(__dirname, "..");
@@ -18,6 +18,7 @@ const TABLES = [
   ["bench-mongo", "mongo", mongoSection],
   ["bench-candles", "candles", candlesSection],
   ["bench-kit", "kit", kitSection],
+  ["bench-store", "store", storeSection],
 ];
 
 /** A full run's result, or null where there is none. */
@@ -39,7 +40,7 @@ function between(document, text, name, words) {
 
 /** The documents with the figures of the results that there are: text by file. */
 function withFigures(read) {
-  const results = Object.fromEntries(["latest", "mongo", "candles", "kit"].map((name) => [name, resultOf(name)]));
+  const results = Object.fromEntries(["latest", "mongo", "candles", "kit", "store"].map((name) => [name, resultOf(name)]));
   const documents = {};
   const put = (document, name, words) => {
     documents[document] = between(document, documents[document] ?? read(document), name, words);

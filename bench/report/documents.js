@@ -135,4 +135,29 @@ function kitSection(result) {
   ].join("\n");
 }
 
-module.exports = { redisSection, mongoSection, candlesSection, kitSection };
+const STORE_CALLS = [
+  ["get", "`get` of a map"],
+  ["set", "`set`, awaited"],
+  ["set@100", "`set`, 100 at once"],
+  ["upsert", "`upsert` of a row"],
+  ["findByContext", "`findByContext`"],
+];
+const STORE_PEERS = [["store", "here"], ["better", "better-sqlite3"], ["node", "node:sqlite"], ["lmdb", "lmdb-js"], ["files", "the kit's files"], ["servers", "on servers"]];
+
+/** The embedded store beside other stores: a time for each, and ours as a ratio to better-sqlite3's. */
+function storeSection({ calls: { samples }, ...result }) {
+  const peers = STORE_PEERS.filter(([peer]) => STORE_CALLS.some(([name]) => samples[name]?.[peer]));
+  const line = ([name, title]) => {
+    const cells = peers.map(([peer]) => (samples[name][peer] ? `${median(samples[name][peer]).toFixed(1)} µs` : "–"));
+    return `| ${title} | ${cells.join(" | ")} | ${pairedRatio(samples[name].store, samples[name].better).median.toFixed(2)}× |`;
+  };
+  return [
+    `| | ${peers.map(([, title]) => title).join(" | ")} | here / better-sqlite3 |`,
+    `| --- |${" ---: |".repeat(peers.length + 1)}`,
+    ...STORE_CALLS.filter(([name]) => samples[name]).map(line),
+    "",
+    `${result.date}, ${result.machine.cpu}, ${result.machine.cores} cores · Node ${result.machine.node}. Spreads and slowest calls: \`bench/results/store.md\`.`,
+  ].join("\n");
+}
+
+module.exports = { redisSection, mongoSection, candlesSection, kitSection, storeSection };
