@@ -93,6 +93,8 @@ function has(command, args) {
   }
 }
 
+// Skipped, and named so in the results, only where there is no prlimit: it is a program of Linux, and nothing else raises the limit of
+// a process that runs. A full disk of the simulated kind is tested everywhere (src/store/faults_tests.rs).
 const limits = process.platform === "linux" && has("prlimit", ["--version"]) ? test : test.skip;
 
 limits("a limit on the size of files is STORE_FULL until it is raised, and takes nothing of what was acknowledged", async (t) => {
@@ -101,6 +103,8 @@ limits("a limit on the size of files is STORE_FULL until it is raised, and takes
   await roomless(t, folder, writer, () => execFileSync("prlimit", ["--pid", String(writer.child.pid), "--fsize=unlimited:unlimited"]));
 });
 
+// Skipped, and named so in the results, only where a user may not make a small file system of his own: other systems have no
+// unshare, and some Linuxes forbid it.
 const mounts = process.platform === "linux" && has("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]) ? test : test.skip;
 
 mounts("a full disk is STORE_FULL until there is room, and takes nothing of what was acknowledged", async (t) => {
