@@ -193,6 +193,20 @@ test("a copy that was killed goes on where its journal says, and nothing is miss
   t.is((await cli(["verify", "--from", one, "--to", killed.target, "--ids"])).code, 0);
 });
 
+test("a target that was emptied after an interrupted copy is filled from the beginning", async (t) => {
+  const one = folderFor(t);
+  const lib = storeFor(t, one);
+  await fill(lib, { candles: 45_000, rows: 1_600 });
+  await lib.close();
+  const { target } = await firstInterrupted(t, one, "SIGKILL");
+  for (const name of fs.readdirSync(target)) if (name.startsWith("store.sqlite")) fs.rmSync(path.join(target, name));
+  t.is(journals(target).length, 1);
+  const rest = await cli(["copy", "--from", one, "--to", target, "--json"]);
+  t.is(rest.code, 0, rest.stderr);
+  t.is(rest.told.collections["candle-items"].read, 45_000);
+  t.is((await cli(["verify", "--from", one, "--to", target, "--ids"])).code, 0);
+});
+
 /** A copy that got a signal once it was under way. It may be through before that arrives; then it is done again. */
 async function firstInterrupted(t, from, signal) {
   for (let attempt = 0; attempt < 10; attempt++) {

@@ -42,7 +42,7 @@ Exit code: 0 the same, 1 there are differences, or it failed, 2 wrong usage.`,
       // The kit's files have no maps, so there is nothing to compare them with.
       const keys = one.unread || other.unread ? null : await compareKeys(one, other, progress);
       progress.end();
-      const unread = (one.unread ?? other.unread ?? { count: 0 }).count;
+      const unread = [one, other].reduce((sum, store) => sum + (store.unread?.count ?? 0), 0);
       const same = Object.values(collections).every((found) => found.same) && (keys === null || keys.same) && unread === 0;
       if (json) console.log(JSON.stringify({ command: "verify", state: same ? "same" : "different", from: one.title, to: other.title, collections, keys, unread }));
       else {

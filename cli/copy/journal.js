@@ -11,7 +11,7 @@ const VERSION = 1;
 const PAUSE_MS = 200;
 
 class Journal {
-  /** @param {object} target a store; @param {string[]} names the titles of both */
+  /** @param {object} target a store; @param {string[]} names the titles of both, and what else the copy depends on */
   constructor(target, names, codec) {
     const hash = createHash("sha256").update(JSON.stringify(names)).digest("hex").slice(0, 12);
     const folder = target.folder ?? process.cwd();

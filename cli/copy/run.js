@@ -17,11 +17,14 @@ class Copy {
   /** @param {{ from: object, to: object, progress: object, stop: AbortSignal }} parts */
   constructor({ from, to, progress, stop, fresh = false }) {
     Object.assign(this, { from, to, progress, stop });
-    this.journal = new Journal(to, [from.title, to.title], to.codec);
+    const names = [from.title, to.title, ...(from.given ?? [])];
+    this.journal = new Journal(to, names, to.codec);
     if (fresh && this.journal.resumes) {
       this.journal.remove();
-      this.journal = new Journal(to, [from.title, to.title], to.codec);
+      this.journal = new Journal(to, names, to.codec);
     }
+    // Files that an earlier run has left out are still left out.
+    if (from.unread) this.journal.state.unread = Object.assign(from.unread, this.journal.state.unread);
     this.told = { collections: {}, keys: { read: 0, added: 0, kept: 0, skipped: 0 } };
   }
 
@@ -42,12 +45,14 @@ class Copy {
   async collection(number) {
     const name = this.from.table[number].collection;
     const { from, to, journal, progress } = this;
-    const { over, ...before } = journal.of(name);
-    let { place, rows } = before;
+    const { over, place: reached, rows: done } = journal.of(name);
+    // What an earlier run has written may be gone: a target that was emptied is begun anew.
+    const isThere = done === 0 || (await to.count(number)) >= done;
+    let [place, rows] = isThere ? [reached, done] : [null, 0];
     const told = { read: 0, new: 0, newer: 0, kept: 0, before: rows };
     this.told.collections[name] = told;
     progress.skip(rows);
-    if (over) return;
+    if (over && isThere) return;
     const ask = (after) => {
       const page = Promise.resolve(from.page(number, after));
       // It is awaited later; until then a failure must not count as unhandled.

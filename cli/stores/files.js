@@ -47,6 +47,9 @@ class Files {
     this.isServers = false;
     /** Files that are no rows: how many, and why of the first of them. */
     this.unread = { count: 0, files: [] };
+    this.noted = new Set();
+    /** What was said of their names: with other words other files can be read. */
+    this.given = exchanges;
     this.walk = null;
     const within = (...names) => namesIn(this.folderOf(...names)).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
     const strategies = within("session");
@@ -107,6 +110,9 @@ class Files {
       return this.document(found, modified);
     } catch (error) {
       if (error.code === "ENOENT") return null;
+      // A folder may be walked several times.
+      if (this.noted.has(file)) return null;
+      this.noted.add(file);
       this.unread.count++;
       if (this.unread.files.length < NAMED) this.unread.files.push(`${path.relative(process.cwd(), file)}: ${error.message}`);
       return null;

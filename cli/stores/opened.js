@@ -135,12 +135,7 @@ class Opened {
 
   async entry(key) {
     const { native } = this.package.engine;
-    native.ready();
-    const value = native.promise(native.engine.keyBytes(key)).catch((error) => {
-      // A list or a hash of Redis, which is no map's.
-      if (error.code === "REDIS_REPLY" && error.message.startsWith("WRONGTYPE")) return null;
-      throw error;
-    });
+    const value = this.valueOf(key);
     const millis = native.promise(native.engine.keyRemaining(key));
     const [bytes, rest] = await Promise.all([value, millis]);
     return { key, value: rest === null ? null : bytes, millis: rest };
@@ -158,11 +153,15 @@ class Opened {
     return added.filter((one) => one !== null && one !== false).length;
   }
 
-  /** The value of a key, or null. */
+  /** The value of a key, or null where there is none, or none of a map. */
   valueOf(key) {
     const { native } = this.package.engine;
     native.ready();
-    return native.promise(native.engine.keyBytes(key));
+    return native.promise(native.engine.keyBytes(key)).catch((error) => {
+      // A list or a hash of Redis.
+      if (error.code === "REDIS_REPLY" && error.message.startsWith("WRONGTYPE")) return null;
+      throw error;
+    });
   }
 
   close() {
