@@ -138,6 +138,18 @@ test("after close() the one file holds everything: whoever copies it has what wa
   t.is(await new copy.BaseMap("ns", -1).size(), 100);
 });
 
+test("close() right after the first call leaves one file too, however far the opening has come", async (t) => {
+  for (let round = 0; round < 40; round++) {
+    const folder = folderFor(t);
+    const lib = loadFresh({ ...NO_SERVERS, CC_STORE_PATH: folder });
+    const written = new lib.BaseMap("ns", -1).set("k", "v");
+    // Sooner or later within what opening takes.
+    await new Promise((resolve) => setTimeout(resolve, round % 8));
+    await Promise.all([written, lib.close()]);
+    t.deepEqual(fs.readdirSync(folder), ["store.sqlite"]);
+  }
+});
+
 test("stats() and health() tell of the store", async (t) => {
   const folder = folderFor(t);
   const lib = storeFor(t, folder);

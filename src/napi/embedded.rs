@@ -58,18 +58,15 @@ impl Engine {
 
     /// The client of a side; the store is opened for it where it is not.
     fn client(self: &Rc<Self>, side: Side) -> Result<Arc<Client>> {
-        let answers = self.answers()?;
         let mut embedded = self.embedded.borrow_mut();
-        match side {
-            Side::Maps => embedded.maps = true,
-            Side::Rows => embedded.rows = true,
-        }
-        if let Some(client) = &embedded.client {
-            return Ok(Arc::clone(client));
+        if let Some(client) = embedded.client.clone() {
+            embedded.note_open(side);
+            return Ok(client);
         }
         let config = embedded.config.clone();
         let config = config.ok_or_else(|| Error::new(Code::Closed, "the store is not configured"))?;
-        let client = Client::new(config, answers);
+        let client = Client::new(config, self.answers()?);
+        embedded.note_open(side);
         embedded.client = Some(Arc::clone(&client));
         Ok(client)
     }
@@ -326,30 +323,17 @@ impl Engine {
         if answers.is_empty() {
             return Ok(());
         }
-        let env = self.env;
-        let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
         {
             let mut embedded = self.embedded.borrow_mut();
             embedded.waiting = embedded.waiting.saturating_sub(answers.len());
         }
-        let mut args: Vec<NapiValue> = Vec::with_capacity(answers.len().min(EARLY) + 1);
-        let mut expected = u64::MAX;
-        for (call, outcome) in answers {
-            if call != expected || args.len() > EARLY {
-                if !args.is_empty() {
-                    env.invoke(outside, this, settle, &args)?;
-                    args.clear();
-                }
-                #[allow(clippy::cast_precision_loss, reason = "2^53 calls take centuries")]
-                args.push(env.number(call as f64)?);
-            }
-            expected = call + 1;
+        self.settle_calls(outside, answers.into_iter(), |outside, call, outcome| {
             let scan = {
                 let mut embedded = self.embedded.borrow_mut();
                 embedded.closing.retain(|closing| *closing != call);
                 embedded.pages.remove(&call)
             };
-            let value = match outcome {
+            match outcome {
                 Ok(told) => {
                     let told = self.turned(scan, told);
                     self.told(outside, &told)
@@ -360,12 +344,8 @@ impl Engine {
                     }
                     self.error(outside, &failure.error)
                 }
-            };
-            args.push(value?);
-        }
-        if !args.is_empty() {
-            env.invoke(outside, this, settle, &args)?;
-        }
+            }
+        })?;
         self.hold_for_store();
         Ok(())
     }

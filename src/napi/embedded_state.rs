@@ -65,6 +65,14 @@ impl Embedded {
         if side == Side::Maps { self.maps || self.waiting > self.closing.len() } else { self.rows }
     }
 
+    /// A side is in use.
+    pub(super) const fn note_open(&mut self, side: Side) {
+        match side {
+            Side::Maps => self.maps = true,
+            Side::Rows => self.rows = true,
+        }
+    }
+
     /// Notes a piece of work of this tick.
     pub(super) fn gather(&mut self, work: Work) {
         self.gathered += usize::from(work.writes());

@@ -57,12 +57,9 @@ impl Engine {
     /// Takes a configuration into use. No executor may be open.
     pub(super) fn mongo_configure(self: &Rc<Self>, config: MongoConfig) -> Result<()> {
         let failed = |why: String| Error::new(Code::MongoUnavailable, format!("the thread cannot be started: {why}"));
-        self.answers()?;
+        let answers = self.answers()?;
         let runtime = Runtime::shared().map_err(|error| failed(error.to_string()))?;
-        let mut mongo = self.mongo.borrow_mut();
-        if let Some(answers) = mongo.answers.clone() {
-            mongo.executor = Some(Executor::new(runtime, config, answers));
-        }
+        self.mongo.borrow_mut().executor = Some(Executor::new(runtime, config, answers));
         Ok(())
     }
 

@@ -35,11 +35,21 @@ impl Engine {
     }
 
     fn settle_all(&self, outside: &mut Outside, batch: &Batch<Op>, outcomes: &mut Outcomes) -> Js<()> {
+        self.settle_calls(outside, outcomes.drain(..), |outside, _, outcome| self.value(outside, batch, outcome))
+    }
+
+    /// Settles calls by their numbers, each with the value that is made of what it comes to.
+    pub(super) fn settle_calls<T>(
+        &self,
+        outside: &mut Outside,
+        answers: impl ExactSizeIterator<Item = (CallId, T)>,
+        mut value: impl FnMut(&mut Outside, CallId, T) -> Js<NapiValue>,
+    ) -> Js<()> {
         let env = self.env;
         let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
-        let mut args: Vec<NapiValue> = Vec::with_capacity(outcomes.len().min(CHUNK) + 1);
+        let mut args: Vec<NapiValue> = Vec::with_capacity(answers.len().min(CHUNK) + 1);
         let mut expected = CallId::MAX;
-        for (call, outcome) in outcomes.drain(..) {
+        for (call, answer) in answers {
             // One call of the hook settles a run of consecutive numbers.
             if call != expected || args.len() > CHUNK {
                 if !args.is_empty() {
@@ -50,14 +60,16 @@ impl Engine {
                 args.push(env.number(call as f64)?);
             }
             expected = call + 1;
-            let value = self.value(outside, batch, outcome).or_else(|Pending| {
+            let value = value(outside, call, answer).or_else(|Pending| {
                 // One answer that cannot be made must not take the others with it.
                 env.take_exception();
                 self.error(outside, &Error::new(Code::RedisReply, "The answer is too large for JavaScript"))
             })?;
             args.push(value);
         }
-        env.invoke(outside, this, settle, &args)?;
+        if !args.is_empty() {
+            env.invoke(outside, this, settle, &args)?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Who uses a store: one engine, with what waits for it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -26,6 +26,17 @@ pub struct Counters {
     pub errors: AtomicU64,
 }
 
+/// The connection for the JavaScript thread.
+enum Reader {
+    /// It has still to be opened.
+    Wanted,
+    /// It is being opened, or was taken, or could not be opened.
+    Asked,
+    There(Connection),
+    /// Nobody wants it any more.
+    Gone,
+}
+
 /// See the module.
 pub struct Client {
     config: StoreConfig,
@@ -33,8 +44,7 @@ pub struct Client {
     inbox: Arc<dyn Inbox>,
     /// Its open cursors.
     pub cursors: Cursors,
-    wants_reader: AtomicBool,
-    reader: Mutex<Option<Connection>>,
+    reader: Mutex<Reader>,
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
     writing: AtomicUsize,
@@ -51,8 +61,7 @@ impl Client {
             config,
             inbox,
             cursors: Cursors::default(),
-            wants_reader: AtomicBool::new(true),
-            reader: Mutex::default(),
+            reader: Mutex::new(Reader::Wanted),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             writing: AtomicUsize::new(0),
@@ -143,14 +152,30 @@ impl Client {
     /// What the thread has opened for the JavaScript thread, once.
     #[must_use]
     pub fn take_reader(&self) -> Option<Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *reader, Reader::Asked) {
+            Reader::There(store) => Some(store),
+            other => {
+                *reader = other;
+                None
+            }
+        }
+    }
+
+    /// No connection is opened for it any more; the one that it has, if it has not been taken.
+    fn give_up_reader(&self) -> Option<Connection> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *reader, Reader::Gone) {
+            Reader::There(store) => Some(store),
+            _ => None,
+        }
     }
 
     /// Lets the store go as [`Self::leave`] does, and says under this number when that is through: everything is synced, and the
     /// file is closed where nobody else in this process uses it.
     pub fn end(self: &Arc<Self>, reader: Option<Connection>, call: u64) {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let reader = reader.or_else(|| self.take_reader()).map(Work::Detach);
+        let reader = self.give_up_reader().or(reader).map(Work::Detach);
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.thread.push_last(reader.into_iter().chain([Work::Mark(call)]).map(|work| self.job(work)).collect());
     }
@@ -158,7 +183,7 @@ impl Client {
     /// Hands a connection back, and lets the store go. What waits is answered all the same.
     pub fn leave(self: &Arc<Self>, reader: Option<Connection>) {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        if let Some(reader) = reader.or_else(|| self.take_reader()) {
+        if let Some(reader) = self.give_up_reader().or(reader) {
             self.hand_over(vec![Work::Detach(reader)]);
         }
         self.thread.leave();
@@ -179,11 +204,20 @@ impl User for Client {
     }
 
     fn wants_reader(&self) -> bool {
-        self.wants_reader.swap(false, Ordering::AcqRel)
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = matches!(*reader, Reader::Wanted);
+        if wanted {
+            *reader = Reader::Asked;
+        }
+        wanted
     }
 
     fn leave_reader(&self, reader: Connection) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+        let mut place = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever has left meanwhile would keep the file open.
+        if !matches!(*place, Reader::Gone) {
+            *place = Reader::There(reader);
+        }
     }
 
     fn tell(&self, answers: Vec<Answered>, bytes: usize, writes: usize) {

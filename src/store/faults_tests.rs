@@ -11,6 +11,7 @@ use super::maps::{self, Ask, Told};
 use super::open::{FILE, VERSION};
 use super::testing::disk::{Disk, Fault};
 use super::testing::{Caller, Folder};
+use super::work::Work;
 use crate::error::Code;
 use crate::mongo::wire::Op;
 
@@ -183,6 +184,34 @@ fn a_lock_that_is_let_go_in_time_only_makes_writes_wait() {
     lock.execute_batch("ROLLBACK").unwrap();
     assert!(!format!("{:?}", caller.answer()).contains("Err("));
     assert_eq!(caller.map(get("a:2")).unwrap(), there());
+}
+
+#[test]
+fn what_waits_for_the_lock_is_answered_where_a_sync_fails_meanwhile() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    let (client, thread) = (&caller.client, caller.client.thread());
+    until("it is synced", || thread.syncs.load(Ordering::Relaxed) > 0);
+    let lock = other(folder.path());
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let work = vec![Work::Map(1, set("a:2")), Work::Map(2, get("a:1"))];
+    for work in &work {
+        client.admit(work).unwrap();
+    }
+    client.hand_over(work);
+    disk.fail(Some(Fault::Sync));
+    // As if the JavaScript thread had committed something.
+    thread.committed(0);
+    for _ in 0..2 {
+        assert!(format!("{:?}", caller.answer()).contains("StoreUnavailable"));
+    }
+    assert_eq!((client.waiting(), client.is_writing()), (0, false));
+    disk.fail(None);
+    lock.execute_batch("ROLLBACK").unwrap();
+    caller.map(set("a:2")).unwrap();
+    assert_eq!(caller.map(get("a:1")).unwrap(), there());
 }
 
 #[test]

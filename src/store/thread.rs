@@ -192,6 +192,9 @@ impl Thread {
             self.grown.store(true, Ordering::Release);
         }
         if !self.unsynced.swap(true, Ordering::AcqRel) || grown {
+            if self.lets_others_write() {
+                lock(&self.state).last_error = None;
+            }
             // Under the lock, so that it cannot go to sleep between its look and its wait.
             drop(lock(&self.queue));
             self.wake.notify_all();
@@ -360,10 +363,11 @@ impl Worker {
             self.thread.asked.store(false, Ordering::Release);
             self.sync();
         }
-        if is_due || self.thread.grown.swap(false, Ordering::AcqRel) {
+        let grown = self.thread.grown.swap(false, Ordering::AcqRel);
+        if is_due || grown {
             self.look_at_log();
         }
-        if is_due && self.swept.elapsed() >= SWEEP {
+        if self.swept.elapsed() >= SWEEP {
             self.swept = Instant::now();
             // Where it cannot be done, it is done later: what has ended is invisible all the same.
             let _ = self.sweep();
@@ -448,7 +452,8 @@ impl Worker {
 
     /// Reads, each a transaction of its own.
     fn read(&mut self, jobs: Vec<Job>) {
-        let Some(Opened { store, .. }) = &self.opened else { return };
+        // A sync that has failed while the lock was waited for has closed it.
+        let Some(Opened { store, .. }) = &self.opened else { return fail(jobs, &self.why_closed()) };
         tell(jobs, |job| batch::read(store, &job.work, job.client.cursors()));
     }
 
@@ -462,6 +467,7 @@ impl Worker {
                 let Some(opened) = &self.opened else { return Ok(answers) };
                 sync::log(&opened.store).inspect_err(|_| self.thread.distrusted.store(true, Ordering::Release))?;
                 self.thread.syncs.fetch_add(1, Ordering::Relaxed);
+                self.thread.asked.store(false, Ordering::Release);
                 self.sync_due = None;
             }
             Ok(answers)
@@ -471,7 +477,10 @@ impl Worker {
                 lock(&self.thread.state).last_error = None;
                 let mut answers = answers.into_iter();
                 tell(jobs, |_| answers.next().flatten());
-                self.after_commit();
+                if !full && self.sync_due.is_none() {
+                    self.sync_due = Some(Instant::now() + SYNC);
+                }
+                self.look_at_log();
             }
             Err(failure) => {
                 lock(&self.thread.state).last_error = Some(failure.error.message.clone());
@@ -514,7 +523,7 @@ impl Worker {
     }
 
     fn transaction(&self, jobs: &[Job]) -> Outcome<Vec<Option<Answered>>> {
-        let Some(Opened { store, file, .. }) = &self.opened else { return Ok(Vec::new()) };
+        let Some(Opened { store, file, .. }) = &self.opened else { return Err(self.why_closed()) };
         let mut transaction = Transaction::of(store, jobs.len() == 1);
         transaction.check(file)?;
         let calls = jobs.iter().map(|job| transaction.call(&job.work, job.client.cursors()));
@@ -527,22 +536,18 @@ impl Worker {
 
     /// Takes away keys that have ended, some at a time.
     fn sweep(&self) -> Outcome<()> {
-        let Some(Opened { store, .. }) = &self.opened else { return Ok(()) };
+        let Some(Opened { store, file, .. }) = &self.opened else { return Ok(()) };
         store.busy_timeout(Duration::ZERO)?;
-        while maps::have_ended(store, maps::now())? {
+        let mut more = maps::have_ended(store, maps::now())?;
+        // The rest has time until nobody waits.
+        while more && lock(&self.thread.queue).jobs.is_empty() {
             let transaction = Transaction::begin(store, false)?;
-            maps::sweep(store, transaction.now())?;
+            transaction.check(file)?;
+            more = maps::sweep(store, transaction.now())?;
             transaction.commit()?;
             self.thread.unsynced.store(true, Ordering::Release);
         }
         Ok(())
-    }
-
-    fn after_commit(&mut self) {
-        if self.sync_due.is_none() {
-            self.sync_due = Some(Instant::now() + SYNC);
-        }
-        self.look_at_log();
     }
 
     fn look_at_log(&mut self) {

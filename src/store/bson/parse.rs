@@ -6,8 +6,7 @@ use super::node::{Comparison, Node, Test};
 use super::numbers::{Number, whole};
 use super::order::{fields, values};
 use super::path::Path;
-use super::refusal::codes::BAD_VALUE;
-use super::refusal::{Refusal, check_levels};
+use super::refusal::{Refusal, bad, check_levels};
 use super::regex::Pattern;
 
 /// What conditions may be asked of a field.
@@ -38,10 +37,6 @@ const ABSENT: &[&str] = &[
     "$maxDistance",
     "$minDistance",
 ];
-
-fn bad(message: impl Into<String>) -> Refusal {
-    Refusal::of_mongo(BAD_VALUE, message)
-}
 
 /// An operator that is not known here.
 fn unknown(name: &str, what: &str) -> Refusal {
