@@ -4,4 +4,5 @@ export default {
   workerThreads: false,
   // Of silence, not of a test. The tarball's installation is the slowest.
   timeout: "3m",
+  require: ["./__test__/support/titled.js"],
 };
