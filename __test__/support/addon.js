@@ -84,11 +84,21 @@ async function killConnections(server) {
 /** Waits until `check` is true (or resolves to it); fails by saying what never happened. */
 async function until(check, what, ms = 10_000) {
   const end = Date.now() + ms;
-  for (;;) {
-    const result = await check();
-    if (result) return result;
-    if (Date.now() > end) throw new Error(`this did not happen within ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  let timer;
+  // A check that is never answered has failed too; one that is late may still succeed.
+  const never = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`this was not even answered: ${what}`)), ms + 60_000);
+  });
+  never.catch(() => {});
+  try {
+    for (;;) {
+      const result = await Promise.race([check(), never]);
+      if (result) return result;
+      if (Date.now() > end) throw new Error(`this did not happen within ${ms} ms: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

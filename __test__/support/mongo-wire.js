@@ -66,9 +66,11 @@ class WireClient {
   }
 }
 
-function connectWire({ host, port }) {
+/** A server that says nothing for `patience` milliseconds loses the connection. */
+function connectWire({ host, port }, { patience = 0 } = {}) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, noDelay: true });
+    if (patience > 0) socket.setTimeout(patience, () => socket.destroy(new Error(`nothing came for ${patience} ms`)));
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.removeListener("error", reject);

@@ -7,7 +7,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { ensureMongod } = require("../../scripts/lib/mongod.js");
 const { connectWire } = require("./mongo-wire.js");
-const { ServerProcess, freePort } = require("./server-process.js");
+const { ANSWER_MS, ServerProcess, freePort } = require("./server-process.js");
 const { watchOperations } = require("./mongo-profile.js");
 
 const REPLICA_SET = "rs0";
@@ -58,7 +58,7 @@ class MongoServer extends ServerProcess {
         // To strangers it says nothing of itself, but its log is ours.
         return fs.readFileSync(this.logFile, "utf8").includes("Waiting for connections");
       }
-      client = await connectWire(this);
+      client = await connectWire(this, { patience: ANSWER_MS });
       const { parsed } = await client.command("admin", { getCmdLineOpts: 1 });
       if (parsed.storage.dbPath !== this.dir) return false;
       if (!this.options.replSet || this.options.initiate === false) return true;

@@ -8,7 +8,7 @@ const path = require("node:path");
 const { findRedisServer, which } = require("../../scripts/lib/tools.js");
 const { connect } = require("./resp.js");
 const { startMonitor } = require("./monitor.js");
-const { ServerProcess, freePort } = require("./server-process.js");
+const { ANSWER_MS, ServerProcess, freePort } = require("./server-process.js");
 
 class RedisServer extends ServerProcess {
   constructor(options) {
@@ -52,7 +52,7 @@ class RedisServer extends ServerProcess {
   async answers() {
     let client;
     try {
-      client = await connect({ port: this.port, host: this.host, password: this.password });
+      client = await connect({ port: this.port, host: this.host, password: this.password, patience: ANSWER_MS });
       const info = await client.command("INFO", "server");
       return !(info instanceof Error) && info.toString().includes(`process_id:${this.pid}\r`);
     } catch {

@@ -53,9 +53,13 @@ function decode(buffer, at) {
   }
 }
 
-/** Opens a connection (and authenticates). `onReply` gets every reply that nobody asked for (MONITOR's lines). */
-async function connect({ port, host = "127.0.0.1", password, onReply }) {
+/**
+ * Opens a connection (and authenticates). `onReply` gets every reply that nobody asked for (MONITOR's lines). A server that says
+ * nothing for `patience` milliseconds loses it.
+ */
+async function connect({ port, host = "127.0.0.1", password, patience = 0, onReply }) {
   const socket = net.connect({ port, host, noDelay: true });
+  if (patience > 0) socket.setTimeout(patience, () => socket.destroy(new Error(`nothing came for ${patience} ms`)));
   await new Promise((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", reject);

@@ -9,6 +9,10 @@ const net = require("node:net");
 const os = require("node:os");
 const path = require("node:path");
 
+/** So long a server may take for the question whether it is there: another's, of another protocol, would never answer. */
+const ANSWER_MS = 2_000;
+/** So long its end may take. */
+const END_MS = 30_000;
 const LASTING_SIGNALS = ["SIGSTOP", "SIGCONT", "SIGUSR1", "SIGHUP"];
 const servers = new Set();
 
@@ -101,7 +105,12 @@ class ServerProcess {
     // A stopped process does not see SIGTERM; SIGKILL reaches it all the same.
     if (signal) child.kill(signal);
     child.ref();
+    const killer = setTimeout(() => {
+      console.error(`${this.name} (${child.pid}) did not end within ${END_MS} ms; it is killed`);
+      child.kill("SIGKILL");
+    }, END_MS);
     await this.exited;
+    clearTimeout(killer);
     this.disconnect();
     this.child = null;
     if (this.watchdog) this.watchdog.dismiss();
@@ -165,4 +174,4 @@ function tail(file) {
   }
 }
 
-module.exports = { ServerProcess, freePort };
+module.exports = { ANSWER_MS, ServerProcess, freePort };
