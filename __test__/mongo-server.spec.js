@@ -5,9 +5,11 @@
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
 const { once } = require("node:events");
+const net = require("node:net");
 const path = require("node:path");
 const { serial: test } = require("ava");
-const { startMongo } = require("./support/mongo.js");
+const { MongoServer, startMongo } = require("./support/mongo.js");
+const { RedisServer } = require("./support/redis.js");
 const { until } = require("./support/addon.js");
 
 test("a standalone server keeps its documents over a restart and the types of its numbers in raw replies", async (t) => {
@@ -67,6 +69,17 @@ test("a server dies with the process that started it, even where that one is kil
   child.kill("SIGKILL");
   await until(() => !isRunning(pid) && !fs.existsSync(dir), "mongod ended and its directory went");
   t.pass();
+});
+
+test("a port that somebody silent has taken is an error, not waited for", async (t) => {
+  const silent = net.createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  t.teardown(() => silent.close());
+  const { port } = silent.address();
+  for (const server of [new MongoServer({ port }), new RedisServer({ port })]) {
+    await t.throwsAsync(server.start(), { message: /did not start[^]*in use/i });
+    await server.stop();
+  }
 });
 
 /** A zombie counts as ended: where nobody reaps orphans, it stays in the table of processes. */

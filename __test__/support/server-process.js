@@ -73,7 +73,7 @@ class ServerProcess {
     const until = Date.now() + this.startMs;
     for (;;) {
       if (gone) throw new Error(`${this.name} did not start:\n${tail(this.logFile)}`);
-      if (await this.answers()) return;
+      if (await Promise.race([this.answers(), this.exited.then(() => false)])) return;
       if (Date.now() > until) throw new Error(`${this.name} did not answer in ${this.startMs} ms:\n${tail(this.logFile)}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -168,7 +168,9 @@ function freePort() {
 
 function tail(file) {
   try {
-    return fs.readFileSync(file, "utf8").split("\n").slice(-15).join("\n");
+    const lines = fs.readFileSync(file, "utf8").split("\n");
+    // mongod says more than this after the line that tells why.
+    return [...lines.slice(0, -15).filter((line) => /in use/i.test(line)), ...lines.slice(-15)].join("\n");
   } catch {
     return "(no log)";
   }
