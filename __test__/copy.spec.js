@@ -5,23 +5,17 @@
 
 const { execFileSync } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { ObjectId } = require("bson");
 const { root, loadFor } = require("./support/addon.js");
 const { SINCE, MINUTE, candle, cli, fill } = require("./support/copy.js");
+const { folderFor } = require("./support/folder.js");
 const { startMongo } = require("./support/mongo.js");
 const { startRedis } = require("./support/redis.js");
 
 const kit = path.join(root, "__test__", "kit", "node_modules", "backtest-kit");
 const NO_SERVERS = { CC_REDIS_URL: "redis://127.0.0.1:1", CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/none" };
-
-function folderFor(t) {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "bkn-copy-")));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 const storeFor = (t, folder) => loadFor(t, { ...NO_SERVERS, CC_STORE_PATH: folder, CC_CANDLE_IDS: "on" });
 
@@ -207,21 +201,78 @@ test("a target that was emptied after an interrupted copy is filled from the beg
   t.is((await cli(["verify", "--from", one, "--to", target, "--ids"])).code, 0);
 });
 
-/** A copy that got a signal once it was under way. It may be through before that arrives; then it is done again. */
-async function firstInterrupted(t, from, signal) {
+for (const kind of ["store", "servers"]) {
+  test(`a target of ${kind} that was emptied after an interrupted copy, and that others have filled since, is filled from the beginning`, async (t) => {
+    const one = folderFor(t);
+    const servers = kind === "servers" ? await serversFor(t) : null;
+    const lib = storeFor(t, one);
+    await fill(lib, { candles: 45_000, rows: 160 });
+    await lib.close();
+    const { target, given } = await firstInterrupted(t, one, "SIGKILL", servers?.env);
+    if (servers) await servers.mongo.drop();
+    else for (const name of fs.readdirSync(target)) if (name.startsWith("store.sqlite")) fs.rmSync(path.join(target, name));
+    const theirs = servers ? loadFor(t, { ...servers.env, CC_STORE_PATH: "" }) : storeFor(t, target);
+    for (let from = 0; from < 45_000; from += 5_000) {
+      await theirs.ioc.candleDbService.createMany(Array.from({ length: 5_000 }, (_, i) => candle(from + i, "ETHUSDT")));
+    }
+    await theirs.close();
+    t.is(journals(target).length, 1);
+    const rest = await cli([...given, "--json"], { env: servers?.env, cwd: target });
+    t.is(rest.code, 0, rest.stderr);
+    t.like(rest.told.collections["candle-items"], { read: 45_000, new: 45_000, before: 0 });
+  });
+}
+
+/** Whether a copy has written some rows of a collection, and not all. */
+function isUnderWay(target) {
+  const parts = journals(target).flatMap((name) => Object.values(JSON.parse(fs.readFileSync(path.join(target, name), "utf8")).parts));
+  return parts.some(({ rows, over }) => rows > 0 && !over);
+}
+
+/**
+ * A copy that got a signal once it was under way, into a store of its own, or into servers with these variables. It may be through
+ * before that arrives; then it is done again.
+ */
+async function firstInterrupted(t, from, signal, servers) {
   for (let attempt = 0; attempt < 10; attempt++) {
     const target = folderFor(t);
+    const given = ["copy", "--from", from, "--to", servers ? "servers" : target];
     let sent = false;
     const onText = (text, child) => {
-      if (!sent && journals(target).length > 0) sent = child.kill(signal);
+      if (!sent && isUnderWay(target)) sent = child.kill(signal);
     };
     const watch = setInterval(() => running && onText("", running), 1);
     let running = null;
-    const told = await cli(["copy", "--from", from, "--to", target], { onText: (text, child) => ((running = child), onText(text, child)) });
+    const told = await cli(given, { env: servers, cwd: target, onText: (text, child) => ((running = child), onText(text, child)) });
     clearInterval(watch);
-    if (told.code !== 0) return { ...told, target };
+    if (sent && told.code !== 0) return { ...told, target, given };
+    if (told.code !== 0) throw new Error(`a copy failed before it was interrupted: ${told.stderr}`);
   }
   throw new Error("ten copies were through before they could be interrupted");
+}
+
+for (const signal of ["SIGINT", "SIGKILL"]) {
+  test(`a copy of the kit's files that ${signal} has ended goes on where it was, and still names the files that it has left out`, async (t) => {
+    const files = folderFor(t);
+    const folder = path.join(files, "data", "log", "log");
+    fs.mkdirSync(folder, { recursive: true });
+    for (let i = 0; i < 9_000; i++) fs.writeFileSync(path.join(folder, `entry-${i}.json`), JSON.stringify({ id: `entry-${i}`, i }));
+    // The first of all: the run that is interrupted has seen it.
+    const broken = path.join(folder, "broken.json");
+    fs.writeFileSync(broken, "{");
+    const interrupted = await firstInterrupted(t, path.join(files, "data"), signal);
+    t.is(journals(interrupted.target).length, 1);
+    const rest = await cli([...interrupted.given, "--json"]);
+    t.is(rest.code, 3, rest.stderr);
+    const { before, read } = rest.told.collections["log-items"];
+    t.true(before > 0, "what was done is not done again");
+    t.is(before + read, 9_000);
+    t.is(rest.told.unread.count, 1);
+    t.regex(rest.told.unread.files[0], /broken\.json: .*JSON/);
+    t.deepEqual(journals(interrupted.target), []);
+    fs.rmSync(broken);
+    t.is((await cli(["verify", "--from", path.join(files, "data"), "--to", interrupted.target])).code, 0);
+  });
 }
 
 /** A program with the real kit in a folder, whose file adapters write there. */
@@ -275,7 +326,7 @@ for (const symbol of ["BTCUSDT", "SOL/USDT:USDT"]) test(`what the real kit has w
   fs.mkdirSync(path.join(work, "dump", "data", "partial", "broken_one"), { recursive: true });
   fs.writeFileSync(path.join(work, "dump", "data", "partial", "broken_one", "x.json"), "{");
   const copied = await cli(["copy", "--from", "./dump/data", "--to", to, "--json"], { cwd: work });
-  t.is(copied.code, 0, copied.stderr);
+  t.deepEqual([copied.code, copied.told.state], [3, "incomplete"], copied.stderr);
   t.is(copied.told.unread.count, 1);
   t.regex(copied.told.unread.files[0], /^dump\/data\/partial\/broken_one\/x\.json: .*JSON/);
   const files = kitIn(work, calls + read('kit["Persist" + name + "Instance"]', ""));
@@ -287,14 +338,19 @@ for (const symbol of ["BTCUSDT", "SOL/USDT:USDT"]) test(`what the real kit has w
   t.is((await cli(["copy", "--from", to, "--to", "./dump/data"], { cwd: work })).code, 2);
 });
 
-test("a file whose row cannot be told from its path is named, and --exchange tells it", async (t) => {
+test("a file whose row cannot be told from its path is named and the copy is incomplete, with an exit code of its own; --exchange tells it", async (t) => {
   const [work, to] = [folderFor(t), folderFor(t)];
   const folder = path.join(work, "data", "strategy", "BTCUSDT_a_b_c_d");
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, "strategy.json"), "null");
   const unknown = await cli(["copy", "--from", work, "--to", to, "--json"]);
-  t.is(unknown.told.unread.count, 1);
+  t.deepEqual([unknown.code, unknown.told.state, unknown.told.unread.count], [3, "incomplete", 1]);
   t.regex(unknown.told.unread.files[0], /--exchange <name> may help/);
+  const forPeople = await cli(["copy", "--from", work, "--to", to]);
+  t.is(forPeople.code, 3);
+  t.regex(forPeople.stdout, /^incomplete in [^]*^1 file left out[^]*strategy\.json[^]*^incomplete: all else is in the target/m);
+  t.notRegex(forPeople.stdout, /\bdone\b/);
+  t.regex((await cli(["copy", "--help"])).stdout, /3 incomplete/);
   const known = await cli(["copy", "--from", work, "--to", to, "--exchange", "c_d", "--json"]);
   t.deepEqual([known.code, known.told.unread.count, known.told.collections["strategy-items"].new], [0, 0, 1]);
   const row = await storeFor(t, to).ioc.strategyDbService.findByContext("BTCUSDT", "a_b", "c_d");
@@ -343,7 +399,7 @@ test("doctor says what is fine and what is not, and what to do about it", async 
   const fine = await cli(["doctor"], { env: { CC_STORE_PATH: one, CC_STORE_PAHT: "x" } });
   t.is(fine.code, 0, fine.stdout);
   t.regex(fine.stdout, /✔ its binary is .*\.node$/m);
-  t.regex(fine.stdout, /✔ quick_check finds nothing wrong$/m);
+  t.regex(fine.stdout, /✔ the whole file was read: its pages, documents, keys and candles are sound$/m);
   t.regex(fine.stdout, /· CC_STORE_PAHT is set, and is no variable of this package\n {6}→ is it misspelt\?/);
   t.notRegex(fine.stdout, /MongoDB/);
 
@@ -370,6 +426,44 @@ test("doctor says what is fine and what is not, and what to do about it", async 
   await redis.command("ACL", "SETUSER", "default", "-client");
   const refused = await cli(["doctor"], { env });
   t.regex(refused.stdout, /· ids cannot be kept in memory: the server says NOPERM/);
+});
+
+test("what a server refuses in the middle of a command is one sentence with its code, and no stack", async (t) => {
+  const one = folderFor(t);
+  const { redis, env } = await serversFor(t);
+  await fill(storeFor(t, one), { candles: 1, rows: 16 });
+  await cli(["copy", "--from", one, "--to", "servers"], { env, cwd: one });
+  await redis.command("ACL", "SETUSER", "default", "-set", "-scan");
+  for (const args of [["warm"], ["verify", "--from", one, "--to", "servers"], ["copy", "--from", "servers", "--to", folderFor(t)]]) {
+    const { code, told, stderr } = await cli([...args, "--json"], { env });
+    t.is(code, 1, args[0]);
+    t.like(told, { command: args[0], state: "failed", code: "REDIS_REPLY" });
+    t.regex(stderr, args[0] === "copy" ? /NOPERM .*\(REDIS_REPLY\); started again, it goes on where it was\n$/ : /NOPERM .*\(REDIS_REPLY\)\n$/);
+    t.notRegex(stderr, /^ {4}at /m);
+  }
+});
+
+test("variables of the store that cannot be used are named by doctor, and backup does not begin with them", async (t) => {
+  const one = folderFor(t);
+  await fill(storeFor(t, one), { candles: 1, rows: 1 });
+  for (const [name, value, words] of [
+    ["CC_STORE_TIMEOUT_MS", "soon", /CC_STORE_TIMEOUT_MS: "soon" is not a whole number/],
+    ["CC_STORE_SYNC", "never", /CC_STORE_SYNC: "never" is none of batch, full/],
+  ]) {
+    const env = { CC_STORE_PATH: one, [name]: value };
+    const doctor = await cli(["doctor", "--json"], { env });
+    t.is(doctor.code, 1);
+    const [problem, ...others] = doctor.told.findings.filter(({ level }) => level === "problem");
+    t.regex(problem.what, words);
+    t.deepEqual(others, []);
+    // The store itself is looked at all the same.
+    t.is(doctor.told.store.check, "ok");
+    const backup = await cli(["backup", path.join(one, "copy.sqlite"), "--json"], { env });
+    t.is(backup.code, 2);
+    t.is(backup.told.code, "INVALID_CONFIG");
+    t.regex(backup.stderr, words);
+    t.false(fs.existsSync(path.join(one, "copy.sqlite")));
+  }
 });
 
 test("stores that are none, the same one twice, and options that are missing end with 2", async (t) => {

@@ -6,12 +6,14 @@
 const { parseArgs } = require("node:util");
 
 const { Failure } = require("./failure.js");
+const { readDotEnv } = require("./stores/package.js");
 
 /**
  * Each is a module with `summary` (a line), `usage` (the words after the program's name), `help` (a paragraph), `options` (as
  * parseArgs takes them, with `help`, and `value` for what stands after the option), `needs` (options that must be there),
- * `positionals` and `places` (whether words are taken, and how many), and `run(values, positionals)`, which throws a Failure or
- * returns the exit code, by default 0.
+ * `positionals` and `places` (whether words are taken, and how many), `variables` (whether it goes by the variables, so that those of
+ * `.env` are read), `advice` (what to do after a failure), and `run(values, positionals)`, which throws or returns the exit code, by
+ * default 0.
  */
 const COMMANDS = {
   copy: () => require("./commands/copy.js"),
@@ -96,18 +98,24 @@ async function main([name, ...words]) {
     return misused(`Usage: npx ${PROGRAM} ${command.usage}`, name);
   }
   try {
+    if (command.variables) readDotEnv();
     return (await command.run(parsed.values, parsed.positionals)) ?? 0;
   } catch (error) {
     // Whoever reads JSON gets JSON, whatever happens; the words for people stand on stderr.
     if (parsed.values.json) console.log(JSON.stringify({ command: name, state: "failed", message: error.message, code: error.cause?.code ?? error.code ?? null }));
-    throw error;
+    // What was on the line of the progress goes.
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    console.error(sentenceOf(error, command.advice));
+    return error.exitCode ?? (error.code === "INVALID_CONFIG" ? 2 : 1);
   }
 }
 
-main(process.argv.slice(2)).then(
-  (code) => (process.exitCode = code),
-  (error) => {
-    console.error(error instanceof Failure ? error.message : error.stack);
-    process.exitCode = error.exitCode ?? 1;
-  },
-);
+/** What went wrong, for people: a sentence where it has a code, as the failures of servers, stores and the system do; else it is a bug. */
+function sentenceOf(error, advice) {
+  if (error instanceof Failure) return error.message;
+  if (typeof error.code !== "string" || error.code.startsWith("ERR_")) return error.stack;
+  const named = error.message.includes(error.code) ? error.message : `${error.message} (${error.code})`;
+  return advice === undefined ? named : `${named}; ${advice}`;
+}
+
+main(process.argv.slice(2)).then((code) => (process.exitCode = code));

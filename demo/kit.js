@@ -110,7 +110,7 @@ async function kit({ facts }) {
   check("doctor finds nothing to mend", findings.filter(({ level }) => level === "problem"), []);
   const backup = path.join(folder, "backup.sqlite");
   command(["backup", backup, "--store", store]);
-  say(`All ${count(tradesOf(second).length)} trades and every number of the table are those of a run on dummies, to the last digit. All of it is in one file, and a backup of it has ${sizeOf(backup)} MiB; quick_check finds nothing wrong.`);
+  say(`All ${count(tradesOf(second).length)} trades and every number of the table are those of a run on dummies, to the last digit. All of it is in one file, and a backup of it has ${sizeOf(backup)} MiB; doctor finds nothing wrong in it.`);
   check("the store is one file", fs.existsSync(file));
   facts.kit = { trades: tradesOf(second).length, files: `${(files.each / first.each).toFixed(0)}×`, beside: `${(second.each / dummies.each).toFixed(2)}×` };
   return { folder, store, symbols: dummies.symbols };

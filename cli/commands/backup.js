@@ -18,16 +18,17 @@ Exit code: 0 done, 1 failed, 2 wrong usage.
     store: { type: "string", value: "<folder>", help: "the embedded store; else the one that CC_STORE_PATH names" },
     json: { type: "boolean", help: "print one JSON object at the end, on stdout" },
   },
+  variables: true,
   positionals: true,
   places: 1,
   async run({ store, json }, [file]) {
-    const { readDotEnv } = require("../stores/package.js");
-    readDotEnv();
     const folder = store ?? process.env.CC_STORE_PATH;
     if (!folder) throw new Misuse("which store? --store names its folder, or CC_STORE_PATH");
+    const { patienceOf } = require("../stores/package.js");
     const { storeBackup } = require("../../js/binding.js");
+    const patience = patienceOf(process.env);
     const started = performance.now();
-    const { bytes, problem } = JSON.parse(storeBackup(path.resolve(folder), path.resolve(file), process.env.CC_STORE_TIMEOUT_MS || "10000"));
+    const { bytes, problem } = JSON.parse(storeBackup(path.resolve(folder), path.resolve(file), patience));
     if (problem) throw new Failure(`${problem.message} (${problem.code})`, { cause: problem });
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     if (json) console.log(JSON.stringify({ command: "backup", state: "done", store: path.resolve(folder), file: path.resolve(file), bytes, seconds }));

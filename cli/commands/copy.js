@@ -1,6 +1,5 @@
 "use strict";
 
-const { Failure } = require("../failure.js");
 const { OPTIONS, STORES } = require("../stores/names.js");
 
 /** Ends a copy at the next batch when the user asks for it; a second time ends the process. */
@@ -23,9 +22,12 @@ function missedOf({ collections }, totals) {
   return missed.filter(([, rows]) => rows > 0);
 }
 
-function stateOf({ whole }, missed) {
+/** The exit code of each state. */
+const CODES = { done: 0, interrupted: 1, incomplete: 3 };
+
+function stateOf({ whole }, unread, missed) {
   if (!whole) return "interrupted";
-  return missed.length > 0 ? "incomplete" : "done";
+  return unread.count > 0 || missed.length > 0 ? "incomplete" : "done";
 }
 
 /** What a copy came to, for people. */
@@ -38,6 +40,7 @@ function say({ state, told, unread, missed, seconds, words }) {
   if (unread.count > 0) console.log(`${plural(unread.count, "file")} left out, because what is in it is no row, or its row cannot be told:\n${unread.files.map((line) => `  ${line}`).join("\n")}`);
   for (const [name, rows] of missed) console.log(`${name}: ${count(rows)} rows of it were not read. They went meanwhile, or their keys are of types that no call makes`);
   if (state === "interrupted") console.log(`to go on: npx backtest-kit-native copy ${words}`);
+  if (state === "incomplete") console.log("incomplete: all else is in the target, and what is named above is not. To copy again, once that is mended, changes nothing of what is there");
   if (state === "done") console.log(`to compare: npx backtest-kit-native verify ${words}`);
 }
 
@@ -54,7 +57,8 @@ meanwhile may be copied or not; run it once more when nothing writes.
 
 ${STORES}
 
-Exit code: 0 done, 1 interrupted or failed, 2 wrong usage.
+Exit code: 0 done: everything is in the target; 1 interrupted or failed; 2 wrong usage; 3 incomplete: what could be read is in the
+target, and something was left out, which is named (files that are no rows, or whose row cannot be told; rows that were not read).
 
   npx backtest-kit-native copy --from ./dump/data --to ./dump/native     the kit's files into an embedded store
   npx backtest-kit-native copy --from ./dump/native --to servers         into Redis and MongoDB`,
@@ -65,7 +69,9 @@ Exit code: 0 done, 1 interrupted or failed, 2 wrong usage.
     ...OPTIONS,
     json: { type: "boolean", help: "print one JSON object at the end, on stdout; progress goes to stderr either way" },
   },
+  variables: true,
   needs: ["from", "to"],
+  advice: "started again, it goes on where it was",
   async run({ from, to, anew, json, ...options }) {
     const { twoStores } = require("../stores/index.js");
     const { Copy } = require("../copy/run.js");
@@ -87,15 +93,12 @@ Exit code: 0 done, 1 interrupted or failed, 2 wrong usage.
       const seconds = (performance.now() - started) / 1_000;
       const unread = source.unread ?? { count: 0, files: [] };
       const missed = told.whole && source.unread === undefined ? missedOf(told, totals) : [];
-      const state = stateOf(told, missed);
+      const state = stateOf(told, unread, missed);
       const summary = { command: "copy", state, from: source.title, to: target.title, seconds: Math.round(seconds * 10) / 10, ...told, unread };
       delete summary.whole;
       if (json) console.log(JSON.stringify(summary));
       else say({ state, told, unread, missed, seconds, words: `--from ${quoted(from)} --to ${quoted(to)}` });
-      return state === "done" ? 0 : 1;
-    } catch (error) {
-      if (error instanceof Failure || error.code === undefined) throw error;
-      throw new Failure(`${error.message} (${error.code}); started again, it goes on where it was`, { cause: error });
+      return CODES[state];
     } finally {
       stop.end();
       await Promise.all([source.close(), target.close()]);

@@ -21,6 +21,7 @@ Exit code: 0 the same, 1 there are differences, or it failed, 2 wrong usage.`,
     ...OPTIONS,
     json: { type: "boolean", help: "print one JSON object at the end, on stdout; progress goes to stderr either way" },
   },
+  variables: true,
   needs: ["from", "to"],
   async run({ from, to, ids = false, json, ...options }) {
     const { twoStores } = require("../stores/index.js");

@@ -16,13 +16,12 @@ Exit code: 0 done, 1 failed, 2 wrong usage.`,
     defaults: OPTIONS.defaults,
     json: { type: "boolean", help: "print one JSON object at the end, on stdout; progress goes to stderr either way" },
   },
+  variables: true,
   async run({ store: name, candles = false, json, ...options }) {
     const { storeOf } = require("../stores/index.js");
     const { Progress, duration, plural } = require("../progress.js");
     const { documentsOf } = require("../stores/opened.js");
     const { Misuse } = require("../failure.js");
-    const { readDotEnv } = require("../stores/package.js");
-    readDotEnv();
     const store = storeOf(name ?? (process.env.CC_STORE_PATH || "servers"), options);
     if (store.unread) throw new Misuse(`${name} holds backtest-kit's own JSON files, which have no ids`);
     const started = performance.now();

@@ -2,6 +2,7 @@
 // Compares two stores by the keys of their rows. First by sums of digests, which need no memory; only where those differ, row by
 // row.
 
+const { Failure } = require("../failure.js");
 const { documentsOf } = require("../stores/opened.js");
 
 /** Bytes of a row's digest: half for its key, half for all of it. */
@@ -17,8 +18,8 @@ async function through(store, number, whole, each) {
     const page = await store.page(number, after);
     after = page.after;
     if (page.rows.length > 0) {
-      const digests = (store.addon ?? store.package.addon).rowDigests(number, page.rows, whole);
-      if (digests === null) throw new Error(`${store.name}: a page of ${store.table[number].collection} cannot be read`);
+      const digests = store.addon.rowDigests(number, page.rows, whole);
+      if (digests === null) throw new Failure(`${store.name}: a page of ${store.table[number].collection} cannot be read`);
       each(page.rows, digests);
     }
   } while (after !== null);
@@ -41,7 +42,7 @@ async function sumOf(store, number, whole, progress) {
 
 /** The key of a row, for people. */
 function keyOf(store, number, bytes) {
-  const row = (store.codec.deserialize ? store.codec : store.package.codec()).deserialize(bytes);
+  const row = store.codec.deserialize(bytes);
   return Object.fromEntries(store.table[number].key.map(({ name }) => [name, row[name] ?? null]));
 }
 

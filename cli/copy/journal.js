@@ -6,7 +6,7 @@ const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 
-const VERSION = 1;
+const VERSION = 2;
 /** How often it is written, in milliseconds. */
 const PAUSE_MS = 200;
 
@@ -35,17 +35,27 @@ class Journal {
     }
   }
 
-  /** `{ place, rows, over }` of a part: after which key it goes on, how many rows were read, whether it is through. */
+  /**
+   * `{ place, rows, over, last }` of a part: after which key it goes on, how many rows were read, whether it is through, and the row
+   * that was written last: its key, and its `_id` in the target.
+   */
   of(part) {
-    const { place = null, rows = 0, over = false } = this.state.parts[part] ?? {};
-    return { place: place === null ? null : this.codec.deserialize(Buffer.from(place, "base64"), { promoteValues: false }), rows, over };
+    const { place = null, rows = 0, over = false, last = null } = this.state.parts[part] ?? {};
+    return { place: this.read64(place), rows, over, last: this.read64(last) };
   }
 
   /** Notes that what comes before a place was written. */
-  note(part, place, rows, over) {
-    const bytes = place === null ? null : Buffer.from(this.codec.serialize(place)).toString("base64");
-    this.state.parts[part] = { place: bytes, rows, over };
+  note(part, { place, rows, over, last }) {
+    this.state.parts[part] = { place: this.write64(place), rows, over, last: this.write64(last) };
     if (over || performance.now() - this.written > PAUSE_MS) this.write();
+  }
+
+  read64(text) {
+    return text === null ? null : this.codec.deserialize(Buffer.from(text, "base64"), { promoteValues: false });
+  }
+
+  write64(document) {
+    return document === null ? null : Buffer.from(this.codec.serialize(document)).toString("base64");
   }
 
   write() {

@@ -2,16 +2,10 @@
 // Copies a store into another: collection by collection, page by page; the next page is read while one is written.
 
 const { count } = require("../progress.js");
-const { documentsOf } = require("../stores/opened.js");
+const { lastOf } = require("../stores/opened.js");
 const { Journal } = require("./journal.js");
 
 const KEYS = "keys of maps";
-
-function rowsIn(rows) {
-  let number = 0;
-  for (const document of documentsOf(rows)) number += document.length > 0 ? 1 : 0;
-  return number;
-}
 
 class Copy {
   /** @param {{ from: object, to: object, progress: object, stop: AbortSignal }} parts */
@@ -45,10 +39,11 @@ class Copy {
   async collection(number) {
     const name = this.from.table[number].collection;
     const { from, to, journal, progress } = this;
-    const { over, place: reached, rows: done } = journal.of(name);
-    // What an earlier run has written may be gone: a target that was emptied is begun anew.
-    const isThere = done === 0 || (await to.count(number)) >= done;
-    let [place, rows] = isThere ? [reached, done] : [null, 0];
+    const { over, place: reached, rows: done, last: witness } = journal.of(name);
+    // What an earlier run has written may be gone: a target that was emptied is begun anew. Others may have filled it since, so their
+    // number alone does not tell; the row that was written last does, under the _id that it got there.
+    const isThere = done === 0 || ((await to.count(number)) >= done && (await to.holds(number, witness)));
+    let [rows, last] = isThere ? [done, witness] : [0, null];
     const told = { read: 0, new: 0, newer: 0, kept: 0, before: rows };
     this.told.collections[name] = told;
     progress.skip(rows);
@@ -59,20 +54,20 @@ class Copy {
       page.catch(() => {});
       return page;
     };
-    for (let next = ask(place); next !== null && !this.stop.aborted; ) {
+    for (let next = ask(isThere ? reached : null); next !== null && !this.stop.aborted; ) {
       const page = await next;
       next = page.after === null ? null : ask(page.after);
       if (page.rows.length > 0) {
         const merged = await to.merge(number, page.rows);
         if (to.keepsIds(number)) await to.remember(number, page.rows, merged.ids);
-        const read = rowsIn(page.rows);
+        const read = merged.new + merged.newer + merged.kept;
         for (const fate of ["new", "newer", "kept"]) told[fate] += merged[fate];
         told.read += read;
         rows += read;
+        last = lastOf(to, number, page.rows, merged.ids);
         progress.add(name, read);
       }
-      place = page.after;
-      journal.note(name, place, rows, next === null);
+      journal.note(name, { place: page.after, rows, over: next === null, last });
     }
     if (rows > 0 && !this.stop.aborted) {
       progress.part(`${name}: ${count(told.new)} new, ${count(told.newer)} newer, ${count(told.kept)} that were there${told.before > 0 ? `, ${count(told.before)} by an earlier run` : ""}`);

@@ -18,9 +18,9 @@ const ADVICE = {
 const size = (bytes) => (bytes < MIB ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`);
 
 /** Notes what there is to say of the store in a folder. */
-function examineStore(folder, findings, addon) {
+function examineStore(folder, findings, { addon, patience }) {
   findings.begin(`embedded store in ${folder}`);
-  const facts = JSON.parse(addon.storeFacts(path.resolve(folder), process.env.CC_STORE_TIMEOUT_MS || "10000"));
+  const facts = JSON.parse(addon.storeFacts(path.resolve(folder), patience));
   if (facts.problem !== null) {
     findings.problem(`${facts.problem.message} (${facts.problem.code})`, ADVICE[facts.problem.code]);
     return facts;
@@ -34,8 +34,8 @@ function examineStore(folder, findings, addon) {
     findings.note("the log is large", "it is written back while a process uses the store; a process that reads for very long keeps it from that");
   }
   findings.ok(`layout ${facts.version}, SQLite ${facts.sqlite}`);
-  if (facts.check === "ok") findings.ok("quick_check finds nothing wrong");
-  else findings.problem(`quick_check says: ${facts.check}`, ADVICE.STORE_CORRUPT);
+  if (facts.check === "ok") findings.ok("the whole file was read: its pages, documents, keys and candles are sound");
+  else findings.problem(`the file is damaged: ${facts.check}`, ADVICE.STORE_CORRUPT);
   return facts;
 }
 

@@ -44,7 +44,6 @@ class Files {
     Object.assign(this, { table: mongo.table, codec: codec(), addon, data });
     this.name = path.relative(process.cwd(), data) || ".";
     this.title = data;
-    this.isServers = false;
     /** Files that are no rows: how many, and why of the first of them. */
     this.unread = { count: 0, files: [] };
     this.noted = new Set();

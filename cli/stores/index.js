@@ -5,8 +5,6 @@ const fs = require("node:fs");
 const path = require("node:path");
 
 const { Misuse } = require("../failure.js");
-const { readDotEnv } = require("./package.js");
-
 const FILE = "store.sqlite";
 
 /** The folder of JSON files that a name means, or null. */
@@ -27,7 +25,6 @@ const isStore = (folder) => fs.existsSync(path.join(folder, FILE));
 function storeOf(name, { writes = false, defaults = "ioc", exchange = [] } = {}) {
   if (!["ioc", "setup"].includes(defaults)) throw new Misuse(`--defaults is ${defaults}; it must be ioc or setup`);
   if (name === "servers") {
-    readDotEnv();
     const { Opened } = require("./opened.js");
     const store = new Opened("servers", { CC_STORE_PATH: "" }, { defaults, isServers: true });
     const { CC_MONGO_CONNECTION_STRING: mongo, CC_REDIS_URL: url, CC_REDIS_HOST: host, CC_REDIS_PORT: port } = store.config;
@@ -59,4 +56,4 @@ function twoStores(from, to, options, writes) {
   return [source, target];
 }
 
-module.exports = { FILE, isStore, storeOf, twoStores };
+module.exports = { storeOf, twoStores };

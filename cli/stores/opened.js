@@ -6,6 +6,8 @@ const { loadPackage } = require("./package.js");
 
 /** How many calls of maps and ids are under way at a time. */
 const AT_ONCE = 1_000;
+/** Bytes of an ObjectId. */
+const ID = 12;
 /** Errors of a row whose fields name no key of the cache. */
 const UNNAMED = ["INVALID_ROW", "INVALID_CONTEXT", "KEY_EMPTY", "INVALID_VALUE"];
 
@@ -22,14 +24,26 @@ function* documentsOf(rows) {
   }
 }
 
+/** The key of the last of some rows, and the `_id` that it has in the store that took them in; null where it was not told. */
+function lastOf(store, number, rows, ids) {
+  let last;
+  for (last of documentsOf(rows));
+  // As the bytes have it: a number's type is part of a key.
+  const row = store.codec.deserialize(last, { promoteValues: false });
+  const key = Object.fromEntries(store.table[number].key.map(({ name }) => [name, row[name] ?? null]));
+  const id = ids.subarray(-ID);
+  return { key, id: id.some((byte) => byte !== 0) ? new store.codec.ObjectId(id) : null };
+}
+
 class Opened {
-  /** @param {string} name what the user calls it; @param {string} id which one it is, for journals */
+  /** @param {string} name what the user calls it; @param {object} changes variables that are put over those of the environment */
   constructor(name, changes, { defaults, isServers }) {
     this.name = name;
     this.isServers = isServers;
     this.package = loadPackage();
-    const { engine, mongo, codec } = this.package;
+    const { engine, mongo, codec, addon } = this.package;
     this.codec = codec();
+    this.addon = addon;
     this.table = mongo.table;
     const texts = engine.checked(Object.entries({ CC_CANDLE_CACHE_MAX_BYTES: "0", ...changes }));
     if (defaults === "setup") engine.adopt(texts);
@@ -79,6 +93,13 @@ class Opened {
     return told;
   }
 
+  /** Whether a row is there that this store once took in, as `lastOf` has told it. */
+  async holds(number, { key, id }) {
+    const { bytes } = await this.ask("rows", number, { filter: key });
+    for (const row of documentsOf(bytes)) if (id === null || id.equals(this.codec.deserialize(row)._id)) return true;
+    return false;
+  }
+
   /** Whether ids of a collection's rows are kept in the cache of ids. */
   keepsIds(number) {
     return this.table[number].collection !== "candle-items" || this.config.CC_CANDLE_IDS === "on";
@@ -93,7 +114,7 @@ class Opened {
     let written = 0;
     let place = 0;
     for (const bytes of documentsOf(rows)) {
-      const id = ids.toString("hex", place * 12, place * 12 + 12);
+      const id = ids.toString("hex", place * ID, (place + 1) * ID);
       place++;
       if (!/[^0]/.test(id)) continue;
       const document = this.codec.deserialize(bytes);
@@ -169,4 +190,4 @@ class Opened {
   }
 }
 
-module.exports = { Opened, documentsOf };
+module.exports = { Opened, documentsOf, lastOf };

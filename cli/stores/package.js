@@ -16,7 +16,6 @@ function loadPackage() {
       engine: require("../../js/engine.js"),
       mongo: require("../../js/mongo.js"),
       cache: require("../../js/cache-services.js"),
-      waitForInit: require("../../js/redis-service.js").redisService.waitForInit,
       addon: require("../../js/binding.js"),
       codec: require("../../js/codec.js"),
     };
@@ -33,4 +32,15 @@ function readDotEnv() {
   else process.stderr.write(".env is not read: that takes Node 20.12 or newer\n");
 }
 
-module.exports = { loadPackage, readDotEnv };
+/**
+ * How long the lock of an embedded store is waited for, as the variables say, in milliseconds. Throws INVALID_CONFIG where one of the
+ * variables of stores cannot be used.
+ */
+function patienceOf(variables) {
+  const { native, variables: names } = loadPackage().engine;
+  const set = names.filter((name) => name.startsWith("CC_STORE_") && variables[name]);
+  for (const name of set) native.engine.checkVariable(name, variables[name]);
+  return variables.CC_STORE_TIMEOUT_MS || String(JSON.parse(native.engine.showConfig("{}")).CC_STORE_TIMEOUT_MS);
+}
+
+module.exports = { loadPackage, patienceOf, readDotEnv };
