@@ -4,10 +4,10 @@
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { root, loadFor, loadFresh, outcome } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 const MINUTE = 60_000;
 const START = Date.UTC(2025, 0, 1);
@@ -17,12 +17,6 @@ const plain = (i, more = 0) => ({ timestamp: at(i), open: i + 0.5, high: i + 2 +
 const plains = (from, to, more) => Array.from({ length: to - from }, (_, i) => plain(from + i, more));
 const [symbol, interval, exchangeName] = CONTEXT;
 const dto = (i, more) => ({ symbol, interval, exchangeName, ...plain(i, more) });
-
-function folderFor(t) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-store-candles-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** A copy of the package on a store, with the calls of the adapters. */
 function openFor(t, folder = folderFor(t), more = {}) {
@@ -73,6 +67,33 @@ test("reads of blocks are answered on the spot: no call goes to the store's thre
   t.is((await other.findPresent(...CONTEXT, at(2_990), 100)).open.length, 10);
   t.is((await other.findRange(...CONTEXT, at(5), 10)).length, 10);
   t.is(lib.stats().store.calls, calls);
+});
+
+test("a window of which memory lacks more than 64 blocks is asked of the store by requests, and none of its blocks is read on the spot", async (t) => {
+  const { service, folder } = openFor(t);
+  const block = 1_024;
+  const whole = 66 * block;
+  // From the first moment of a block on.
+  const first = Math.ceil(START / MINUTE / block) * block - START / MINUTE;
+  for (let from = 0; from < whole; from += 16_384) await service.createMany(...CONTEXT, plains(first + from, first + Math.min(whole, from + 16_384)));
+  const { lib, service: other } = await elsewhere(t, folder);
+  const { engine } = require("../js/engine.js").native;
+  const { storeBlock } = engine;
+  let read = 0;
+  engine.storeBlock = (...args) => (read++, storeBlock(...args));
+  const reads = async (from, count) => {
+    const [before, { calls }] = [read, lib.stats().store];
+    const { open } = await other.findColumns(...CONTEXT, at(first + from), count);
+    t.deepEqual([open.length, open[0], open[count - 1]], [count, first + from + 0.5, first + from + count - 0.5]);
+    return [read - before, lib.stats().store.calls - calls];
+  };
+  const [spot, requests] = await reads(0, 65 * block);
+  t.is(spot, 0);
+  t.true(requests > 0);
+  other.forget();
+  t.deepEqual(await reads(0, 64 * block), [64, 0]);
+  // What memory holds does not count.
+  t.deepEqual(await reads(0, whole), [2, 0]);
 });
 
 test("what another process writes is seen by the next read, also where candles were missing a moment ago", async (t) => {

@@ -11,7 +11,7 @@ const { engine } = native;
 /** Bytes of a block as src/store/columns.rs fills it, without and with ids and dates. */
 const PLAIN = BLOCK / 8 + NUMBERS.length * BLOCK * 8;
 const WHOLE = PLAIN + BLOCK * (2 * 8 + ID);
-/** A window of more blocks is a request, because the loop must not wait for so much. */
+/** A window of which more blocks must be read is a request, because the loop must not wait for so much. */
 const MOST = 64;
 
 /** Reads a block; null where the store must be asked by a request: something waits there, or there are rows beside the block. */
@@ -25,19 +25,25 @@ function readBlock({ symbol, interval, exchangeName }, index, rows) {
  * there, what is read is remembered, unless `cache` is null.
  */
 function blocksOf(cache, names, first, limit, rows) {
-  const blocks = new Map();
+  const [blocks, missing] = [new Map(), []];
   const series = cache?.find(names.symbol, names.interval, names.exchangeName);
-  const fails = stretches(first, limit, (index, from, to) => {
+  const isLarge = stretches(first, limit, (index, from, to) => {
     const held = series?.blocks.get(index);
     if (held !== undefined && held.holds(from, to, rows) && !held.isOdd(from, to, rows)) {
       blocks.set(index, held);
-      return false;
+    } else {
+      // What it has of rows is not lost.
+      missing.push({ index, whole: rows || held?.hasRows === true });
     }
-    // What it has of rows is not lost.
-    const whole = rows || held?.hasRows === true;
-    const buffer = blocks.size < MOST ? readBlock(names, index, whole) : null;
+    return missing.length > MOST;
+  });
+  if (isLarge) {
+    return null;
+  }
+  for (const { index, whole } of missing) {
+    const buffer = readBlock(names, index, whole);
     if (buffer === null) {
-      return true;
+      return null;
     }
     if (cache === null) {
       const block = new Block(null, index);
@@ -47,9 +53,8 @@ function blocksOf(cache, names, first, limit, rows) {
       cache.counters.queries++;
       blocks.set(index, cache.replace(cache.open(names.symbol, names.interval, names.exchangeName), index, buffer, whole));
     }
-    return false;
-  });
-  return fails ? null : blocks;
+  }
+  return blocks;
 }
 
 /** The columns of a window of which something is missing. */
