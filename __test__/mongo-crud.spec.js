@@ -4,7 +4,7 @@
 
 const { ObjectId } = require("bson");
 const { serial: test } = require("ava");
-const { outcome, recorder, collect } = require("./support/addon.js");
+const { outcome, recorder, collect, loadFresh } = require("./support/addon.js");
 const { withMongo, oursOnly, collections, isOriginal, SAMPLE } = require("./support/mongo-peer.js");
 
 const own = withMongo(test);
@@ -28,6 +28,23 @@ test("create returns the row as it is stored, and caches nothing", async (t) => 
   const [stored] = await own.mongo.documents("risk-items");
   t.deepEqual(row, { ...stored, id: stored._id.toHexString() });
   t.is(await own.redis.command("DBSIZE"), 0);
+});
+
+ours("rows are written and found by a copy that is loaded while process.nextTick is a test's own", async (t) => {
+  const { nextTick } = process;
+  process.nextTick = () => {};
+  let lib;
+  try {
+    lib = loadFresh();
+  } finally {
+    process.nextTick = nextTick;
+  }
+  t.teardown(() => lib.close());
+  for (let i = 0; i < 3; i++) {
+    const row = await lib.ioc.riskDbService.create(risk({ riskName: `r${i}` }));
+    t.is((await lib.ioc.riskDbService.findByContext(`r${i}`, "e")).id, row.id);
+  }
+  await lib.close();
 });
 
 test("create of a key that exists rejects with the server's E11000 and what it says about the key", async (t) => {

@@ -111,6 +111,25 @@ const { flush } = engine;
 // Where nobody can reach this module any more, the arranged flush still has to find them.
 flush.hooks = hooks;
 
+/** Whether the end of a tick has come once as `nextTick` arranges it. */
+let ticks = false;
+
+/**
+ * Calls a function at the end of the tick. Where timers were fake when this was loaded, `nextTick` is a test's own, which may never
+ * call; so until it has called once, the function is also called as soon as the JavaScript that runs is through.
+ */
+function atEndOfTick(end) {
+  if (ticks) {
+    nextTick(end);
+    return;
+  }
+  nextTick(() => {
+    ticks = true;
+    end();
+  });
+  Promise.resolve().then(end);
+}
+
 let resolveNext;
 let rejectNext;
 function capture(resolve, reject) {
@@ -130,7 +149,7 @@ function enqueue() {
   tail = next;
   resolves[call & mask] = null;
   if (flags[0] === 0) {
-    nextTick(flush);
+    atEndOfTick(flush);
     flags[0] = 1;
   }
   resolveNext = null;
@@ -201,6 +220,7 @@ const native = {
   /** What js/candles/memory.js counts. */
   candles: { stats: () => null },
   enqueue,
+  atEndOfTick,
   /** Right before any call that may be queued, after user code: that may close the connection and change the configuration. */
   ready() {
     if (!configured) {
@@ -279,9 +299,12 @@ async function close() {
     await Promise.all([mongo, models]);
   }
   // Nothing that waits for it takes the promise from another: each close() is over when all calls before it are.
-  await native.promise(engine.close());
-  // Calls made meanwhile have opened a new connection with the configuration as it was.
-  configured = engine.isOpen();
+  try {
+    await native.promise(engine.close());
+  } finally {
+    // Calls made meanwhile have opened a new connection with the configuration as it was.
+    configured = engine.isOpen();
+  }
 }
 
 /**

@@ -5,7 +5,6 @@
 // What the fields of a document mean is decided in Rust.
 
 // Of Node itself, and captured now: fake timers replace the global ones, perhaps before this is loaded.
-const { nextTick } = process;
 const { setImmediate } = require("node:timers");
 const now = performance.now.bind(performance);
 
@@ -16,7 +15,7 @@ const { native, values } = require("./engine.js");
 const { makeError, withCode } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 
-const { engine } = native;
+const { engine, atEndOfTick } = native;
 
 /** Requests, in the order of `OPS` in src/mongo/wire.rs. */
 const OPS = Object.fromEntries(
@@ -127,7 +126,7 @@ function send(op, collection, body) {
   engine.mongoPush(call, op, collection, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (!arranged) {
     // In this order: if scheduling throws because the stack has run out, the next call schedules it.
-    nextTick(flush);
+    atEndOfTick(flush);
     arranged = true;
     tick.since = now();
   }

@@ -3,7 +3,7 @@
 
 import { BaseMap, close, getMongo, getRedis, health, setConfig, setLogger, setup, waitForInit } from "backtest-kit-native";
 import mongoose from "mongoose";
-import { recorder, startRedis, type RedisServer } from "./support";
+import { freshLib, recorder, startRedis, type RedisServer } from "./support";
 
 const kit = require("backtest-kit");
 const { startMongo } = require("../support/mongo.js");
@@ -45,6 +45,19 @@ test("setup() makes it the kit's persistence: rows are written, read, and lie wh
   class PriceMap extends BaseMap("price", 60) {}
   await new PriceMap().set("TRXUSDT", 0.29);
   expect(await redis.get("price:TRXUSDT")).toBe("0.29");
+});
+
+test("rows are written and read by a copy that is loaded while timers are fake", async () => {
+  jest.useFakeTimers();
+  try {
+    const copy = freshLib();
+    copy.setConfig({ CC_REDIS_PORT: own.redis.port, CC_MONGO_CONNECTION_STRING: own.mongo.url });
+    await copy.ioc.logDbService.upsert("loaded late", { a: 1 });
+    expect((await copy.ioc.logDbService.findByEntryId("loaded late"))?.payload).toEqual({ a: 1 });
+    await copy.close();
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 test("errors of setup() belong to the realm of the test", () => {
