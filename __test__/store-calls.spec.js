@@ -3,16 +3,13 @@
 // How calls of the embedded store run: on the JavaScript thread at the end of their tick, or on the store's thread; never so that
 // the loop waits.
 
-const fs = require("node:fs");
-const os = require("node:os");
-const path = require("node:path");
 const { serial: test } = require("ava");
 const { loadFor, outcome } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 /** On a folder of its own, which is open, and whose log has begun. */
 async function openStore(t, more = {}) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-store-calls-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const folder = folderFor(t);
   const lib = loadFor(t, { CC_STORE_PATH: folder, ...more });
   await new lib.BaseMap("first", -1).set("k", "v");
   await lib.ioc.mongoService.waitForInit();

@@ -5,19 +5,13 @@
 
 const { execFileSync, spawn } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const readline = require("node:readline");
 const { serial: test } = require("ava");
 const { root, loadFor, outcome } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 const NO_SERVERS = { CC_REDIS_URL: "redis://127.0.0.1:1", CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/none" };
-
-function folderFor(t) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-store-faults-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /**
  * A process that carries out what it is told, a line each: `map N`, `row N` and `candles N` write, `read N` answers how many of those

@@ -5,19 +5,13 @@
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const { judge } = require("../scripts/store-kills/run.js");
 const { root, collect, loadFor, loadFresh, outcome, until } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 const NO_SERVERS = { CC_REDIS_URL: "redis://127.0.0.1:1", CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/none" };
-
-function folderFor(t) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-store-spec-"));
-  t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 const storeFor = (t, folder = folderFor(t), more = {}) => loadFor(t, { ...NO_SERVERS, CC_STORE_PATH: folder, ...more });
 

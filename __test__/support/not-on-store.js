@@ -65,6 +65,7 @@ const FILES = {
   "store-faults.spec.js": "the same",
   "store-mongod.spec.js": "starts its servers itself, beside a store",
   "store-calls.spec.js": "is about the store wherever it runs",
+  "store-load.spec.js": "is about the store wherever it runs",
   "tls.spec.js": NETWORK,
   "workers.spec.js": "starts its servers itself, in threads of their own",
   "adapters/kits.spec.js": "projects in processes of their own",

@@ -13,18 +13,31 @@ const { TESTS, VARIABLES } = require("./not-on-store.js");
 const support = (name) => path.join(__dirname, name);
 let currentSpec = null;
 
-/** An ava `t` that passes over assertions about what is sent. */
+/** Chains of ava's that make tests, too. */
+const TESTS_OF = ["serial", "failing", "only"];
+/** Assertions of this file about what is sent: they are skipped, because they could not fail. */
+let unsent = 0;
+
+/** An ava `t` that skips assertions about what is sent. */
 function reading(t) {
   return new Proxy(t, {
     get(target, name) {
       const value = target[name];
-      if (name !== "deepEqual") return typeof value === "function" && name !== "context" ? value.bind(target) : value;
-      return (actual, ...rest) => (isUnsent(actual) ? target.pass() : value.call(target, actual, ...rest));
+      if (typeof value !== "function" || name === "context") return value;
+      const bound = value.bind(target);
+      if (value.skip === undefined) return bound;
+      const own = (actual, ...rest) => {
+        if (!isUnsent(actual)) return bound(actual, ...rest);
+        unsent++;
+        return value.skip(actual, ...rest);
+      };
+      return Object.assign(own, { skip: value.skip });
     },
     set: (target, name, value) => Reflect.set(target, name, value),
   });
 }
 
+/** ava's `test`, with each chain of it that makes tests, for one spec file. */
 function wrapped(test) {
   const skipped = TESTS[currentSpec] ?? {};
   const seen = new Set();
@@ -36,21 +49,24 @@ function wrapped(test) {
       const name = isSkipped(title);
       if (name !== undefined) {
         seen.add(name);
-        return test.skip(title, typeof body === "function" ? body : () => {});
+        return test.serial.skip(title, typeof body === "function" ? body : () => {});
       }
       return original(title, typeof body === "function" ? (t, ...rest) => body(reading(t), ...rest) : body, ...args);
     };
-    return Object.assign(own, original);
+    for (const name of Object.keys(original)) own[name] = TESTS_OF.includes(name) ? wrapping(original[name]) : original[name];
+    return own;
   };
   const own = wrapping(test);
-  for (const name of ["serial", "failing", "only"]) if (test[name]) own[name] = wrapping(test[name]);
+  own.default = own;
   // A name that no test has is a list that nobody keeps.
   test.after.always("every test that is left out by name is there", (t) => {
     t.deepEqual(Object.keys(skipped).filter((name) => !seen.has(name)), []);
+    if (unsent > 0) t.log(`assertions skipped: ${unsent}`);
   });
   return own;
 }
 
+let test = null;
 const load = Module._load;
 Module._load = function (request, parent, isMain) {
   const exported = load.call(this, request, parent, isMain);
@@ -59,7 +75,7 @@ Module._load = function (request, parent, isMain) {
       currentSpec = path.relative(path.dirname(__dirname), parent.filename);
       Object.assign(process.env, VARIABLES[currentSpec]);
     }
-    return new Proxy(exported, { get: (target, name) => (name === "serial" || name === "default" ? wrapped(target[name]) : target[name]) });
+    return (test ??= wrapped(exported));
   }
   if (request === "./binding.js") {
     // FLUSHALL needs the names of the maps.

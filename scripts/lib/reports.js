@@ -23,9 +23,11 @@ function cargo(lines) {
  * where there is more than one file; `adapters › lists › a title` is of a file in a folder.
  */
 function tap(lines, folder) {
-  const report = { passed: 0, failed: 0, skipped: 0, files: [] };
+  const report = { passed: 0, failed: 0, skipped: 0, assertions: 0, files: [] };
   const files = new Set();
   for (const line of lines) {
+    // Those of tests that were executed for the rest: see __test__/support/on-store.js.
+    report.assertions += Number(/^#\s+(?:\S+ )?assertions skipped: (\d+)$/.exec(line)?.[1] ?? 0);
     const result = /^(not )?ok \d+(?: - (.*))?$/.exec(line);
     if (!result) continue;
     const [, not, title = ""] = result;
