@@ -85,6 +85,27 @@ test("more than a tick may hold up goes to the store's thread, and the order hol
   t.is(await map.get("large"), large);
 });
 
+test("answers that cannot be told keep no others back", async (t) => {
+  // Each write goes to the store's thread.
+  const { lib } = await openStore(t, { CC_STORE_SYNC: "full" });
+  const map = new lib.BaseMap("ns", -1);
+  const { mongo } = require("../js/engine.js").native;
+  const { settle } = mongo;
+  const lost = [];
+  mongo.settle = (answers) => {
+    mongo.settle = settle;
+    lost.push(answers);
+    throw new Error("it cannot be told");
+  };
+  const row = lib.ioc.logDbService.upsert("l", { a: 1 });
+  // More than one turn of the loop tells.
+  await Promise.all(numbers(5_000).map((i) => map.set(`k${i}`, "v")));
+  t.is(lost.length, 1);
+  t.is(await map.get("k4999"), "v");
+  settle(lost[0]);
+  await row;
+});
+
 test("long work does not let what is behind it in its tick overtake it", async (t) => {
   const { lib } = await openStore(t);
   const map = new lib.BaseMap("ns", -1);

@@ -229,10 +229,16 @@ impl Engine {
                 Answered::Row(call, outcome) => push_row(call, outcome, &mut bytes),
             }
         }
-        if !bytes.is_empty() {
-            self.mongo_settle(outside, &bytes)?;
-        }
-        self.settle_store(outside, maps)
+        let rows = self.settle_rows(outside, &bytes);
+        rows.and(self.settle_store(outside, maps))
+    }
+
+    /// Answers of rows. What cannot be told must keep nothing else back, so no exception is left.
+    fn settle_rows(&self, outside: &mut Outside, bytes: &[u8]) -> Js<()> {
+        let told = if bytes.is_empty() { Ok(()) } else { self.mongo_settle(outside, bytes) };
+        told.inspect_err(|_| {
+            self.env.take_exception();
+        })
     }
 
     /// A request for rows, of this tick.
@@ -359,11 +365,13 @@ impl Engine {
     pub(super) fn store_turn(self: &Rc<Self>, outside: &mut Outside) -> Js<()> {
         let Ok(answers) = self.answers() else { return Ok(()) };
         let (Gathered { bytes, maps }, more) = answers.some();
-        if !bytes.is_empty() {
-            self.mongo_settle(outside, &bytes)?;
-        }
-        self.settle_store(outside, maps)?;
-        if more { self.turn_again(outside) } else { Ok(()) }
+        let rows = self.settle_rows(outside, &bytes);
+        let maps = self.settle_store(outside, maps).inspect_err(|_| {
+            self.env.take_exception();
+        });
+        // Nobody is woken for the rest while it is not told.
+        let rest = if more { self.turn_again(outside) } else { Ok(()) };
+        rows.and(maps).and(rest)
     }
 
     fn told(&self, outside: &mut Outside, told: &Told) -> Js<NapiValue> {

@@ -109,6 +109,11 @@ impl Engine {
     /// The end of a tick.
     pub(super) fn mongo_flush(self: &Rc<Self>, outside: &mut Outside) {
         self.flush_store(outside);
+        self.submit_rows();
+    }
+
+    /// Hands the requests of this tick to the thread.
+    pub(super) fn submit_rows(&self) {
         let mut mongo = self.mongo.borrow_mut();
         let requests = std::mem::take(&mut mongo.tick);
         if let Some(executor) = mongo.executor.as_ref().filter(|_| !requests.is_empty()) {

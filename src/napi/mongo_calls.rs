@@ -29,11 +29,11 @@ functions! {
         let servers = config::mongo::resolve(&values)?;
         if let Some(store) = config_of(&values)? {
             engine.embed(outside, store, Side::Rows, (0, 0))?;
-            engine.open_handles(on_prepare);
         } else {
             engine.unembed(Side::Rows);
             engine.mongo_configure(servers)?;
         }
+        engine.open_handles(on_prepare);
         Ok(None)
     }
 

@@ -195,10 +195,11 @@ impl Engine {
     /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
     pub(super) fn before_sleep(self: &Rc<Self>, outside: &mut Outside) {
         self.hits_since.set(0);
+        // Where the end of the tick did not come, as where `process.nextTick` is a test's own. JavaScript is told when it may run.
         if !self.embedded.borrow().tick.is_empty() {
-            // The end of the tick did not come, as where `process.nextTick` is a test's own. JavaScript is told when it may run.
             self.carry_out(outside, false);
         }
+        self.submit_rows();
         let state = self.with_core(outside, |core| {
             let lane = &core.peer.lane;
             (lane.queue().unflushed() > 0, core.connection.fresh && lane.expects_replies())

@@ -38,10 +38,13 @@ const FEW_WRITTEN: usize = 8 * 1024;
 #[must_use]
 pub fn is_quick(request: &Request) -> bool {
     let few = || matches!(request.body.get("limit"), Ok(Some(RawBsonRef::Int32(limit))) if limit <= FEW);
+    // A candle that is in no block yet has no index of its `_id`: all of those are looked through.
+    let is_indexed = || request.collection != CANDLES;
     match request.op {
-        Op::Find | Op::Upsert | Op::SoftRemove | Op::Candle | Op::Insert | Op::Change => true,
+        Op::Find | Op::Upsert | Op::SoftRemove | Op::Candle | Op::Insert => true,
+        Op::Change => is_indexed(),
         Op::Range | Op::Window => few(),
-        Op::Rows => find::is_by_id(&request.body),
+        Op::Rows => is_indexed() && find::is_by_id(&request.body),
         Op::Candles => request.body.as_bytes().len() <= FEW_WRITTEN,
         Op::Count | Op::Open | Op::Next | Op::Close | Op::Delete | Op::Ping | Op::Export | Op::Merge | Op::Inspect => {
             false

@@ -395,3 +395,14 @@ proptest! {
         prop_assert_eq!(ids + elsewhere, i64::try_from(model.len()).unwrap());
     }
 }
+
+#[test]
+fn what_looks_through_all_candles_of_no_block_is_not_for_the_javascript_thread() {
+    let is_quick = |op, collection, body| is_quick(&Request { call: 1, op, collection, body });
+    let by_id = || rawdoc! { "filter": { "_id": "65a000000000000000000001" } };
+    let change = || rawdoc! { "id": "65a000000000000000000001", "update": { "close": 1 } };
+    for (collection, quick) in [(CANDLES, false), (4, true)] {
+        assert_eq!(is_quick(Op::Rows, collection, by_id()), quick);
+        assert_eq!(is_quick(Op::Change, collection, change()), quick);
+    }
+}

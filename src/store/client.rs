@@ -129,7 +129,7 @@ impl Client {
         Job { client: Arc::<Self>::clone(self), size: work.size(), work }
     }
 
-    /// Says under this number when all that was handed over is done and synced.
+    /// Says under this number when all that was handed over is done and synced, or why what was acknowledged is not.
     pub fn mark(self: &Arc<Self>, call: u64) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.hand_over(vec![Work::Mark(call)]);
@@ -172,7 +172,7 @@ impl Client {
     }
 
     /// Lets the store go as [`Self::leave`] does, and says under this number when that is through: everything is synced, and the
-    /// file is closed where nobody else in this process uses it.
+    /// file is closed where nobody else in this process uses it; or why it is not synced.
     pub fn end(self: &Arc<Self>, reader: Option<Connection>, call: u64) {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let reader = self.give_up_reader().or(reader).map(Work::Detach);

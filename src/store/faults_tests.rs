@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::maps::{self, Ask, Told};
 use super::open::{FILE, VERSION};
-use super::testing::disk::{Disk, Fault};
+use super::testing::disk::{Disk, Fault, Replay};
 use super::testing::{Caller, Folder};
 use super::work::Work;
 use crate::error::Code;
@@ -107,6 +107,69 @@ fn does_not_sync(caller_of: fn(&Path) -> Caller) {
     for key in ["a:1", "a:2", "a:3"] {
         assert_eq!(caller.map(get(key)).unwrap(), there());
     }
+}
+
+#[test]
+fn what_was_acknowledged_before_a_disk_failed_to_sync_is_synced_without_another_call_once_it_can_be() {
+    for caller_of in
+        [|folder: &Path| Caller::new(folder, PATIENCE, false), |folder: &Path| Caller::doing(folder, PATIENCE)]
+    {
+        let folder = Folder::new();
+        let disk = Disk::of(folder.path());
+        let caller = caller_of(folder.path());
+        caller.map(set("a:1")).unwrap();
+        disk.fail(Some(Fault::Sync));
+        caller.map(set("a:2")).unwrap();
+        let thread = caller.client.thread();
+        until("it was tried to sync", || thread.state().last_error.is_some());
+        assert!(!thread.lets_others_write());
+        disk.fail(None);
+        until("it was tried again", || thread.state().last_error.is_none());
+        assert!(thread.lets_others_write());
+        let (names, events) = disk.take();
+        let mut replay = Replay::new(&names, &events);
+        replay.go_to(events.len());
+        for seed in 0..10 {
+            let left = Folder::new();
+            replay.cut(&mut fastrand::Rng::with_seed(seed), left.path());
+            let after = Caller::new(left.path(), PATIENCE, false);
+            for key in ["a:1", "a:2"] {
+                assert_eq!(after.map(get(key)).unwrap(), there());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mark_fails_while_what_was_acknowledged_cannot_be_synced() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    disk.fail(Some(Fault::Sync));
+    caller.map(set("a:2")).unwrap();
+    assert_eq!(caller.mark().unwrap_err().error.code, Code::StoreUnavailable);
+    // The file is closed by now, and cannot be opened.
+    assert_eq!(caller.mark().unwrap_err().error.code, Code::StoreUnavailable);
+    disk.fail(None);
+    caller.mark().unwrap();
+    assert_eq!(caller.map(get("a:2")).unwrap(), there());
+}
+
+#[test]
+fn a_store_that_was_removed_while_its_disk_failed_to_sync_is_not_made_anew() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    disk.fail(Some(Fault::Sync));
+    caller.map(set("a:2")).unwrap();
+    until("it was tried to sync", || caller.client.thread().state().last_error.is_some());
+    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    disk.fail(None);
+    until("it was noticed", || caller.client.thread().is_gone());
+    assert_eq!(code(&caller, set("a:3")), Code::StoreUnavailable);
+    assert!(!folder.path().join(FILE).exists());
 }
 
 #[test]

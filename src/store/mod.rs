@@ -39,6 +39,7 @@ pub mod open;
 pub mod owner;
 pub mod place;
 pub mod query;
+pub mod retry;
 pub mod rows;
 pub mod sync;
 pub mod table;

@@ -143,6 +143,15 @@ impl Caller {
         }
     }
 
+    /// Waits until what was acknowledged is synced, or cannot be.
+    pub(crate) fn mark(&self) -> Outcome<()> {
+        self.client.mark(self.number().into());
+        match self.answer() {
+            Answered::Map(_, outcome) => outcome.map(drop),
+            other @ Answered::Row(..) => panic!("{other:?}"),
+        }
+    }
+
     /// The same of a request for rows.
     pub(crate) fn row(&self, op: Op, collection: usize, body: RawDocumentBuf) -> Outcome<Answer> {
         self.send_row(op, collection, body);

@@ -19,6 +19,7 @@ use super::maps;
 use super::open::{Use, open, prepare};
 use super::owner::{Identity, Owner, claim_file};
 use super::place::identity;
+use super::retry::Retry;
 use super::sync;
 use super::work::{Answered, Job, User, Work};
 use crate::error::{Code, Error};
@@ -157,7 +158,8 @@ impl Thread {
         if queue.ended {
             drop(queue);
             let why = lock(&self.state).last_error.clone().unwrap_or_else(|| "the store is closed".to_owned());
-            fail(jobs, &Error::new(Code::StoreUnavailable, why).into());
+            // It has synced what there was before it ended.
+            fail(jobs, &Error::new(Code::StoreUnavailable, why).into(), &Ok(()));
             return;
         }
         queue.jobs.extend(jobs);
@@ -237,24 +239,21 @@ fn tell(jobs: Vec<Job>, mut outcome: impl FnMut(&Job) -> Option<Answered>) {
     }
 }
 
-/// The answer of a mark.
-fn done(job: &Job) -> Option<Answered> {
+/// The answer of a mark; none of what is no mark.
+fn marked(job: &Job, outcome: Outcome<()>) -> Option<Answered> {
     match &job.work {
-        Work::Mark(call) => Some(Answered::Map(*call, Ok(maps::Told::Nothing))),
+        Work::Mark(call) => Some(Answered::Map(*call, outcome.map(|()| maps::Told::Nothing))),
         _ => None,
     }
 }
 
-fn failed(job: &Job, failure: &Failure) -> Option<Answered> {
-    match &job.work {
+/// Tells each job that it failed. A mark says only whether what was acknowledged is on the disk: that outcome is its own.
+fn fail(jobs: Vec<Job>, failure: &Failure, synced: &Outcome<()>) {
+    tell(jobs, |job| match &job.work {
         Work::Map(call, _) => Some(Answered::Map(*call, Err(failure.clone()))),
         Work::Row(request) => Some(Answered::Row(request.call, Err(failure.clone()))),
-        Work::Attach | Work::Detach(_) | Work::Mark(_) => done(job),
-    }
-}
-
-fn fail(jobs: Vec<Job>, failure: &Failure) {
-    tell(jobs, |job| failed(job, failure));
+        Work::Attach | Work::Detach(_) | Work::Mark(_) => marked(job, synced.clone()),
+    });
 }
 
 /// Writes a log back whose sync has failed, so that it can be relied on again.
@@ -281,6 +280,8 @@ struct Worker {
     opened: Option<Opened>,
     /// When the log is to be synced.
     sync_due: Option<Instant>,
+    /// When it is tried again to have a log on the disk whose sync has failed.
+    retry: Retry,
     swept: Instant,
     /// The log's size after a checkpoint that did not come to its end.
     stuck: u64,
@@ -288,7 +289,7 @@ struct Worker {
 
 impl Worker {
     fn new(thread: Arc<Thread>) -> Self {
-        Self { thread, opened: None, sync_due: None, swept: Instant::now(), stuck: 0 }
+        Self { thread, opened: None, sync_due: None, retry: Retry::default(), swept: Instant::now(), stuck: 0 }
     }
 
     fn work(mut self) {
@@ -299,6 +300,9 @@ impl Worker {
             self.care();
         }
         self.sync();
+        if self.synced().is_err() {
+            self.try_again();
+        }
         self.close();
         lock(&self.thread.queue).closed = true;
         self.thread.wake.notify_all();
@@ -314,6 +318,8 @@ impl Worker {
     /// the one file has everything.
     fn close(&mut self) {
         let Some(opened) = self.opened.take() else { return };
+        // Whoever opens it next may find another file.
+        lock(&self.thread.state).file = None;
         // Where it cannot be done, the log stays, and whoever opens the store next reads it.
         let _ = opened.store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
     }
@@ -336,7 +342,7 @@ impl Worker {
             if thread.grown.load(Ordering::Acquire) {
                 return Some(Vec::new());
             }
-            let Some(due) = self.sync_due else {
+            let Some(due) = [self.sync_due, self.retry.due()].into_iter().flatten().min() else {
                 queue = thread.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -372,13 +378,23 @@ impl Worker {
             // Where it cannot be done, it is done later: what has ended is invisible all the same.
             let _ = self.sweep();
         }
+        // Last, because each of these may find that a sync fails.
+        if self.synced().is_ok() || self.thread.is_gone() {
+            self.retry = Retry::default();
+        } else if self.retry.is_due(Instant::now()) {
+            self.try_again();
+        }
     }
 
     fn batch(&mut self, jobs: Vec<Job>) {
         let patience = jobs.iter().map(|job| job.client.config().timeout).max().unwrap_or_default();
         if let Err(failure) = self.ready(patience) {
             lock(&self.thread.state).last_error = Some(failure.error.message.clone());
-            fail(jobs, &failure);
+            if jobs.iter().any(|job| matches!(job.work, Work::Mark(_))) {
+                // A file that may not be used any more can be synced all the same.
+                self.sync();
+            }
+            fail(jobs, &failure, &self.synced());
             return;
         }
         let (mut rest, mut marks) = (Vec::with_capacity(jobs.len()), Vec::new());
@@ -398,11 +414,29 @@ impl Worker {
         }
         if !marks.is_empty() {
             self.sync();
-            if self.is_last() {
-                self.close();
-            }
         }
-        tell(marks, done);
+        let synced = self.synced();
+        if !marks.is_empty() && synced.is_ok() && self.is_last() {
+            self.close();
+        }
+        tell(marks, |job| marked(job, synced.clone()));
+    }
+
+    /// Whether what was acknowledged and was to be synced by now is on the disk, as far as a system can tell.
+    fn synced(&self) -> Outcome<()> {
+        if !self.thread.distrusted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let why = lock(&self.thread.state).last_error.clone().unwrap_or_default();
+        let what = format!("what was acknowledged is not on the disk yet, which is tried again: {why}");
+        Err(Error::new(Code::StoreUnavailable, what).into())
+    }
+
+    /// Tries again to have on the disk what a failed sync has left out; nobody who waits for the lock is kept by it for long.
+    fn try_again(&mut self) {
+        let failure = self.ready(CHECKPOINT).err();
+        lock(&self.thread.state).last_error = failure.map(|failure| failure.error.message);
+        self.retry.attempted(Instant::now());
     }
 
     /// Opens the store where it is not, and looks whether its file is still there.
@@ -425,6 +459,12 @@ impl Worker {
             opened.store.busy_timeout(patience)?;
             trust(&self.thread, &opened.store)?;
             return Ok(());
+        }
+        // It may have been closed because a sync has failed.
+        let before = lock(&self.thread.state).file.clone();
+        if before.is_some_and(|(file, known)| identity(&file) != Some(known)) {
+            self.thread.gone.store(true, Ordering::Release);
+            return Err(gone());
         }
         let file = prepare(&self.thread.folder)?;
         let (found, owner) = claim_file(&file)?;
@@ -453,7 +493,7 @@ impl Worker {
     /// Reads, each a transaction of its own.
     fn read(&mut self, jobs: Vec<Job>) {
         // A sync that has failed while the lock was waited for has closed it.
-        let Some(Opened { store, .. }) = &self.opened else { return fail(jobs, &self.why_closed()) };
+        let Some(Opened { store, .. }) = &self.opened else { return fail(jobs, &self.why_closed(), &Ok(())) };
         tell(jobs, |job| batch::read(store, &job.work, job.client.cursors()));
     }
 
@@ -486,7 +526,7 @@ impl Worker {
                 lock(&self.thread.state).last_error = Some(failure.error.message.clone());
                 // A lock that is not to be had is nothing to those that only read.
                 let (writes, reads): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.work.writes());
-                fail(writes, &failure);
+                fail(writes, &failure, &Ok(()));
                 self.read(reads);
             }
         }
@@ -588,8 +628,8 @@ impl Worker {
         let Some(opened) = self.opened.as_ref().filter(|_| ours || theirs) else { return };
         self.thread.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(failure) = sync::log(&opened.store) {
-            // It was acknowledged, so nobody waits for it; the next writes say so, because a log that cannot be synced must not
-            // be relied on.
+            // It was acknowledged, so nobody waits for it; it is tried again. The next writes fail until then, because a log that cannot
+            // be synced must not be relied on.
             self.thread.distrusted.store(true, Ordering::Release);
             lock(&self.thread.state).last_error = Some(failure.error.message);
             self.opened = None;

@@ -36,7 +36,7 @@ pub enum Work {
     Attach,
     /// Closes such a connection.
     Detach(Connection),
-    /// Says when all before it is done and synced; it never fails.
+    /// Says when all before it is done and synced. It fails only where what was acknowledged cannot be synced.
     Mark(u64),
 }
 
