@@ -6,8 +6,9 @@ const { execFileSync } = require("node:child_process");
 const os = require("node:os");
 const { run } = require("./server.js");
 
-async function machineFacts(server) {
-  const info = String(await run(server, "INFO", "server"));
+/** `server` is the Redis that takes part, where one does. */
+async function machineFacts(server = null) {
+  const info = server && String(await run(server, "INFO", "server"));
   const cpus = os.cpus();
   return {
     cpu: cpus[0] ? cpus[0].model.trim() : "unknown",
@@ -16,7 +17,7 @@ async function machineFacts(server) {
     system: `${os.type()} ${os.release().split(/[-+]/)[0]} ${os.arch()}`,
     virtual: isVirtual(),
     node: process.version,
-    redis: (/^redis_version:(\S+)/m.exec(info) || [])[1] || "unknown",
+    ...(server && { redis: (/^redis_version:(\S+)/m.exec(info) || [])[1] || "unknown" }),
   };
 }
 

@@ -1,13 +1,12 @@
 "use strict";
 
 // Candles in the embedded store, beside backtest-kit's own files and the kit's run without any store. Everything is measured in
-// processes of its own, in folders of its own. Alone: `node bench/store-candles.js [--quick]`.
+// processes of its own, in folders of its own.
 
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const { runKit } = require("../__test__/support/kit.js");
-const { foreignWork } = require("./facts.js");
 const { median } = require("./stats.js");
 const { floors } = require("./store-floors.json");
 
@@ -161,14 +160,12 @@ class Bench {
   }
 
   async run() {
-    const busy = [await foreignWork()];
     try {
       for (const part of [this.written, this.read, this.sizes, this.opening, this.files, this.kit]) await part.call(this);
     } finally {
       for (const folder of this.folders) this.drop(folder);
     }
-    busy.push(await foreignWork());
-    return { rows: this.rows, foreignWork: Math.max(...busy) };
+    return this.rows;
   }
 }
 
@@ -182,7 +179,7 @@ function verdictsOf(rows) {
 
 const number = (value) => value.toFixed(value < 10 ? 3 : value < 1_000 ? 1 : 0);
 
-function textOf({ rows, verdicts }) {
+function linesOf({ rows, verdicts }) {
   const lines = verdicts.map(({ text, unit, middle, low, high, max, min, met, note }) => {
     const wanted = max === undefined ? `at least ${min}` : `at most ${max}`;
     return `${met ? "met " : "MISS"} ${text}: ${number(middle)} ${unit} (${number(low)} to ${number(high)}), ${wanted}${note ? `; ${note}` : ""}`;
@@ -196,38 +193,8 @@ function textOf({ rows, verdicts }) {
 
 async function benchStoreCandles({ options, progress }) {
   const plan = { ...(options.quick ? QUICK : FULL), ...(options.rounds ? { rounds: options.rounds, pairs: options.rounds } : {}) };
-  const measured = await new Bench(plan, progress).run();
-  const result = { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", plan, node: process.version, ...measured };
-  result.verdicts = verdictsOf(result.rows);
-  progress.end();
-  console.log("\nCandles in the embedded store\n");
-  for (const line of textOf(result)) console.log(line);
-  return result;
+  const rows = await new Bench(plan, progress).run();
+  return { plan, rows, verdicts: verdictsOf(rows) };
 }
 
-/** A file beside those of the others. */
-function writeStoreCandles(result, toJson) {
-  const name = result.kind === "full" ? "store-candles" : "store-candles-quick";
-  const dir = path.join(__dirname, "results");
-  fs.mkdirSync(dir, { recursive: true });
-  fs.writeFileSync(path.join(dir, `${name}.json`), `${toJson(result)}\n`);
-  const cpu = os.cpus()[0]?.model.trim() ?? "unknown";
-  const facts = `${cpu}, ${os.availableParallelism()} cores · Node ${result.node} · others used ${Math.round(result.foreignWork * 100)} % of the machine`;
-  fs.writeFileSync(path.join(dir, `${name}.md`), `# Candles in the embedded store, ${result.date}\n\n${facts}.\n\n\`\`\`\n${textOf(result).join("\n")}\n\`\`\`\n`);
-  console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
-}
-
-module.exports = { benchStoreCandles, writeStoreCandles };
-
-if (require.main === module) {
-  const progress = (text) => process.stderr.write(`${text}\n`);
-  progress.end = () => {};
-  const rounds = process.argv.includes("--rounds") ? Number(process.argv[process.argv.indexOf("--rounds") + 1]) : 0;
-  benchStoreCandles({ options: { quick: process.argv.includes("--quick"), rounds }, progress }).then(
-    (result) => writeStoreCandles(result, (value) => JSON.stringify(value, null, 2)),
-    (error) => {
-      console.error(`bench: ${error.stack}`);
-      process.exitCode = 1;
-    },
-  );
-}
+module.exports = { benchStoreCandles, linesOf };

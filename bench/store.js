@@ -1,36 +1,35 @@
 "use strict";
 
-// The embedded store: its parts one after the other, and their report.
+// The embedded store: its calls beside other stores, then its candles and the kit on it. Each has a report of its own.
 
-const fs = require("node:fs");
-const os = require("node:os");
-const path = require("node:path");
-const { foreignWork } = require("./facts.js");
+const { foreignWork, machineFacts } = require("./facts.js");
+const { writePlain } = require("./report/plain.js");
 const calls = require("./store-calls.js");
+const candles = require("./store-candles.js");
 
-async function benchStore({ options, progress }) {
-  const busy = [await foreignWork()];
-  const measured = await calls.benchStoreCalls({ options, progress });
-  busy.push(await foreignWork());
+/** One part: what it measured, and how the machine was meanwhile. */
+async function measured(title, { options, progress }, measure, linesOf) {
+  const before = await foreignWork();
+  const found = await measure({ options, progress });
+  const machine = { ...(await machineFacts()), foreignWork: Math.max(before, await foreignWork()) };
   progress.end();
-  console.log("\nCalls of the embedded store\n");
-  for (const line of calls.linesOf(measured)) console.log(line);
-  const [cpu] = os.cpus();
-  const machine = { cpu: cpu ? cpu.model.trim() : "unknown", cores: os.availableParallelism(), node: process.version, foreignWork: Math.max(...busy) };
-  return { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", machine, calls: measured };
+  const lines = linesOf(found);
+  console.log(`\n${title}\n`);
+  for (const line of lines) console.log(line);
+  return { lines, result: { date: new Date().toISOString().slice(0, 10), kind: options.quick || options.rounds ? "partial" : "full", machine, ...found } };
+}
+
+async function benchStore(run) {
+  return {
+    calls: await measured("Calls of the embedded store", run, async (given) => ({ calls: await calls.benchStoreCalls(given) }), (found) => calls.linesOf(found.calls)),
+    candles: await measured("Candles in the embedded store", run, candles.benchStoreCandles, candles.linesOf),
+  };
 }
 
 /** Files beside those of the others. */
-function writeStore(result, toJson) {
-  const name = result.kind === "full" ? "store" : "store-quick";
-  const dir = path.join(__dirname, "results");
-  fs.mkdirSync(dir, { recursive: true });
-  fs.writeFileSync(path.join(dir, `${name}.json`), `${toJson(result)}\n`);
-  const { cpu, cores, node, foreignWork: others } = result.machine;
-  const facts = `${cpu}, ${cores} cores · Node ${node} · others used ${Math.round(others * 100)} % of the machine`;
-  const text = calls.linesOf(result.calls).join("\n");
-  fs.writeFileSync(path.join(dir, `${name}.md`), `# The embedded store, ${result.date}\n\n${facts}.\n\n\`\`\`\n${text}\n\`\`\`\n`);
-  console.log(`\nwritten: bench/results/${name}.json, ${name}.md`);
+function writeStore({ calls, candles }, toJson) {
+  writePlain({ name: "store", title: "The embedded store", ...calls, toJson });
+  writePlain({ name: "store-candles", title: "Candles in the embedded store", ...candles, toJson });
 }
 
 module.exports = { benchStore, writeStore };

@@ -8,8 +8,8 @@ const MINUTE = 60_000;
 const STRATEGY = "strategy_name";
 const EXCHANGE = "binance";
 
-/** About what a signal row is; some numbers are whole, some are not, some are beyond 32 bits. */
-function payloadOf(i) {
+/** What is the same in the rows of all benches. */
+function signalOf(i) {
   return {
     id: `signal-${i}`,
     position: i % 2 ? "long" : "short",
@@ -20,9 +20,11 @@ function payloadOf(i) {
     timestamp: START + i,
     note: "a note of some words",
     partial: [{ type: "profit", percent: 50 }],
-    nested: { a: 1, b: null },
   };
 }
+
+/** About what a signal row is; some numbers are whole, some are not, some are beyond 32 bits. */
+const payloadOf = (i) => ({ ...signalOf(i), nested: { a: 1, b: null } });
 
 function candleOf(symbol, i) {
   const price = 60_000 + (i % 500) * 0.5;
@@ -41,4 +43,4 @@ function serviceOps(ioc, prefix) {
   };
 }
 
-module.exports = { START, MINUTE, STRATEGY, EXCHANGE, payloadOf, candleOf, candlesOf, serviceOps };
+module.exports = { START, MINUTE, STRATEGY, EXCHANGE, signalOf, payloadOf, candleOf, candlesOf, serviceOps };

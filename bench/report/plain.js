@@ -11,7 +11,8 @@ const dir = path.join(__dirname, "..", "results");
 function writePlain({ name, title, result, lines, toJson }) {
   const file = result.kind === "full" ? name : `${name}-quick`;
   const { cpu, cores, system, node, redis, mongo, foreignWork } = result.machine;
-  const facts = `${cpu}, ${cores} cores · ${system} · Node ${node} · Redis ${redis} · MongoDB ${mongo} · others used ${Math.round(foreignWork * 100)} % of the machine`;
+  const servers = [redis && `Redis ${redis}`, mongo && `MongoDB ${mongo}`];
+  const facts = [`${cpu}, ${cores} cores`, system, `Node ${node}`, ...servers, `others used ${Math.round(foreignWork * 100)} % of the machine`].filter(Boolean).join(" · ");
   fs.mkdirSync(dir, { recursive: true });
   fs.writeFileSync(path.join(dir, `${file}.json`), `${toJson(result)}\n`);
   fs.writeFileSync(path.join(dir, `${file}.md`), `# ${title}, ${result.date}\n\n${facts}.\n\n\`\`\`\n${lines.join("\n")}\n\`\`\`\n`);
