@@ -1,19 +1,9 @@
-//! SQLite as a library: what is said to it before its first use, and what it tells of a connection.
+//! SQLite as a library: what it tells of a connection.
 #![allow(unsafe_code, reason = "these calls of SQLite have no safe form in rusqlite")]
 
 use std::ptr;
-use std::sync::Once;
 
 use rusqlite::{Connection, ffi};
-
-/// Counting its memory costs SQLite a lock for every piece that it takes and gives back, and nobody asks for the count.
-pub fn prepare() {
-    static ONCE: Once = Once::new();
-    // SAFETY: where SQLite is in use already, it refuses and changes nothing.
-    ONCE.call_once(|| unsafe {
-        ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0);
-    });
-}
 
 /// A number that changes with every commit; none where it cannot be had. Within a transaction it is that of what the transaction sees.
 /// After a commit of this connection it stays the same until a transaction sees what others have committed.
@@ -39,6 +29,21 @@ mod tests {
     use super::*;
     use crate::store::open::{FILE, Use, open};
     use crate::store::testing::store;
+
+    #[test]
+    fn sqlite_is_built_with_what_cargos_configuration_says_and_nothing_that_nobody_uses() {
+        let (_folder, store) = store();
+        let mut statement = store.prepare("PRAGMA compile_options").unwrap();
+        let options = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let options = options.collect::<rusqlite::Result<Vec<_>>>().unwrap();
+        for wanted in ["DEFAULT_MEMSTATUS=0", "THREADSAFE=2", "DQS=0", "OMIT_SHARED_CACHE", "OMIT_LOAD_EXTENSION"] {
+            assert!(options.iter().any(|option| option == wanted), "{wanted}: {options:?}");
+        }
+        // A lock for each page that is asked of the cache, and a check of each call's arguments.
+        for unwanted in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_API_ARMOR", "ENABLE_FTS5", "ENABLE_STAT4"] {
+            assert!(!options.iter().any(|option| option == unwanted), "{unwanted}: {options:?}");
+        }
+    }
 
     #[test]
     fn the_version_tells_whether_others_have_committed_since() {

@@ -7,7 +7,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::{Outcome, of};
-use super::library;
 use super::place;
 use super::table::TABLES;
 use crate::error::{Code, Error};
@@ -54,7 +53,6 @@ pub fn open(file: &Path, purpose: Use) -> Outcome<Connection> {
         let what = format!("SQLite {} is older than 3.51.3", rusqlite::version());
         return Err(Error::new(Code::StoreUnavailable, what).into());
     }
-    library::prepare();
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if matches!(purpose, Use::Writer(_)) {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
