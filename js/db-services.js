@@ -7,7 +7,7 @@ const { candleMethods } = require("./candles/service.js");
 const { REFRESH, instances: caches } = require("./cache-services.js");
 const { native } = require("./engine.js");
 const { FIND_ALL_LIMIT, limitOf, stored } = require("./given.js");
-const { BY_KEY, OPS, ask, onlyRow, rowsOf, table } = require("./mongo.js");
+const { BY_KEY, OPS, ask, onlyRow, rowNow, rowsOf, table } = require("./mongo.js");
 const { guarded, owed } = require("./redis-guard.js");
 
 /** Rows of the lists that show the newest. */
@@ -99,8 +99,12 @@ function accessOf(row, number) {
 
     /** The row of a key: by the id that the cache has of it, or else by the key. */
     async read(service, args, cached = true) {
-      const key = named(keyNames(args.length), args);
       const own = cached ? ownNoun(service, args) : undefined;
+      const row = own === undefined ? null : rowNow(number, own, args);
+      if (row !== null) {
+        return row;
+      }
+      const key = named(keyNames(args.length), args);
       const known = cached && own === undefined ? await guarded(() => cache[get](...args), null) : null;
       const id = typeof known === "string" && OBJECT_ID.test(known) ? known : null;
       findByFilter(service, id === null ? key : { _id: id });
@@ -161,8 +165,12 @@ function methodsOf(row, number) {
     if ("when" in given) {
       given.when = millis(given.when);
     }
-    const set = Object.entries(given).filter(([, value]) => value !== undefined);
-    const v = Object.fromEntries(set.map(([field, value]) => [field, stored(value, `${name}: ${field}`)]));
+    const v = {};
+    for (const field of values) {
+      if (given[field] !== undefined) {
+        v[field] = stored(given[field], `${name}: ${field}`);
+      }
+    }
     const context = args.slice(0, keys.length);
     const noun = access.ownNoun(service, context);
     if (noun !== undefined) {

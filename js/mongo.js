@@ -123,7 +123,7 @@ function send(op, collection, body) {
   ready();
   last = last === 0x7fffffff ? 1 : last + 1;
   const call = last;
-  engine.mongoPush(call, op, collection, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  engine.mongoPush(call, op, collection, bytes);
   if (!arranged) {
     // In this order: if scheduling throws because the stack has run out, the next call schedules it.
     atEndOfTick(flush);
@@ -131,7 +131,10 @@ function send(op, collection, body) {
     tick.since = now();
   }
   const caller = { resolve: null, reject: null, loud: false, over: false };
-  const answer = new Promise((resolve, reject) => Object.assign(caller, { resolve, reject }));
+  const answer = new Promise((resolve, reject) => {
+    caller.resolve = resolve;
+    caller.reject = reject;
+  });
   waiting.set(call, caller);
   tick.requests++;
   tick.bytes += bytes.byteLength;
@@ -251,6 +254,13 @@ function rowOf(bytes) {
   return row;
 }
 
+/** The row of a context of texts, where the embedded store has it at hand, with its id noted; null where it must be asked. */
+function rowNow(collection, noun, context) {
+  ready();
+  const bytes = engine.storeRow(collection, noun, ...context);
+  return bytes === null ? null : rowOf(bytes);
+}
+
 /** All documents of an answer. */
 function rowsOf({ bytes }) {
   const rows = [];
@@ -323,4 +333,4 @@ const notFound = (name) => makeError("NOT_FOUND", "Error", `${name} not found`);
 
 const whyAway = () => absence;
 
-module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, afterwards, ask, askQuietly, whyAway, notFound, onlyRow, push, ready, rowsOf, table };
+module.exports = { BY_KEY, CANDLES, COLUMNS, NONE, OPS, PAGE, afterwards, ask, askQuietly, whyAway, notFound, onlyRow, push, ready, rowNow, rowsOf, table };

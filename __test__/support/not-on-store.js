@@ -61,6 +61,7 @@ const FILES = {
   "secrets.spec.js": "credentials of servers",
   "slices.spec.js": NETWORK,
   "store-candles.spec.js": "is about the store wherever it runs",
+  "store-rows.spec.js": "is about the store wherever it runs",
   "store.spec.js": "is about the store wherever it runs",
   "store-faults.spec.js": "the same",
   "store-mongod.spec.js": "starts its servers itself, beside a store",

@@ -127,7 +127,7 @@ pub(super) fn bad_handle(what: &str) -> Error {
 pub(super) fn text_of(env: Env, value: NapiValue) -> Result<String, Thrown> {
     let mut bytes = Vec::new();
     env.push_text(value, &mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Variables, as JSON.

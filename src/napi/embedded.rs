@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
 use super::bind::{Answer, Thrown};
@@ -120,6 +121,20 @@ impl Engine {
             }
             Some(outcome) => self.told_now(outside, outcome.map_err(|failure| failure.error)?, None),
         }
+    }
+
+    /// A read of rows that is answered at once; none where it has to be a request, because something waits before it, it failed,
+    /// or others have been answered at once for long.
+    pub(super) fn store_read<T>(&self, read: impl FnOnce(&Connection) -> Outcome<Option<T>>) -> Option<T> {
+        if !self.is_embedded(Side::Rows) || self.is_late() {
+            return None;
+        }
+        let mut embedded = self.embedded.borrow_mut();
+        let found = embedded.at_once(read)?.ok().flatten();
+        if let (Some(_), Some(client)) = (&found, &embedded.client) {
+            client.counters.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        found
     }
 
     /// An answer that is there: at once, or with the loop's next turn where others have had none for long.

@@ -10,6 +10,8 @@ use super::turn::on_prepare;
 use crate::config;
 use crate::error::{Code, Error};
 use crate::mongo::wire::{OPS, Request};
+use crate::services::table::MAX_ARGS;
+use crate::store::ids;
 use napi::sys;
 
 fn body_of(env: Env, value: NapiValue) -> Result<RawDocumentBuf, Thrown> {
@@ -45,6 +47,22 @@ functions! {
         let body = body_of(env, call.args[3])?;
         engine.mongo_push(Request { call: env.u32(call.args[0])?, op, collection, body })?;
         Ok(None)
+    }
+
+    /// `storeRow(collection, noun, ...context)`: the row of a context of texts, from the embedded store, as a Buffer; see
+    /// [`ids::known_row`]. Null where it takes a request.
+    store_row as "storeRow" (engine, call: 7) {
+        let env = call.env;
+        let (number, noun) = (env.u32(call.args[0])? as usize, env.u32(call.args[1])? as usize);
+        let mut context = Vec::with_capacity(MAX_ARGS);
+        for arg in &call.args[2..] {
+            if env.type_of(*arg)? != sys::ValueType::napi_string {
+                break;
+            }
+            context.push(text_of(env, *arg)?);
+        }
+        let row = engine.store_read(|store| ids::known_row(store, number, noun, &context));
+        Ok(Some(row.map_or_else(|| env.null(), |row| env.buffer(&row))?))
     }
 
     /// `mongoFlush()`: the end of a tick.

@@ -180,8 +180,10 @@ pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis
     let collection = rows.table.collection;
     let key = document::key(collection, part(body, "k")?)?;
     let change = document::upsert(collection, part(body, "v")?, now)?;
-    let row = if let Some(found) = rows.by_key(&key)? {
-        change_found(&rows, &found, &change, now)?
+    let id_key = ids::key_of(body, &key)?;
+    let found = rows.by_key_noted(&key, id_key.as_deref())?;
+    let row = if let Some((found, _)) = &found {
+        change_found(&rows, found, &change, now)?
     } else {
         let row = made(&key, &change, now)?;
         // What was asked for as absent and not found may have the key all the same: null is absent there.
@@ -191,8 +193,11 @@ pub fn upsert(store: &Connection, number: usize, body: &RawDocument, now: Millis
         rows.insert(&row)?;
         row
     };
-    match row.get("_id") {
-        Ok(Some(RawBsonRef::ObjectId(id))) if ids::note(store, body, &key, id)? => Ok(Answer::None),
+    match (row.get("_id"), id_key) {
+        (Ok(Some(RawBsonRef::ObjectId(id))), Some(id_key)) => {
+            ids::note(store, id_key, found.and_then(|(_, noted)| noted).as_deref(), id)?;
+            Ok(Answer::None)
+        }
         _ => identified(&key, &row),
     }
 }

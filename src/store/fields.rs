@@ -8,6 +8,8 @@ use crate::mongo::document::key_name;
 
 /// So much is certainly within the bounds of what is stored.
 const LEVELS: usize = 100;
+/// A level takes its length, its end, and the type and the name of an element.
+const LEVEL_BYTES: usize = 7;
 /// The same of bytes.
 const BYTES: usize = 4 * 1024 * 1024;
 
@@ -29,11 +31,13 @@ pub fn replaced(before: &RawDocument, update: &RawDocument, keeps: impl Fn(&str)
     if before.as_bytes().len() + set.as_bytes().len() > BYTES {
         return None;
     }
+    // Values of requests are sound; these cannot be nested too deeply.
+    let is_small = set.as_bytes().len() < LEVELS * LEVEL_BYTES;
     let mut left = 0;
     for entry in set {
         let (name, value) = entry.ok()?;
         let is_plain = !name.as_str().contains(['.', '$']) && !keeps(name.as_str());
-        if !is_plain || !is_shallow(value, LEVELS) {
+        if !is_plain || !(is_small || is_shallow(value, LEVELS)) {
             return None;
         }
         left += 1;

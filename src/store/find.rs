@@ -148,12 +148,11 @@ pub fn find(store: &Connection, number: usize, body: &RawDocument) -> Outcome<An
     let rows = Rows::new(store, number);
     let key = document::key(rows.table.collection, part(body, "k")?)?;
     let id = get(body, "id")?.and_then(cast::object_id);
-    let Some(found) = rows.by_key(&key)? else { return Ok(Answer::None) };
+    let noted = ids::key_of(body, &key)?;
+    let Some((found, noted)) = rows.by_key_noted(&key, noted.as_deref())? else { return Ok(Answer::None) };
     let row = found.into_document();
-    let is_known = match row.get("_id") {
-        Ok(Some(RawBsonRef::ObjectId(own))) => Some(own) == id || ids::is_noted(store, body, &key, own)?,
-        _ => false,
-    };
+    let is_own = matches!(row.get("_id"), Ok(Some(RawBsonRef::ObjectId(own))) if Some(own) == id);
+    let is_known = is_own || ids::is_of(&row, noted.as_deref());
     Ok(if is_known { Answer::Documents(row.into_bytes()) } else { Answer::ByKey(row.into_bytes()) })
 }
 

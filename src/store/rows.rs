@@ -92,6 +92,18 @@ impl<'a> Rows<'a> {
         Ok(found.filter(|found| !matches!(found, Found::Row(row) if !absent(&row.document))))
     }
 
+    /// The same, and what the maps hold for ever under a key, where one is given and it was looked at.
+    pub fn by_key_noted(&self, asked: &RawDocument, noted: Option<&[u8]>) -> Outcome<Option<(Found, Option<Vec<u8>>)>> {
+        match noted {
+            // Such a key is all text, and nothing in it is absent.
+            Some(noted) if !self.has_blocks => {
+                let found = self.table.by_key_noted(self.store, &key::asked(self.table.collection, asked), noted)?;
+                Ok(found.map(|(row, noted)| (Found::Row(row), noted)))
+            }
+            _ => Ok(self.by_key(asked)?.map(|found| (found, None))),
+        }
+    }
+
     /// The row that has the same key as a document.
     pub fn like(&self, document: &RawDocument) -> Outcome<Option<Found>> {
         self.named(document, &key::unique(self.table.collection, document))

@@ -26,6 +26,7 @@ pub struct Table {
     replace: String,
     rewrite: String,
     by_key: String,
+    by_key_noted: String,
     by_id: String,
     by_place: String,
     delete: String,
@@ -89,6 +90,10 @@ impl Table {
                 if collection.removes() { ", removed = ?4" } else { "" }
             ),
             by_key: format!("SELECT n, doc FROM {name} WHERE key = ?"),
+            by_key_noted: format!(
+                "SELECT n, doc, (SELECT value FROM maps WHERE maps.key = ? AND expires IS NULL) FROM {name} AS row \
+                 WHERE row.key = ?"
+            ),
             by_id: format!("SELECT n, doc FROM {name} WHERE id = ?"),
             by_place: format!("SELECT doc FROM {name} WHERE n = ?"),
             delete: format!("DELETE FROM {name} WHERE n = ?"),
@@ -205,6 +210,20 @@ impl Table {
     /// The row of a unique key; see [`key::asked`].
     pub fn by_key(&self, store: &Connection, key: &[u8]) -> Outcome<Option<Row>> {
         Self::one(store.prepare_cached(&self.by_key)?, key)
+    }
+
+    /// The row of a unique key, and what a key of the maps holds for ever, in one statement: statements are most of what such a
+    /// read costs.
+    pub fn by_key_noted(
+        &self,
+        store: &Connection,
+        key: &[u8],
+        noted: &[u8],
+    ) -> Outcome<Option<(Row, Option<Vec<u8>>)>> {
+        let mut statement = store.prepare_cached(&self.by_key_noted)?;
+        let found = statement.query_row(params![noted, key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let row = |(place, bytes, noted)| Ok((Row { place, document: document(bytes)? }, noted));
+        found.optional()?.map(row).transpose()
     }
 
     /// The row of an `_id`.
