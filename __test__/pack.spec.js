@@ -96,11 +96,11 @@ test("the tarball holds what users need, prebuilt binary and sources, and nothin
   for (const file of ["index.js", "index.mjs", "index.d.ts", "index.d.mts", "global.js", "global.d.ts", "js/binding.js"]) {
     t.true(own.files.includes(file), `${file} is missing`);
   }
-  for (const file of ["Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "cli/main.js", "cli/cargo.js"]) {
+  for (const file of ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo/config.toml", "src/lib.rs", "cli/main.js", "cli/cargo.js"]) {
     t.true(own.files.includes(file), `${file} is missing, so it cannot be built from source`);
   }
   const top = new Set(own.files.map((file) => file.split("/")[0]));
-  const known = ["js", "cli", "src", "docs", "build.rs", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts", "ARCHITECTURE.md"];
+  const known = ["js", "cli", "src", "docs", "build.rs", ".cargo", "Cargo.toml", "Cargo.lock", "package.json", "index.js", "index.mjs", "index.d.ts", "ARCHITECTURE.md"];
   const more = ["index.d.mts", "global.js", "global.d.ts", "README.md", "LICENSE", "COMPATIBILITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "THIRD-PARTY.md", binaryName()];
   t.deepEqual([...top].sort(), [...known, ...more].sort());
 });
