@@ -1,7 +1,7 @@
 "use strict";
 
 const { native } = require("./engine.js");
-const { STORE_FAILURES, makeError } = require("./errors.js");
+const { STORE_FAILURES, final, makeError } = require("./errors.js");
 const { callLogger, loggerService } = require("./logger-service.js");
 
 const { engine, enqueue, ready } = native;
@@ -18,11 +18,8 @@ const FINAL = ["INVALID_CONFIG", "REDIS_AUTH", "CLOSED", ...STORE_FAILURES];
 /** Replies of a server that cannot serve yet; any other reply, a forbidden PING too, is proof of life. */
 const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|TRYAGAIN)/;
 
-/**
- * Whether waiting does not mend it. A call that was given up at its deadline names its last failure as the cause; a
- * refusal for good (no such database, a certificate that is not trusted) ends all calls at once, and has none.
- */
-const isFinal = ({ code, cause }) => FINAL.includes(code) || (code === "REDIS_UNAVAILABLE" && cause === undefined);
+/** Whether waiting does not mend it: a refusal for good (no such database, a certificate that is not trusted) is marked. */
+const isFinal = (error) => FINAL.includes(error.code) || final.has(error);
 
 const LATE = Symbol("late");
 

@@ -137,12 +137,14 @@ pub struct Error {
     pub message: String,
     /// The underlying failure, e.g. `connect ECONNREFUSED 127.0.0.1:6379`.
     pub cause: Option<String>,
+    /// Waiting does not mend it, although other errors of its code may pass: `waitForInit` ends with it.
+    pub is_final: bool,
 }
 
 impl Error {
     /// An error without a cause.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), cause: None }
+        Self { code, message: message.into(), cause: None, is_final: false }
     }
 
     /// What a panic of ours becomes.
@@ -157,6 +159,13 @@ impl Error {
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same error, which waiting does not mend.
+    #[must_use]
+    pub const fn finally(mut self) -> Self {
+        self.is_final = true;
         self
     }
 }

@@ -12,7 +12,7 @@ use super::state::{CLOSED, Core};
 use super::turn::on_poll;
 use super::uv::{DISCONNECT, READABLE, WRITABLE};
 use crate::config::Address;
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::host::literal;
 use crate::map::backend::Backend as _;
 use crate::redis::lookup::Use;
@@ -180,7 +180,7 @@ impl Engine {
     /// is put right is found.
     pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
         self.attempt_failed(core, why);
-        core.abandon(u64::MAX, Code::RedisUnavailable, why);
+        core.abandon(u64::MAX, Error::new(Code::RedisUnavailable, why).finally());
     }
 
     /// The connection is lost.
@@ -199,7 +199,7 @@ impl Engine {
         core.changed();
         if let Some(closing) = core.closing.back().copied() {
             let (_, settled) = core.peer.watermark();
-            core.abandon(closing.mark.saturating_sub(settled), Code::Closed, CLOSED);
+            core.abandon(closing.mark.saturating_sub(settled), Error::new(Code::Closed, CLOSED));
         }
         self.attempt_if_due(core);
     }

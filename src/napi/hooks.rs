@@ -5,7 +5,7 @@
 pub(super) enum Hook {
     /// `settle(firstCall, ...values)`
     Settle = 0,
-    /// `error(code, constructor, message, cause)` makes an error of JavaScript's realm.
+    /// `error(code, constructor, message, cause, isFinal)` makes an error of JavaScript's realm.
     Error = 1,
     /// `list(...values)` makes an array of JavaScript's realm.
     List = 2,

@@ -55,6 +55,22 @@ impl Engine {
         Ok((entry, match_args(entry, verb, count, &parts, out)?))
     }
 
+    /// Runs `body` with what a call with arguments `(noun, count, ...five places)` names, and its keys; the second one is empty
+    /// where its form has none.
+    #[inline]
+    fn with_context(
+        self: &Rc<Self>,
+        call: &Call<7>,
+        verb: Verb,
+        body: impl FnOnce(&Entry, Matched, &[u8], &[u8]) -> Answer,
+    ) -> Answer {
+        self.with_scratch(|keys| {
+            let (entry, matched) = self.push_context(call, verb, keys)?;
+            let (first, second) = keys.split_at(matched.first_end);
+            body(entry, matched, first, second)
+        })
+    }
+
     /// Runs `body` with the key and the id that a row is stored by.
     fn with_row(self: &Rc<Self>, call: &Call<7>, body: impl FnOnce(&[u8], &[u8]) -> Answer) -> Answer {
         self.with_scratch(|bytes| {
@@ -105,6 +121,11 @@ fn subkey<'a>(entry: &Entry, key: &'a [u8]) -> &'a [u8] {
     &key[entry.service.prefix.len() + 1..]
 }
 
+/// The second key of a call, where it has one.
+fn other(second: &[u8]) -> Option<Vec<u8>> {
+    (!second.is_empty()).then(|| second.to_vec())
+}
+
 fn key_empty() -> Error {
     Error::new(Code::KeyEmpty, "Key cannot be empty")
 }
@@ -112,47 +133,39 @@ fn key_empty() -> Error {
 functions! {
     /// `idGet(noun, count, ...args)`
     id_get as "idGet" (engine, outside, call: 7) {
-        engine.with_scratch(|keys| {
-            let (entry, matched) = engine.push_context(call, Verb::Get, keys)?;
-            let (first, second) = keys.split_at(matched.first_end);
+        engine.with_context(call, Verb::Get, |entry, matched, first, second| {
             if engine.is_embedded(Side::Maps) {
                 let ask = match candle_of(entry, matched, call)? {
                     Some(candle) => Ask::CandleId(first.to_vec(), candle),
-                    None => Ask::Get(first.to_vec(), matched.second_end.map(|_| second.to_vec())),
+                    None => Ask::Get(first.to_vec(), other(second)),
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peer, trace| match matched.second_end {
-                None => store.get_id(peer, first, trace),
-                Some(_) => store.get_first(peer, first, second),
+            engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peer, trace| match second {
+                [] => store.get_id(peer, first, trace),
+                _ => store.get_first(peer, first, second),
             })
         })
     }
 
     /// `idPeek(noun, count, ...args)`: the id, if the near cache knows it; it asks nobody.
     id_peek as "idPeek" (engine, outside, call: 7) {
-        engine.with_scratch(|keys| {
-            let (_, matched) = engine.push_context(call, Verb::Get, keys)?;
-            let (first, second) = keys.split_at(matched.first_end);
-            Ok(engine.peek(outside, first, second)?)
-        })
+        engine.with_context(call, Verb::Get, |_, _, first, second| Ok(engine.peek(outside, first, second)?))
     }
 
     /// `idHas(noun, count, ...args)`
     id_has as "idHas" (engine, outside, call: 7) {
-        engine.with_scratch(|keys| {
-            let (entry, matched) = engine.push_context(call, Verb::Has, keys)?;
-            let (first, second) = keys.split_at(matched.first_end);
+        engine.with_context(call, Verb::Has, |entry, matched, first, second| {
             if engine.is_embedded(Side::Maps) {
                 let ask = match candle_of(entry, matched, call)? {
                     Some(candle) => Ask::HasCandle(first.to_vec(), candle),
-                    None => Ask::Has(first.to_vec(), matched.second_end.map(|_| second.to_vec())),
+                    None => Ask::Has(first.to_vec(), other(second)),
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match matched.second_end {
-                None => store.has_id(peer, first, trace),
-                Some(_) => store.has_any(peer, first, second),
+            engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match second {
+                [] => store.has_id(peer, first, trace),
+                _ => store.has_any(peer, first, second),
             })
         })
     }

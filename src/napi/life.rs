@@ -200,7 +200,7 @@ impl Engine {
             if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
                 // Nobody can say whether the server comes back: what waits for it is not finished.
                 self.disconnect(core);
-                core.abandon(u64::MAX, Code::Closed, CLOSED);
+                core.abandon(u64::MAX, Error::new(Code::Closed, CLOSED));
             }
             let idle = !core.waits();
             if idle {

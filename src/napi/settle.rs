@@ -162,6 +162,7 @@ impl Engine {
         };
         let (code, class) = (env.text(error.code.as_str().as_bytes())?, env.text(class.as_bytes())?);
         let message = env.text(error.message.as_bytes())?;
-        env.invoke(outside, env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause])
+        let is_final = env.boolean(error.is_final)?;
+        env.invoke(outside, env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause, is_final])
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::link::Connection;
 use crate::config::Config;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::map::backend::Backend as _;
 use crate::map::op::{CallId, Op, Outcomes};
 use crate::map::store::Store;
@@ -80,8 +80,8 @@ impl Core {
     }
 
     /// Rejects the first so many calls that are not settled, for that reason. The connection must be down.
-    pub(super) fn abandon(&mut self, count: u64, code: Code, why: &str) {
-        self.peer.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), Error::new(code, why));
+    pub(super) fn abandon(&mut self, count: u64, why: Error) {
+        self.peer.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), why);
         self.reject();
     }
 
@@ -90,7 +90,8 @@ impl Core {
         let mut tags = Vec::new();
         self.peer.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
         for (op, command, why) in tags {
-            let error = Error::new(why.code, format!("{} ({command} on {})", why.message, self.peer.name()));
+            let message = format!("{} ({command} on {})", why.message, self.peer.name());
+            let error = Error { message, ..Error::clone(&why) };
             self.store.fail(&mut self.peer, &op, error, &mut self.later);
         }
     }

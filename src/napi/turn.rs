@@ -34,10 +34,10 @@ impl Engine {
         }
         let mut outside = Outside::of_callback();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(self, &mut outside))) {
-            let why = Error::bug(panic.as_ref()).message;
+            let why = Error::bug(panic.as_ref());
             self.with_core_if_free(|core| {
-                self.attempt_failed(core, &why);
-                core.abandon(u64::MAX, Code::Closed, &why);
+                self.attempt_failed(core, &why.message);
+                core.abandon(u64::MAX, why);
             });
             self.finish_turn(&mut outside);
         }
@@ -167,7 +167,7 @@ impl Engine {
             News::Ready(_) => core.changed(),
             News::Refused(words) => {
                 self.attempt_failed(core, &words);
-                core.abandon(u64::MAX, Code::RedisAuth, &words);
+                core.abandon(u64::MAX, Error::new(Code::RedisAuth, words));
             }
             News::Unfit(words) => {
                 // A name may stand for another server by now; an attempt resolves it anew.
