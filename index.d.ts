@@ -2717,10 +2717,19 @@ export interface Config {
    */
   CC_REDIS_PASSWORD: string;
   /**
-   * `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or `unix:/path/to/socket`. Wins over the
-   * four variables above; without credentials none are sent. getConfig() masks the password. Default: null, none.
+   * `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or `unix:/path/to/socket`; or, where sentinels
+   * say which server is the master, `redis+sentinel://[user:password@]host[:26379][,host[:26379]…]/master[/database]` or
+   * `rediss+sentinel://…`. Wins over the four variables above; without credentials none are sent. getConfig() masks the
+   * password. Default: null, none.
    */
   CC_REDIS_URL: string | null;
+  /** For `redis+sentinel://`: the user of the sentinels' access control. Default: "", none. */
+  CC_REDIS_SENTINEL_USER: string;
+  /**
+   * For `redis+sentinel://`: the password of that user, or of the default user where none is named; the one in the URL is told to
+   * the servers alone. getConfig() shows `********`, and "" where there is none. Default: "", none.
+   */
+  CC_REDIS_SENTINEL_PASSWORD: string;
   /**
    * For `rediss://`: the authorities that sign the server's certificate, as the path of a PEM file or as PEM text, which
    * getConfig() shows as `********`. Default: null, those that the system trusts.
@@ -3340,6 +3349,20 @@ export interface RedisStats {
   readonly inFlight: number;
   /** How long Redis took to answer, in the last one to two minutes. Null before the first call. */
   readonly latency: Latency | null;
+  /** What was asked of sentinels; null without them. */
+  readonly sentinel: SentinelStats | null;
+}
+
+/** Counters of the sentinels, since the configuration was taken into use. */
+export interface SentinelStats {
+  /** Questions where the master is. */
+  readonly asked: number;
+  /** Answers to them. */
+  readonly answered: number;
+  /** Switches that sentinels told of on their own. */
+  readonly announced: number;
+  /** Times that another master was found than before. */
+  readonly switches: number;
 }
 
 /** Round trips: from writing a command to reading its reply, in microseconds. Quantiles are at most an eighth too large. */
@@ -3467,7 +3490,10 @@ export interface RedisHealth {
   readonly state: "idle" | "connecting" | "ready" | "waiting" | "resting";
   /** Since when, in milliseconds since 1970; null before the first call. */
   readonly since: number | null;
-  /** Which server: `host:port`, or `unix:path`; null before the first call. */
+  /**
+   * Which server: `host:port`, or `unix:path`; with sentinels `master/host:port`, and before they were asked `the master master`.
+   * Null before the first call.
+   */
   readonly server: string | null;
   /** Attempts to connect since the last connection that worked. */
   readonly attempts: number;
@@ -3477,6 +3503,29 @@ export interface RedisHealth {
   readonly queued: number;
   /** Commands that wait for their reply. */
   readonly inFlight: number;
+  /** What the sentinels say; null without them. */
+  readonly sentinel: SentinelHealth | null;
+}
+
+/** What is known of the sentinels and of their master, without asking them. */
+export interface SentinelHealth {
+  /** The name of the master. */
+  readonly name: string;
+  /** Where it is, `host:port`, as it was found last; null before that. */
+  readonly master: string | null;
+  /** Whether a majority of all known sentinels, each asked in the last 2 s, names it. They are asked while calls are made. */
+  readonly majority: boolean;
+  /** All that are known: those of the configuration, and those that they list. */
+  readonly sentinels: readonly {
+    /** `host:port`. */
+    readonly server: string;
+    /** The state of the connection to it. */
+    readonly state: "down" | "connecting" | "ready";
+    /** The master that it named last, or null. */
+    readonly master: string | null;
+    /** Why there is no connection, or null. */
+    readonly lastError: string | null;
+  }[];
 }
 
 /** The state of the embedded store. */

@@ -74,7 +74,9 @@ const getRedis = once(() => {
   needServers("getRedis", "keys of your own are kept by BaseMap, ids by the cache services of ioc");
   const Redis = peer("ioredis", "getRedis");
   const { tls, ...rest } = options().redis;
-  const client = new Redis({ ...rest, ...(tls && { tls: tlsOf(tls) }) });
+  // ioredis speaks plain to sentinels unless it is told.
+  const secure = tls && { tls: tlsOf(tls), ...(rest.sentinels && { sentinelTLS: tlsOf(tls), enableTLSForSentinelMode: true }) };
+  const client = new Redis({ ...rest, ...secure });
   // Without a listener ioredis prints each failed attempt.
   client.on("error", (error) => callLogger(loggerService, "warn", ["backtest-kit-native: getRedis()", error]));
   opened.add(async () => {

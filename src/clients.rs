@@ -14,12 +14,23 @@ pub fn options(values: &Values) -> Result<Value> {
     let mut redis = match config.address {
         Address::Tcp(host, port) => json!({ "host": host, "port": port }),
         Address::Unix(path) => json!({ "path": path }),
+        Address::Master(name) => json!({ "name": name }),
     };
     redis["db"] = config.database.into();
     if let Some(credentials) = config.credentials {
         redis["password"] = credentials.password.into();
         if let Some(user) = credentials.user {
             redis["username"] = user.into();
+        }
+    }
+    if let Some(sentinels) = config.sentinels {
+        redis["sentinels"] =
+            sentinels.seeds.into_iter().map(|(host, port)| json!({ "host": host, "port": port })).collect();
+        if let Some(credentials) = sentinels.credentials {
+            redis["sentinelPassword"] = credentials.password.into();
+            if let Some(user) = credentials.user {
+                redis["sentinelUsername"] = user.into();
+            }
         }
     }
     if let Some(tls) = config.tls {
@@ -56,6 +67,21 @@ mod tests {
         let setup = of(&[(config::SETUP, "")]);
         assert_eq!(setup["redis"], json!({ "host": "127.0.0.1", "port": 6379, "db": 0 }));
         assert_eq!(setup["mongo"]["uri"], "mongodb://localhost:27017/backtest-kit?wtimeoutMS=15000");
+    }
+
+    #[test]
+    fn sentinels_become_options() {
+        let options = of(&[
+            ("CC_REDIS_URL", "redis+sentinel://bot:pw@one,two:7/mymaster/3"),
+            ("CC_REDIS_SENTINEL_USER", "watch"),
+            ("CC_REDIS_SENTINEL_PASSWORD", "pw2"),
+        ]);
+        let expected = json!({
+            "name": "mymaster", "db": 3, "username": "bot", "password": "pw",
+            "sentinels": [{ "host": "one", "port": 26_379 }, { "host": "two", "port": 7 }],
+            "sentinelUsername": "watch", "sentinelPassword": "pw2",
+        });
+        assert_eq!(options["redis"], expected);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! * [`clients`]: the configuration as ioredis and mongoose take it. Pure.
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
+//! * [`sentinel`]: which server is the master, as Redis Sentinel says it. Pure.
 //! * [`near`]: the in-process cache of ids: coherence rules, pure, and storage.
 //! * [`map`]: the ten operations of a map over a backend, and scans. Pure.
 //! * [`mongo`]: the collections of the MongoDB services: documents, filters, batches, pure; and the driver, on a thread
@@ -29,6 +30,7 @@ pub mod near;
 pub mod pem;
 pub mod redis;
 pub mod secrets;
+pub mod sentinel;
 pub mod services;
 pub mod store;
 

@@ -135,13 +135,14 @@ const EXPORTS: Record<keyof typeof lib, true> = {
 const STATS: Record<keyof lib.RedisStats, true> = {
   commands: true, replies: true, errors: true, timeouts: true, retried: true, connects: true, losses: true,
   flushes: true, bytesSent: true, bytesReceived: true, queued: true, inFlight: true,
-  latency: true,
+  latency: true, sentinel: true,
 };
 const HEALTH: Record<keyof lib.RedisHealth, true> = {
-  state: true, since: true, server: true, attempts: true, lastError: true, queued: true, inFlight: true,
+  state: true, since: true, server: true, attempts: true, lastError: true, queued: true, inFlight: true, sentinel: true,
 };
 const CONFIG: Record<keyof lib.Config, true> = {
   CC_REDIS_HOST: true, CC_REDIS_PORT: true, CC_REDIS_USER: true, CC_REDIS_PASSWORD: true, CC_REDIS_URL: true,
+  CC_REDIS_SENTINEL_USER: true, CC_REDIS_SENTINEL_PASSWORD: true,
   CC_REDIS_TLS_CA: true, CC_REDIS_TLS_CERT: true, CC_REDIS_TLS_KEY: true,
   CC_REDIS_TIMEOUT_MS: true, CC_REDIS_SCAN_COUNT: true, CC_REDIS_SCAN_COUNT_MAX: true, CC_REDIS_SPIN_US: true,
   CC_REDIS_QUEUE_MAX: true, CC_REDIS_QUEUE_MAX_BYTES: true,

@@ -59,6 +59,7 @@ const FILES = {
   "release.spec.js": "packages and their release",
   "scan-servers.spec.js": NETWORK,
   "secrets.spec.js": "credentials of servers",
+  "sentinel.spec.js": "Redis Sentinel",
   "slices.spec.js": NETWORK,
   "store-candles.spec.js": "is about the store wherever it runs",
   "store-rows.spec.js": "is about the store wherever it runs",

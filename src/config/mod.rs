@@ -3,17 +3,23 @@
 //! Pure: the environment comes in as a map, so that a worker thread's own `process.env` counts and tests need none.
 //!
 //! * [`variables`]: the table of variables, and how their texts are read.
+//! * [`url`]: where a Redis server is.
 //! * [`redis`], [`mongo`], [`store`]: what they amount to for each side, and for the embedded store.
+//! * [`sentinel`]: whom to ask which Redis server is the master.
 //! * [`shown`]: checking one variable, and showing all of them without secrets.
 
 pub mod mongo;
 pub mod redis;
+pub mod sentinel;
 pub mod shown;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod url;
 pub mod variables;
 
-pub use self::redis::{Address, Config, Credentials, TLS_VARIABLES, Tls, resolve};
+pub use self::redis::{Config, TLS_VARIABLES, Tls, resolve};
+pub use self::sentinel::SentinelConfig;
 pub use self::shown::{check, show};
+pub use self::url::{Address, Credentials};
 pub use self::variables::{SETUP, Values, invalid};

@@ -1,7 +1,7 @@
 //! Checking one variable as somebody gives it, and showing all of them without secrets.
 
 use super::mongo;
-use super::redis::parse_url;
+use super::url::parse_url;
 use super::variables::{Kind, VARIABLES, Values, find, invalid, one_of, switch, text, whole};
 use crate::error::Result;
 use crate::pem::Pem;

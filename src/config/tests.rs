@@ -151,6 +151,60 @@ fn a_masked_value_is_refused() {
 }
 
 #[test]
+fn a_url_of_sentinels_names_them_the_master_and_what_is_told_to_it() {
+    let url = ("CC_REDIS_URL", "redis+sentinel://bot:p%40%2Cw@one,[::1]:5000,two:7,one:26379/my-master.1/3");
+    let config = resolve(&values(&[url])).unwrap();
+    assert_eq!(config.address, Address::Master("my-master.1".to_owned()));
+    let credentials = config.credentials.unwrap();
+    assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (Some("bot"), "p@,w"));
+    assert_eq!((config.database, config.tls.is_some()), (3, false));
+    let sentinels = config.sentinels.unwrap();
+    let seeds: Vec<_> = sentinels.seeds.iter().map(|(host, port)| (host.as_str(), *port)).collect();
+    assert_eq!(seeds, [("one", 26_379), ("::1", 5_000), ("two", 7)]);
+    assert!(sentinels.master == "my-master.1" && sentinels.credentials.is_none());
+
+    let secure = ("CC_REDIS_URL", "rediss+sentinel://one/m");
+    let own = [secure, ("CC_REDIS_SENTINEL_USER", "watch"), ("CC_REDIS_SENTINEL_PASSWORD", "pw")];
+    let config = resolve(&values(&own)).unwrap();
+    assert!(config.tls.is_some() && config.credentials.is_none() && config.database == 0);
+    let credentials = config.sentinels.unwrap().credentials.unwrap();
+    assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (Some("watch"), "pw"));
+}
+
+#[test]
+fn a_url_of_sentinels_that_cannot_be_used_is_refused_and_not_repeated() {
+    for url in [
+        "redis+sentinel://u:hunter2@one:26379",
+        "redis+sentinel://u:hunter2@one:26379/",
+        "redis+sentinel://u:hunter2@one:26379/my master",
+        "redis+sentinel://u:hunter2@one:26379/m/x",
+        "redis+sentinel://u:hunter2@one:x/m",
+        "redis+sentinel://u:hunter2@,/m",
+        "redis+sentinel://u:hunter2@/m",
+        "redis+sentinel:u:hunter2@one/m",
+        "redis+sentinel://u:hunter2@one/m?x=1",
+    ] {
+        let error = failing(&[("CC_REDIS_URL", url)]);
+        assert!(error.message.starts_with("CC_REDIS_URL: "), "{}", error.message);
+        assert!(!error.message.contains("hunter2"), "{}", error.message);
+        assert!(!show(&values(&[("CC_REDIS_URL", url)])).to_string().contains("hunter2"), "{url}");
+    }
+}
+
+#[test]
+fn the_variables_of_sentinels_must_fit_each_other_and_the_url() {
+    let url = ("CC_REDIS_URL", "redis+sentinel://one/m");
+    for (set, named) in [
+        (&[url, ("CC_REDIS_SENTINEL_USER", "u")][..], "CC_REDIS_SENTINEL_PASSWORD"),
+        (&[("CC_REDIS_SENTINEL_PASSWORD", "p")], "CC_REDIS_SENTINEL_PASSWORD"),
+        (&[("CC_REDIS_URL", "redis://one"), ("CC_REDIS_SENTINEL_USER", "u")], "CC_REDIS_SENTINEL_USER"),
+    ] {
+        let error = failing(set);
+        assert!(error.message.starts_with(&format!("{named}: ")), "{}", error.message);
+    }
+}
+
+#[test]
 fn tls_is_what_a_rediss_url_asks_for() {
     let url = ("CC_REDIS_URL", "rediss://u:p%40@example:7000/3");
     let config = resolve(&values(&[url, ("CC_REDIS_TLS_CA", "/ca.pem")])).unwrap();
@@ -211,6 +265,7 @@ fn golden_variables() {
         let (host, port, unix) = match &config.address {
             Address::Tcp(host, port) => (Some(host.as_str()), Some(*port), None),
             Address::Unix(path) => (None, None, Some(path.as_str())),
+            Address::Master(_) => (None, None, None),
         };
         let credentials = config.credentials.as_ref();
         let all = serde_json::json!({

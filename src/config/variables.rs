@@ -50,6 +50,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_REDIS_USER", Kind::Text, "default"),
     variable("CC_REDIS_PASSWORD", Kind::Secret, "mysecurepassword"),
     variable("CC_REDIS_URL", Kind::Url, ""),
+    variable("CC_REDIS_SENTINEL_USER", Kind::Text, ""),
+    variable("CC_REDIS_SENTINEL_PASSWORD", Kind::Secret, ""),
     variable("CC_REDIS_TLS_CA", Kind::Pem, ""),
     variable("CC_REDIS_TLS_CERT", Kind::Pem, ""),
     variable("CC_REDIS_TLS_KEY", Kind::Pem, ""),

@@ -264,6 +264,13 @@ impl Ids {
         }
     }
 
+    /// See [`Near::attested`].
+    pub const fn attested(&mut self, at: Nanos) {
+        if let Some(near) = &mut self.near {
+            near.attested(at);
+        }
+    }
+
     /// Whether a PING should be sent now; none is under way.
     pub const fn proof_sent(&mut self) -> bool {
         let send = !self.proving;

@@ -13,9 +13,8 @@ use super::turn::on_poll;
 use super::uv::{DISCONNECT, READABLE, WRITABLE};
 use crate::config::Address;
 use crate::error::{Code, Error};
-use crate::host::literal;
+use crate::host::{Literal, literal};
 use crate::map::backend::Backend as _;
-use crate::redis::lookup::Use;
 use crate::redis::supervise::{Asked, Due, State};
 use crate::redis::{MILLI, Nanos};
 use crate::services::table::tracked_prefixes;
@@ -32,11 +31,20 @@ impl Engine {
     /// Starts an attempt that the supervisor has decided on.
     pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
         self.begin_attempt(core);
+        if core.sentinels.is_some() {
+            self.seek_master(core);
+        } else {
+            self.connect_to_target(core);
+        }
+    }
+
+    /// The attempt goes on: it is known which server is meant.
+    pub(super) fn connect_to_target(self: &Rc<Self>, core: &mut Core) {
         match core.peer.target() {
             Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
             Address::Tcp(host, port) => {
                 let Some(literal) = literal(host) else {
-                    core.lookup = true;
+                    core.names.push(host.clone());
                     return;
                 };
                 match Endpoint::at(literal, *port) {
@@ -44,21 +52,29 @@ impl Engine {
                     Err(why) => return self.attempt_failed(core, &why),
                 }
             }
+            // Nobody has said yet where it is.
+            Address::Master(_) => {}
         }
         self.connect_next(core, "no address");
     }
 
-    /// Asks JavaScript to resolve the host name, if an attempt waits for that.
-    pub(super) fn resolve_host(self: &Rc<Self>, outside: &mut Outside) {
-        let asked = self.with_core(outside, |core| {
-            if !std::mem::take(&mut core.lookup) {
-                return None;
-            }
-            let Address::Tcp(host, _) = core.peer.target() else { return None };
-            let question = core.lookups.ask(host)?;
-            Some((host.clone(), question))
-        });
-        let Some((host, question)) = asked.flatten() else { return };
+    /// Asks JavaScript to resolve the host names that are waited for.
+    pub(super) fn resolve_hosts(self: &Rc<Self>, outside: &mut Outside) {
+        loop {
+            let asked = self.with_core(outside, |core| {
+                while let Some(host) = core.names.pop() {
+                    if let Some(question) = core.lookups.ask(&host) {
+                        return Some((host, question));
+                    }
+                }
+                None
+            });
+            let Some((host, question)) = asked.flatten() else { return };
+            self.resolve_host(outside, &host, question);
+        }
+    }
+
+    fn resolve_host(self: &Rc<Self>, outside: &mut Outside, host: &str, question: u32) {
         let env = self.env;
         let put = env.scoped(|| {
             let put = env.as_callback(self.async_context, outside, |outside| {
@@ -84,17 +100,27 @@ impl Engine {
 
     /// False: they are of no use now.
     fn take_addresses(self: &Rc<Self>, core: &mut Core, question: u32, addresses: &[String], failure: &str) -> bool {
-        let (name, port) = match core.peer.target() {
-            Address::Tcp(host, port) => (host.as_str(), *port),
-            Address::Unix(_) => ("", 0),
+        let literals: Vec<_> = addresses.iter().filter_map(|text| literal(text)).collect();
+        let Some(name) = core.lookups.answered(question, !literals.is_empty()) else { return false };
+        let of_sentinels = self.take_sentinel_addresses(core, &name, &literals, failure);
+        self.take_target_addresses(core, &name, &literals, failure) || of_sentinels
+    }
+
+    fn take_target_addresses(
+        self: &Rc<Self>,
+        core: &mut Core,
+        name: &str,
+        literals: &[Literal<'_>],
+        failure: &str,
+    ) -> bool {
+        let port = match core.peer.target() {
+            Address::Tcp(host, port) if host == name && !core.is_searching() => *port,
+            _ => return false,
         };
-        let endpoint = |text: &String| Endpoint::at(literal(text)?, port).ok();
-        let mut endpoints: VecDeque<_> = addresses.iter().filter_map(endpoint).collect();
-        if core.lookups.answered(question, !endpoints.is_empty(), name) == Use::Ignore {
-            return false;
-        }
+        let mut endpoints: VecDeque<_> =
+            literals.iter().filter_map(|&literal| Endpoint::at(literal, port).ok()).collect();
         // The attempt that asked may have given up. Another one need not begin with the question.
-        if !endpoints.is_empty() && core.peer.asked() == Asked::Somebody {
+        if core.sentinels.is_none() && !endpoints.is_empty() && core.asked() == Asked::Somebody {
             core.peer.supervisor.hurry(self.uv.now());
             if core.peer.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
                 self.begin_attempt(core);
@@ -103,7 +129,7 @@ impl Engine {
         if core.peer.supervisor.state() != State::Connecting || core.connection.link.is_some() {
             return false;
         }
-        core.lookup = false;
+        core.forget_host();
         // An address that accepts connections and then keeps silent must not shut out the others for good.
         let others = core.peer.supervisor.attempts() as usize % endpoints.len().max(1);
         endpoints.rotate_left(others);
@@ -193,7 +219,10 @@ impl Engine {
     pub(super) fn attempt_failed(self: &Rc<Self>, core: &mut Core, why: &str) {
         self.disconnect(core);
         core.connection.endpoints.clear();
-        core.lookup = false;
+        core.forget_host();
+        if let Some(sentinels) = &mut core.sentinels {
+            sentinels.rules.give_up();
+        }
         core.peer.failed(why, self.uv.now());
         core.store.ids.lost();
         core.changed();
@@ -206,7 +235,7 @@ impl Engine {
 
     /// Begins the next attempt, or none, where that is due.
     pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core) {
-        match core.peer.supervisor.due(self.uv.now(), core.peer.asked()) {
+        match core.peer.supervisor.due(self.uv.now(), core.asked()) {
             Due::Nothing => {}
             Due::Attempt => self.start_attempt(core),
             Due::Rest => core.changed(),

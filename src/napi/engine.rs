@@ -19,6 +19,7 @@ use super::lifeline::Lifeline;
 use super::link::Connection;
 use super::maps::Maps;
 use super::mongo_state::Mongo;
+use super::sentinel_link::SentinelLinks;
 use super::state::{Core, EARLY, epoch_millis};
 use super::uv::{Loop, Uv};
 use crate::config::Config;
@@ -190,7 +191,10 @@ impl Engine {
         let mut slot = self.core.borrow_mut();
         let before = slot.take();
         let busy = before.as_ref().is_some_and(|core| core.busy);
-        let store = Store::new(&config, before.as_ref().map(|core| &core.store));
+        let mut store = Store::new(&config, before.as_ref().map(|core| &core.store));
+        if config.sentinels.is_some() {
+            store.ids.attested(0);
+        }
         let (peer, lookups) = before.map_or_else(Default::default, |core| (Some(core.peer), core.lookups));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
@@ -202,7 +206,8 @@ impl Engine {
             later: Vec::new(),
             stalled_before: 0,
             since: epoch_millis(),
-            lookup: false,
+            sentinels: config.sentinels.as_ref().map(SentinelLinks::new),
+            names: Vec::new(),
             lookups,
             parked: Vec::new(),
             notice: None,

@@ -6,10 +6,13 @@ use crate::redis::trust::{System, Trust};
 
 /// What TLS needs to know, where the configuration asks for TLS.
 pub(super) fn trust_of(config: &Config) -> Result<Option<Trust>> {
-    match (&config.tls, &config.address) {
-        (Some(tls), Address::Tcp(host, _)) => Trust::load(tls, host, |path| std::fs::read(path), system).map(Some),
-        _ => Ok(None),
-    }
+    // Sentinels and the server that they name are each verified under their own names.
+    let host = match (&config.address, &config.sentinels) {
+        (Address::Tcp(host, _), _) => host,
+        (_, Some(sentinels)) => &sentinels.seeds[0].0,
+        _ => return Ok(None),
+    };
+    config.tls.as_ref().map(|tls| Trust::load(tls, host, |path| std::fs::read(path), system)).transpose()
 }
 
 /// The authorities that the system trusts; where `SSL_CERT_FILE` or `SSL_CERT_DIR` name others, these.

@@ -88,12 +88,17 @@ impl Engine {
         .unwrap_or(Ok(None))
     }
 
-    /// Hits prove nothing; a PING in good time keeps the lease from running out between them.
-    fn keep_lease(&self, core: &mut Core, now: Nanos) {
+    /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them.
+    fn keep_lease(self: &Rc<Self>, core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
             core.store.prove(&mut core.peer);
             core.write_out();
             self.watch(core);
+        }
+        if core.store.ids.near().is_some_and(|near| near.wants_attestation(now)) {
+            self.look_at_sentinels(core);
+            // What is to be told, or resolved, is so in the next turn.
+            self.answer_soon();
         }
     }
 }

@@ -21,6 +21,7 @@ const PUNCTUAL: Nanos = 20 * MILLI;
 /// Why an attempt was given up, in `health()` and in errors.
 const SLOW: &str = "connect ETIMEDOUT: neither a connection nor an answer to its greeting within 2.4 seconds";
 const UNRESOLVED: &str = "the name was not resolved within 8 seconds";
+const UNNAMED: &str = "the sentinels did not name the master within 8 seconds";
 /// Why a connection was given up, in `health()` and in errors.
 const SILENT: &str = "the connection is dead: Redis answers on another one, but not on this";
 
@@ -40,6 +41,7 @@ impl Engine {
             }
             core.write_out();
             self.watch(core);
+            self.look_at_sentinels(core);
             self.advance_close(core);
             self.set_busy(core);
             self.arm_timer(core, now);
@@ -51,7 +53,7 @@ impl Engine {
             return;
         }
         self.arranged(false);
-        self.resolve_host(outside);
+        self.resolve_hosts(outside);
         self.tell(outside);
     }
 
@@ -100,7 +102,7 @@ impl Engine {
         let connecting = core.peer.supervisor.state() == State::Connecting;
         let stalled = if connecting { core.stalled_before } else { self.stalled.get() };
         let mut due = core.peer.supervisor.next().map(|at| at.saturating_sub(stalled));
-        if core.waits() || core.connects() {
+        if core.waits() || core.connects() || core.is_searching() {
             let heartbeat = now + HEARTBEAT;
             let soonest = core.peer.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
@@ -134,7 +136,11 @@ impl Engine {
             // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
             let blocked = self.stalled.get() - core.stalled_before;
             if core.peer.supervisor.overdue(self.uv.now() - blocked) {
-                let why = core.with_hint(if core.connection.link.is_some() { SLOW } else { UNRESOLVED });
+                let why = if core.is_searching() {
+                    UNNAMED.to_owned()
+                } else {
+                    core.with_hint(if core.connection.link.is_some() { SLOW } else { UNRESOLVED })
+                };
                 self.attempt_failed(core, &why);
             }
             self.leave_silent_address(core);
@@ -154,9 +160,15 @@ impl Engine {
     /// Gives up a connection, or an attempt, that is dead although nobody said so.
     fn check_liveness(self: &Rc<Self>, core: &mut Core) {
         match core.peer.watchdog.look(self.now(), core.peer.owed(core.connects())) {
-            Verdict::Well => self.end_probes(core),
+            Verdict::Well => {
+                self.end_probes(core);
+                self.doubt_master(core, false);
+            }
             Verdict::Doubtful => {}
-            Verdict::Probe => self.probe(core),
+            Verdict::Probe => {
+                self.probe(core);
+                self.doubt_master(core, true);
+            }
             Verdict::Dead => {
                 self.attempt_failed(core, SILENT);
                 core.peer.supervisor.hurry(self.uv.now());
@@ -200,12 +212,13 @@ impl Engine {
             if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
                 // Nobody can say whether the server comes back: what waits for it is not finished.
                 self.disconnect(core);
+                self.leave_sentinels(core);
                 core.abandon(u64::MAX, Error::new(Code::Closed, CLOSED));
             }
             let idle = !core.waits();
             if idle {
                 self.disconnect(core);
-                Self::closed(core);
+                self.closed(core);
             } else {
                 let (mark, _) = core.peer.watermark();
                 let call = core.store.reserve();
@@ -227,7 +240,7 @@ impl Engine {
         let over = core.closing.iter().take_while(|closing| closing.mark <= settled).count();
         core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
         self.disconnect(core);
-        Self::closed(core);
+        self.closed(core);
         core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
         // Calls made since then go out on a new connection.
         if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
@@ -235,7 +248,8 @@ impl Engine {
         }
     }
 
-    fn closed(core: &mut Core) {
+    fn closed(&self, core: &mut Core) {
+        self.leave_sentinels(core);
         core.peer.closed();
         core.store.ids.lost();
         core.changed();

@@ -11,6 +11,7 @@
 //! * [`teardown`], [`lifeline`]: who keeps it alive, and how it ends.
 //! * [`link`]: its socket; [`traffic`]: bytes between that and the lane; [`connect`]: attempts; [`turn`]: reading, settling, writing; [`probe`]: second connections that ask
 //!   whether the server is there.
+//! * [`sentinels`], [`sentinel_link`]: connections to sentinels, where they say which server is meant.
 //! * [`life`]: what happens to it between turns: deadlines, alarms, `close()`.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
@@ -47,6 +48,8 @@ mod mongo_state;
 mod part;
 mod probe;
 mod report;
+mod sentinel_link;
+mod sentinels;
 mod settle;
 mod socket;
 mod state;

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::clock::wall;
 use super::engine::Engine;
 use super::js::Outside;
+use super::sentinel_link::SentinelLinks;
 use super::state::Core;
 use crate::redis::Nanos;
 use crate::redis::latency::Summary;
@@ -23,7 +24,7 @@ impl Engine {
         let (redis, near) = found.unwrap_or_else(|| {
             let redis = json!({
                 "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
-                "queued": 0, "inFlight": 0,
+                "queued": 0, "inFlight": 0, "sentinel": null,
             });
             (redis, serde_json::Value::Null)
         });
@@ -48,6 +49,7 @@ fn redis_stats(core: Option<&Core>) -> serde_json::Value {
         "queued": queued,
         "inFlight": in_flight,
         "latency": core.map(|core| latency(core.peer.lane.latency(wall()))),
+        "sentinel": core.and_then(|core| core.sentinels.as_ref()).map(SentinelLinks::stats),
     })
 }
 
@@ -61,6 +63,7 @@ fn redis_health(core: &Core) -> serde_json::Value {
         "lastError": core.peer.last_error(),
         "queued": queued,
         "inFlight": in_flight,
+        "sentinel": core.sentinels.as_ref().map(SentinelLinks::health),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use super::link::Connection;
+use super::sentinel_link::SentinelLinks;
 use crate::config::Config;
 use crate::error::Error;
 use crate::map::backend::Backend as _;
@@ -15,7 +16,7 @@ use crate::redis::first_words::hint;
 use crate::redis::lookup::Lookups;
 use crate::redis::peer::Peer;
 use crate::redis::spin::Spin;
-use crate::redis::supervise::State;
+use crate::redis::supervise::{Asked, State};
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
 /// one of the same tick waits for twice as many.
@@ -46,8 +47,10 @@ pub(super) struct Core {
     pub(super) stalled_before: Nanos,
     /// When the state last changed, in milliseconds since 1970.
     pub(super) since: u64,
-    /// A name must be resolved by JavaScript before the attempt can go on, and was not asked for yet.
-    pub(super) lookup: bool,
+    /// The sentinels, where they say which server is meant.
+    pub(super) sentinels: Option<SentinelLinks>,
+    /// Names that JavaScript must resolve before something can go on, and was not asked for yet.
+    pub(super) names: Vec<String>,
     pub(super) lookups: Lookups,
     /// Replies that were read in the middle of a call, to be settled in the next turn.
     pub(super) parked: Vec<Parked>,
@@ -114,6 +117,25 @@ impl Core {
     /// Whether an attempt waits for the server.
     pub(super) fn connects(&self) -> bool {
         self.peer.supervisor.state() == State::Connecting && self.connection.link.is_some()
+    }
+
+    /// The name of the server need not be resolved any more; names that sentinels wait for still must.
+    pub(super) fn forget_host(&mut self) {
+        let sentinels = self.sentinels.as_ref();
+        self.names.retain(|name| sentinels.is_some_and(|sentinels| sentinels.wait_for(name)));
+    }
+
+    /// Whether sentinels are being asked which server is meant.
+    pub(super) fn is_searching(&self) -> bool {
+        self.sentinels.as_ref().is_some_and(|sentinels| sentinels.rules.is_searching())
+    }
+
+    /// Who would have something of an attempt.
+    pub(super) fn asked(&self) -> Asked {
+        match self.peer.asked() {
+            Asked::Nobody if self.sentinels.as_ref().is_some_and(SentinelLinks::has_names) => Asked::NobodyByName,
+            asked => asked,
+        }
     }
 
     /// Why the connection came to nothing, with a hint where the server has not said a word on it.

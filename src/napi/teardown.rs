@@ -92,7 +92,10 @@ impl Engine {
         }
         self.store_shut_down();
         self.mongo_shut_down();
-        self.with_core_if_free(|core| self.disconnect(core));
+        self.with_core_if_free(|core| {
+            self.disconnect(core);
+            self.leave_sentinels(core);
+        });
         if let Some(Handles { timer, prepare, idle }) = self.lifeline.handles.borrow_mut().take() {
             // SAFETY: open until here, and closed once: they were taken out.
             unsafe {

@@ -164,7 +164,12 @@ impl Engine {
         core.store.absorb(&mut core.peer, batch, outcomes);
         match news {
             News::None => {}
-            News::Ready(_) => core.changed(),
+            News::Ready(_) => {
+                core.changed();
+                if let Some(sentinels) = &mut core.sentinels {
+                    sentinels.rules.confirm();
+                }
+            }
             News::Refused(words) => {
                 self.attempt_failed(core, &words);
                 core.abandon(u64::MAX, Error::new(Code::RedisAuth, words));

@@ -12,6 +12,8 @@
 //! 4. The cache answers only within the *lease*: for [`LEASE`] after the last proof that the server had told us everything.
 //!    Each reply is such a proof. It counts from when its command was written, not from when the reply was read, because
 //!    JavaScript may have been busy in between.
+//!    A server that lost its office still answers. Where sentinels know who holds it, the lease counts from when a majority of them
+//!    was asked, too ([`Near::attested`]).
 //! 5. Redis announces an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
 //!    answers for one lease only. A key that is asked for again after that is read together with its `PTTL`, and its entry
 //!    ends with the key. Keys that are read once cost no second command.
@@ -111,6 +113,8 @@ pub struct Near {
     informed: bool,
     /// When the command of the latest reply was written.
     proven: Nanos,
+    /// By when others said that the server is the one that writes go to.
+    attested: Nanos,
     counters: Counters,
     /// A `Cell`, because an answer is still borrowed when it is counted.
     hits: Cell<u64>,
@@ -130,6 +134,7 @@ impl Near {
             fingerprints: Fingerprints::default(),
             informed: false,
             proven: 0,
+            attested: Nanos::MAX,
             counters: Counters::default(),
             hits: Cell::new(0),
             skipped_writes: Cell::new(0),
@@ -181,14 +186,26 @@ impl Near {
 
     /// Whether the cache may answer.
     #[must_use]
-    pub const fn is_alive(&self, now: Nanos) -> bool {
-        self.informed && now < self.proven + LEASE
+    pub fn is_alive(&self, now: Nanos) -> bool {
+        self.informed && now < self.proven.min(self.attested) + LEASE
     }
 
     /// Whether a new proof should be asked for, so that the lease does not end while there are only hits.
     #[must_use]
     pub const fn wants_proof(&self, now: Nanos) -> bool {
         self.informed && now >= self.proven + LEASE / 2
+    }
+
+    /// Others say by when the server was still the one that writes go to; the lease counts from there, too. Where nobody is asked,
+    /// it is [`Nanos::MAX`], as at first.
+    pub const fn attested(&mut self, at: Nanos) {
+        self.attested = at;
+    }
+
+    /// Whether those others should be asked again, so that the lease does not end.
+    #[must_use]
+    pub const fn wants_attestation(&self, now: Nanos) -> bool {
+        now >= self.attested.saturating_add(LEASE / 2)
     }
 
     /// What is known of a key, if that may be told now. The caller counts the hit: see [`Near::hit`].

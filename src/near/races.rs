@@ -160,6 +160,24 @@ fn a_reply_that_was_read_late_does_not_renew_the_lease_on_old_news() {
 }
 
 #[test]
+fn a_server_that_answers_and_that_nobody_vouches_for_proves_nothing() {
+    let mut near = near();
+    near.attested(0);
+    write(&mut near, "a");
+    let later = 10 * LEASE;
+    near.proof(later);
+    assert_eq!(near.known(KEY, later), None);
+    assert!(near.wants_attestation(later));
+    near.attested(later);
+    assert_eq!(near.known(KEY, later), Some(text("a")));
+    assert!(!near.wants_attestation(later));
+    near.proof(later + LEASE);
+    assert_eq!(near.known(KEY, later + LEASE), None, "the older of the two counts");
+    near.attested(0);
+    assert_eq!(near.known(KEY, later), None, "and they may take their word back");
+}
+
+#[test]
 fn proofs_do_not_go_back() {
     let mut near = near();
     write(&mut near, "v");

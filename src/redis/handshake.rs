@@ -4,6 +4,7 @@
 //! `AUTH`, in RESP2. After a lost connection, `CLIENT KILL ID … ADDR …` of the old one: commands that the server still
 //! holds for it (it may have been paused) must not run after the same commands have been sent again. For the next time,
 //! `CLIENT INFO` tells by which address the server knows us: behind a proxy or a container's port mapping it is not ours.
+//! Where sentinels have named the server, it must say that it is a master: HELLO's answer tells, otherwise `ROLE` is asked.
 //! Where scans wait to go on, `INFO server` tells whether this is the run of the server that their cursors are of. `SELECT`
 //! where the URL names a database. Last, for the near cache, `CLIENT TRACKING`; a server that refuses it is used without.
 //! One request at a time; each answer decides about the next.
@@ -25,6 +26,7 @@ enum Step {
     Hello,
     Auth,
     AuthPassword,
+    Role,
     Kill,
     Info,
     Run,
@@ -59,6 +61,9 @@ pub struct Handshake {
     id: Option<i64>,
     /// Our address: as we know it, and then as the server does. Clients of Unix sockets have none.
     address: Option<String>,
+    /// Whether the server must be a master; whether it speaks RESP3.
+    needs_master: bool,
+    is_resp3: bool,
     /// Whether to ask which run of the server this is, and what it said.
     asks_run: bool,
     run: Option<String>,
@@ -86,6 +91,8 @@ impl Handshake {
             previous,
             id: None,
             address,
+            needs_master: false,
+            is_resp3: false,
             asks_run: false,
             run: None,
             prefixes,
@@ -107,6 +114,17 @@ impl Handshake {
     /// Asks which run of the server this is, too.
     pub const fn ask_run(&mut self) {
         self.asks_run = true;
+    }
+
+    /// A server that is no master is unfit.
+    pub const fn need_master(&mut self) {
+        self.needs_master = true;
+    }
+
+    /// Whether the server speaks RESP3.
+    #[must_use]
+    pub const fn is_resp3(&self) -> bool {
+        self.is_resp3
     }
 
     /// Which run of the server this is, where that was asked for and told.
@@ -179,7 +197,11 @@ impl Handshake {
             (_, Some(error)) if is_temporary(&error) => Progress::Unfit(error),
             (Step::Hello, None) => {
                 self.id = map_number(buffer, tokens, b"id");
-                self.after_auth()
+                self.is_resp3 = true;
+                match map_text(buffer, tokens, b"role") {
+                    Some(role) if self.needs_master => self.has_role(&role),
+                    _ => self.after_auth(),
+                }
             }
             (Step::Hello, Some(error)) => self.hello_refused(error),
             (Step::Auth, Some(error)) if error.contains("wrong number of arguments") => {
@@ -201,6 +223,12 @@ impl Handshake {
             }
             (Step::Select, Some(error)) => Progress::Unfit(error),
             (Step::Auth | Step::AuthPassword, None) => self.after_auth(),
+            (Step::Role, None) => match tokens {
+                [Token::Array(_), Token::Text(role), ..] => self.has_role(&text(buffer, role)),
+                _ => self.kill_previous(),
+            },
+            // A user may not be allowed to ask. A replica that is taken for a master refuses the first write.
+            (Step::Role, Some(_)) => self.kill_previous(),
             // Whatever the answer is (no such client, no permission), nothing more can be done about the old connection.
             (Step::Kill, _) => self.ask_address(),
             (Step::Info, _) => {
@@ -254,6 +282,24 @@ impl Handshake {
     }
 
     fn after_auth(&mut self) -> Progress {
+        if !self.needs_master {
+            return self.kill_previous();
+        }
+        self.step = Step::Role;
+        push_command(&mut self.out, &[b"ROLE"]);
+        Progress::Next
+    }
+
+    fn has_role(&mut self, role: &str) -> Progress {
+        if role == "master" {
+            return self.kill_previous();
+        }
+        // HELLO and ROLE have different words for it.
+        let role = if role == "slave" { "replica" } else { role };
+        Progress::Unfit(format!("the sentinels name it as the master, and it says that it is a {role}"))
+    }
+
+    fn kill_previous(&mut self) -> Progress {
         let Some((id, address)) = self.previous.take() else { return self.ask_address() };
         self.step = Step::Kill;
         // The address as well: a server that was restarted, or another one, has given the id to somebody else.
@@ -346,6 +392,14 @@ pub fn run_id(buffer: &[u8], token: &Token) -> Option<String> {
 fn map_number(buffer: &[u8], tokens: &[Token], name: &[u8]) -> Option<i64> {
     tokens.windows(2).find_map(|pair| match pair {
         [Token::Text(key), Token::Number(number)] if &buffer[key.clone()] == name => Some(*number),
+        _ => None,
+    })
+}
+
+/// The text under a name, as above.
+fn map_text(buffer: &[u8], tokens: &[Token], name: &[u8]) -> Option<String> {
+    tokens.windows(2).find_map(|pair| match pair {
+        [Token::Text(key), Token::Text(value)] if &buffer[key.clone()] == name => Some(text(buffer, value)),
         _ => None,
     })
 }

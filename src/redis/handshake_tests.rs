@@ -147,3 +147,33 @@ fn a_database_that_cannot_be_had_is_final() {
         }
     }
 }
+
+#[test]
+fn a_server_that_sentinels_have_named_must_say_that_it_is_a_master() {
+    let begin = || {
+        let mut handshake = Handshake::new(None, 0, None, Vec::new(), None);
+        handshake.need_master();
+        handshake
+    };
+    let replica = Progress::Unfit("the sentinels name it as the master, and it says that it is a replica".to_owned());
+    assert_eq!(step(&mut begin(), "%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n").1, Progress::Ready);
+    assert_eq!(step(&mut begin(), "%1\r\n$4\r\nrole\r\n$7\r\nreplica\r\n").1, replica);
+    // Where HELLO does not tell, ROLE does.
+    for (hello, role, progress) in [
+        ("%0\r\n", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n", Progress::Ready),
+        ("%0\r\n", "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:0\r\n", replica.clone()),
+        (
+            "-ERR unknown command 'HELLO'\r\n",
+            "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:0\r\n",
+            replica,
+        ),
+        ("%0\r\n", "-NOPERM this user has no permissions\r\n", Progress::Ready),
+    ] {
+        let mut handshake = begin();
+        assert_eq!(step(&mut handshake, hello).1, Progress::Next);
+        assert_eq!(step(&mut handshake, role), ("ROLE".to_owned(), progress), "{hello}");
+    }
+    // Without sentinels nobody asks.
+    let mut alone = Handshake::new(None, 0, None, Vec::new(), None);
+    assert_eq!(step(&mut alone, "%1\r\n$4\r\nrole\r\n$7\r\nreplica\r\n").1, Progress::Ready);
+}

@@ -81,6 +81,8 @@ pub struct Lane<T> {
     /// Whether the next handshake asks which run of the server it is; which one the last handshake met.
     asks_run: bool,
     run: Option<String>,
+    /// Whether the last handshake was in RESP3.
+    is_resp3: bool,
     inbox: Inbox,
     counters: Counters,
     latency: Latency,
@@ -100,6 +102,7 @@ impl<T> Lane<T> {
             client: None,
             asks_run: false,
             run: None,
+            is_resp3: false,
             inbox: Inbox::default(),
             counters: Counters::default(),
             latency: Latency::default(),
@@ -217,6 +220,12 @@ impl<T> Lane<T> {
         matches!(self.phase, Phase::Up)
     }
 
+    /// Whether the server may say something on its own: the last handshake was in RESP3.
+    #[must_use]
+    pub const fn is_resp3(&self) -> bool {
+        self.is_resp3
+    }
+
     /// Says whether handshakes are to ask which run of the server they meet.
     pub const fn ask_run(&mut self, ask: bool) {
         self.asks_run = ask;
@@ -236,6 +245,9 @@ impl<T> Lane<T> {
             Handshake::new(config.credentials.clone(), config.database, self.client.clone(), prefixes, local);
         if self.asks_run {
             handshake.ask_run();
+        }
+        if config.sentinels.is_some() {
+            handshake.need_master();
         }
         self.phase = Phase::Greeting(Box::new(handshake), 0);
     }
@@ -290,7 +302,7 @@ impl<T> Lane<T> {
 
     /// Finds whose reply the tokens from `first` on are.
     fn place(&mut self, batch: &mut Batch<T>, first: usize, now: Nanos) -> News {
-        if matches!(batch.tokens[first], Token::Push(_)) {
+        if matches!(batch.tokens[first], Token::Push(_)) && !self.is_subscribed(&batch.tokens[first..]) {
             batch.items.push(Item::Push { tokens: first..batch.tokens.len() });
             return News::None;
         }
@@ -302,6 +314,7 @@ impl<T> Lane<T> {
                 Progress::Ready => {
                     self.client = handshake.client();
                     self.run = handshake.run().map(str::to_owned);
+                    self.is_resp3 = handshake.is_resp3();
                     let tracking = handshake.tracking().clone().map(|()| *written);
                     self.phase = Phase::Up;
                     News::Ready(tracking)
@@ -346,6 +359,11 @@ impl<T> Lane<T> {
         }
         // The rest of that command would be read as the next one.
         if sent { News::None } else { News::Broken("the server answered a command before its end".into()) }
+    }
+
+    /// Whether a push message is what SUBSCRIBE is answered with in RESP3.
+    fn is_subscribed(&self, tokens: &[Token]) -> bool {
+        matches!(tokens, [Token::Push(_), Token::Text(name), ..] if &self.inbox.bytes()[name.clone()] == b"subscribe")
     }
 
     /// When the last byte of the command that was just answered was about to be written.

@@ -8,15 +8,6 @@
 /// now, which only a new question notices.
 const AT_ONCE: usize = 2;
 
-/// What an answer is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Who waits for it takes it, be it addresses or a failure.
-    Take,
-    /// Nothing: it is of another name, or it is a failure while another question is open.
-    Ignore,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Lookups {
@@ -37,11 +28,12 @@ impl Lookups {
         Some(self.last)
     }
 
-    /// A question is answered, or could not be put. `name`: the one that is meant now.
-    pub fn answered(&mut self, number: u32, has_addresses: bool, name: &str) -> Use {
-        let Some(at) = self.open.iter().position(|question| question.0 == number) else { return Use::Ignore };
-        let (_, asked) = self.open.swap_remove(at);
-        if asked == name && (has_addresses || self.open_for(name) == 0) { Use::Take } else { Use::Ignore }
+    /// A question is answered, or could not be put. Its name, where that is of use: a failure is none while another question for
+    /// the same name is open.
+    pub fn answered(&mut self, number: u32, has_addresses: bool) -> Option<String> {
+        let at = self.open.iter().position(|question| question.0 == number)?;
+        let (_, name) = self.open.swap_remove(at);
+        (has_addresses || self.open_for(&name) == 0).then_some(name)
     }
 
     fn open_for(&self, name: &str) -> usize {
@@ -62,17 +54,17 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(lookups.ask("redis"), None);
         }
-        assert_eq!(lookups.answered(first, true, "redis"), Use::Take);
+        assert_eq!(lookups.answered(first, true).as_deref(), Some("redis"));
         assert!(lookups.ask("redis").is_some(), "there is room for one more");
-        assert_eq!(lookups.answered(second, true, "redis"), Use::Take);
+        assert_eq!(lookups.answered(second, true).as_deref(), Some("redis"));
     }
 
     #[test]
     fn a_failure_counts_where_no_other_answer_is_to_come() {
         let mut lookups = Lookups::default();
         let (first, second) = (lookups.ask("redis").unwrap(), lookups.ask("redis").unwrap());
-        assert_eq!(lookups.answered(second, false, "redis"), Use::Ignore);
-        assert_eq!(lookups.answered(first, false, "redis"), Use::Take);
+        assert_eq!(lookups.answered(second, false), None);
+        assert_eq!(lookups.answered(first, false).as_deref(), Some("redis"));
     }
 
     #[test]
@@ -80,10 +72,10 @@ mod tests {
         let mut lookups = Lookups::default();
         let (old, older) = (lookups.ask("old").unwrap(), lookups.ask("old").unwrap());
         let new = lookups.ask("new").expect("questions for another name do not count");
-        assert_eq!(lookups.answered(old, true, "new"), Use::Ignore);
-        assert_eq!(lookups.answered(new, false, "new"), Use::Take);
-        assert_eq!(lookups.answered(new, true, "new"), Use::Ignore);
-        assert_eq!(lookups.answered(older, true, "old"), Use::Take);
-        assert_eq!(lookups.answered(77, true, "old"), Use::Ignore);
+        assert_eq!(lookups.answered(old, true).as_deref(), Some("old"));
+        assert_eq!(lookups.answered(new, false).as_deref(), Some("new"));
+        assert_eq!(lookups.answered(new, true), None);
+        assert_eq!(lookups.answered(older, true).as_deref(), Some("old"));
+        assert_eq!(lookups.answered(77, true), None);
     }
 }

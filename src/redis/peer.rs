@@ -74,6 +74,12 @@ impl<T> Peer<T> {
         &self.name
     }
 
+    /// Another server is meant from now on: the one that the sentinels name. The connection must be down.
+    pub fn move_to(&mut self, target: Address, master: &str) {
+        self.name = format!("{master}/{target}");
+        self.target = target;
+    }
+
     /// What its answers depend on now.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {

@@ -39,8 +39,8 @@ impl Trust {
         system: impl FnOnce() -> System,
     ) -> Result<Self> {
         let [authorities, certificate, key] = TLS_VARIABLES;
-        let name = ServerName::try_from(without_scope(host).to_owned())
-            .map_err(|_| invalid("CC_REDIS_URL", format!("{host:?} is no name that a certificate can be for")))?;
+        let name = server_name(host)
+            .ok_or_else(|| invalid("CC_REDIS_URL", format!("{host:?} is no name that a certificate can be for")))?;
         let roots = match &tls.authorities {
             Some(pem) => named_roots(authorities, pem, &read)?,
             None => system_roots(system())?,
@@ -64,6 +64,12 @@ impl Trust {
         Ok(Self { client: Arc::new(client), name, own_authorities, has_identity })
     }
 
+    /// The same for a server of another name.
+    pub fn named(&self, host: &str) -> std::result::Result<Self, String> {
+        let name = server_name(host).ok_or_else(|| format!("{host:?} is no name that a certificate can be for"))?;
+        Ok(Self { name, ..self.clone() })
+    }
+
     /// Whom the server's certificate must be for.
     #[must_use]
     pub fn name(&self) -> String {
@@ -74,6 +80,10 @@ impl Trust {
     pub fn connect(&self) -> std::result::Result<ClientConnection, rustls::Error> {
         ClientConnection::new(Arc::clone(&self.client), self.name.clone())
     }
+}
+
+fn server_name(host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(without_scope(host).to_owned()).ok()
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {

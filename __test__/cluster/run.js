@@ -1,0 +1,41 @@
+"use strict";
+
+// npm run test:cluster: several servers and their ways to fail, each case on servers of its own, with a table at the end. Takes minutes.
+//
+//   node __test__/cluster/run.js                 all
+//   node __test__/cluster/run.js killed sentinel those whose title has one of these words
+//   node __test__/cluster/run.js --quick         those that are part of `npm test`
+
+const { parseArgs } = require("node:util");
+const { ensureRedisServer } = require("../../scripts/lib/tools.js");
+
+const CASES = ["sentinel"].flatMap((group) => require(`./cases/${group}.js`));
+const COLUMNS = ["calls", "lost", "wrong", "stale", "lostByRedis", "seconds", "pause"];
+const HEADS = ["calls", "lost", "wrong", "stale", "lost by Redis", "seconds until writes went on after the promotion", "longest pause of writes"];
+const show = (report) => COLUMNS.map((column) => (["seconds", "pause"].includes(column) ? report[column].toFixed(2) : String(report[column])));
+
+async function main() {
+  const { values, positionals: words } = parseArgs({ options: { quick: { type: "boolean" } }, allowPositionals: true });
+  await ensureRedisServer();
+  const chosen = CASES.filter(({ title, quick }) => (quick || !values.quick) && (words.length === 0 || words.some((word) => title.includes(word))));
+  const lines = [];
+  let failed = 0;
+  for (const one of chosen) {
+    console.log(one.title);
+    try {
+      const report = await one.run();
+      lines.push([one.title, ...show(report)]);
+      console.log(`  ${show(report).map((text, at) => `${HEADS[at]} ${text}`).join(", ")}`);
+    } catch (error) {
+      failed++;
+      console.log(`  FAILED: ${error.message}`);
+      lines.push([one.title, "FAILED", ...COLUMNS.slice(1).map(() => "")]);
+    }
+  }
+  console.log(`\n| case | ${HEADS.join(" | ")} |\n| --- |${" ---: |".repeat(HEADS.length)}`);
+  for (const line of lines) console.log(`| ${line.join(" | ")} |`);
+  console.log(`\n${chosen.length - failed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || chosen.length === 0 ? 1 : 0;
+}
+
+main();
