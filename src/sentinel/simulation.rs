@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    fn note(&mut self, what: String) {
+    fn note(&mut self, what: &str) {
         if self.log.len() == 60 {
             self.log.pop_front();
         }
@@ -124,17 +124,17 @@ impl World {
         match self.random.u32(0..10) {
             0..=3 => {
                 self.nodes[node].mood = mood;
-                self.note(format!("sentinel {node} {mood:?}"));
+                self.note(&format!("sentinel {node} {mood:?}"));
             }
             4..=5 => {
                 let server = self.random.usize(0..3);
                 self.servers[server] = mood;
-                self.note(format!("server {server} {mood:?}"));
+                self.note(&format!("server {server} {mood:?}"));
             }
             6 => {
                 let is_cut = self.random.bool();
                 self.nodes[node].is_cut = is_cut;
-                self.note(format!("sentinel {node} is cut off: {is_cut}"));
+                self.note(&format!("sentinel {node} is cut off: {is_cut}"));
             }
             _ => self.fail_over(),
         }
@@ -148,7 +148,7 @@ impl World {
         }
         self.failed_over = self.now;
         self.master = (self.master + self.random.u16(1..=2)) % 3;
-        self.note(format!("the master is {}", self.master));
+        self.note(&format!("the master is {}", self.master));
         for at in 0..self.nodes.len() {
             self.nodes[at].learns = Some(self.now + self.random.u64(0..800) * MILLI);
         }
@@ -286,7 +286,7 @@ impl World {
                 Mood::Sound if is_master => {
                     self.client = Client::Ready(port);
                     self.sentinels.confirm();
-                    self.note(format!("ready on {port}"));
+                    self.note(&format!("ready on {port}"));
                 }
                 Mood::Hangs if self.now - since < 2_400 * MILLI => {}
                 _ => self.fail_attempt(200 * MILLI),
@@ -295,7 +295,7 @@ impl World {
         if let Client::Ready(_) | Client::Connecting(..) = self.client
             && let Some(rival) = self.sentinels.rival(self.now.saturating_sub(LEASE))
         {
-            self.note(format!("leaves for {}", rival.port));
+            self.note(&format!("leaves for {}", rival.port));
             self.fail_attempt(0);
         }
         self.act();
@@ -348,14 +348,14 @@ fn master(port: u16) -> Master {
 
 fn play(seed: u64) -> World {
     let mut world = World::new(seed);
-    world.note(format!("seed {seed}"));
+    world.note(&format!("seed {seed}"));
     for _ in 0..6_000 {
         if world.random.u32(0..120) == 0 {
             world.disturb();
         }
         world.tick();
     }
-    world.note("all is well".to_owned());
+    world.note("all is well");
     for node in &mut world.nodes {
         (node.mood, node.is_cut) = (Mood::Sound, false);
         node.learns = Some(world.now);
