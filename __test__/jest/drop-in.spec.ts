@@ -162,7 +162,8 @@ test("what index.d.ts declares is what there is", async () => {
   await ioc.signalCacheService.size();
   const { redis } = lib.stats();
   expect(names(redis)).toEqual(names(STATS));
-  const { latency, ...counters } = redis;
+  const { latency, sentinel, ...counters } = redis;
+  expect(sentinel).toBe(null);
   for (const value of [...Object.values(counters), ...Object.values(latency ?? {})]) expect(typeof value).toBe("number");
   expect(names(latency ?? {})).toEqual(["count", "max", "p50", "p99"]);
   const { state, server, since, attempts, lastError } = lib.health().redis;
