@@ -2774,9 +2774,15 @@ export interface Config {
   /**
    * Deadline of one round trip to MongoDB in milliseconds, 1 to 86400000, choosing a server included. It counts from when
    * one of the pool's connections (`maxPoolSize`, 10) is free for it; calls that wait for one reject together with the first
-   * that finds no server, or none that answers. Default: 10000.
+   * that finds no server, or none that answers. On a replica set or sharded cluster it counts from when a server is chosen, and
+   * `CC_MONGO_FAILOVER_MS` counts until then. Default: 10000.
    */
   CC_MONGO_TIMEOUT_MS: number;
+  /**
+   * How long calls wait for a replica set without a primary, or a sharded cluster without a router, in milliseconds, 0 to 86400000.
+   * So long a command is also sent again whose server is gone. 0: no longer than `CC_MONGO_TIMEOUT_MS`. Default: 20000.
+   */
+  CC_MONGO_FAILOVER_MS: number;
   /** Most calls that wait for MongoDB at a time, 1 to 100000000; beyond it calls reject with `QUEUE_FULL`. Default: 1000000. */
   CC_MONGO_QUEUE_MAX: number;
   /** Most bytes of what they ask, as BSON, 1024 to 4294967295; beyond it calls reject with `QUEUE_FULL`. Default: 268435456. */
@@ -3456,6 +3462,18 @@ export interface MongoStats {
   readonly retried: number;
   /** Requests that wait for their answer, now. */
   readonly waiting: number;
+  /** What they had to do with each server; null until the connection string was read. */
+  readonly topology: MongoTopologyStats | null;
+}
+
+/** Servers of MongoDB, and what was asked of them. */
+export interface MongoTopologyStats {
+  /** The primary of the replica set, `host:port`; null where there is none, or no set. */
+  readonly primary: string | null;
+  /** How often another member has become primary. */
+  readonly elections: number;
+  /** Each server that a command went to: how many, and how many of them were not answered. */
+  readonly servers: readonly { readonly server: string; readonly commands: number; readonly failed: number }[];
 }
 
 /** Counters of the in-process cache of ids, since the module was loaded. */
@@ -3569,6 +3587,32 @@ export interface MongoHealth {
   readonly waiting: number;
   /** Indexes that could not be made, and why: duplicates from before, mostly. */
   readonly indexProblems: readonly string[];
+  /** The servers as they are known now; null until the connection string was read. */
+  readonly topology: MongoTopology | null;
+}
+
+/** What is known of the servers of MongoDB. */
+export interface MongoTopology {
+  /** What they are together; `unknown` until one of them has said it. */
+  readonly kind: "unknown" | "single" | "replicaSet" | "sharded";
+  /** The name of the replica set, or null. */
+  readonly set: string | null;
+  /** Its primary, `host:port`; null while there is none. */
+  readonly primary: string | null;
+  /** Each server, by its address. */
+  readonly members: readonly MongoMember[];
+}
+
+/** One server of MongoDB. */
+export interface MongoMember {
+  /** `host:port` */
+  readonly server: string;
+  /** What it says that it is: `other` starts, recovers or is hidden; `unknown` cannot be reached, or was not asked yet. */
+  readonly role: "primary" | "secondary" | "arbiter" | "router" | "standalone" | "other" | "unknown";
+  /** When it was heard of last, in milliseconds since 1970, or null. */
+  readonly heard: number | null;
+  /** Why it cannot be reached, or null. */
+  readonly lastError: string | null;
 }
 
 /** State of the in-process cache of ids. */

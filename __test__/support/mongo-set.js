@@ -7,8 +7,6 @@ const { startMongo } = require("./mongo.js");
 const { startProxy } = require("./proxy.js");
 
 const NAME = "rs0";
-/** Members that hear nothing of the primary for so long elect another. */
-const ELECTION_MS = 1_000;
 
 class ReplicaSet {
   constructor(members) {
@@ -21,9 +19,9 @@ class ReplicaSet {
     return `mongodb://${hosts}/${database}?${new URLSearchParams({ replicaSet: NAME, ...query })}`;
   }
 
-  async initiate() {
+  async initiate(electionMs) {
     const members = this.members.map(({ proxy }, _id) => ({ _id, host: `127.0.0.1:${proxy.port}` }));
-    const config = { _id: NAME, members, settings: { electionTimeoutMillis: ELECTION_MS, heartbeatIntervalMillis: 200 } };
+    const config = { _id: NAME, members, settings: { electionTimeoutMillis: electionMs, heartbeatIntervalMillis: 200 } };
     await this.members[0].server.command({ replSetInitiate: config }, { database: "admin" });
     return this;
   }
@@ -39,17 +37,25 @@ class ReplicaSet {
     }
   }
 
+  /** Until each member has the data, so that any two of them confirm what the third one does not. */
+  async whole() {
+    const hello = ({ server }) => server.command({ hello: 1 }, { database: "admin" });
+    const isThere = ({ isWritablePrimary, secondary }) => isWritablePrimary || secondary;
+    while (!(await Promise.all(this.members.map(hello))).every(isThere)) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   async stop() {
     await Promise.all(this.members.map(async ({ server, proxy }) => (await proxy.stop(), server.stop())));
   }
 }
 
-/** Starts so many servers and waits for their primary. */
-async function startReplicaSet(count = 3) {
+/** Starts so many servers, and waits for their primary and until the others follow it. `electionMs`: members that hear nothing of it for so long elect another. */
+async function startReplicaSet(count = 3, { electionMs = 1_000 } = {}) {
   const servers = await Promise.all(Array.from({ length: count }, () => startMongo({ replSet: true, initiate: false })));
   const members = await Promise.all(servers.map(async (server) => ({ server, proxy: await startProxy(server) })));
-  const set = await new ReplicaSet(members).initiate();
+  const set = await new ReplicaSet(members).initiate(electionMs);
   await set.primary();
+  await set.whole();
   return set;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodb::options::{ConnectionString, HostInfo};
+use mongodb::options::{ConnectionString, HostInfo, ReadPreference};
 
 use super::variables::{Values, invalid, is_on, number, size, text};
 use crate::error::{Error, Result};
@@ -17,6 +17,8 @@ pub struct MongoConfig {
     pub uri: String,
     /// Deadline of one round trip.
     pub timeout: Duration,
+    /// How long a replica set or sharded cluster may have no server that takes commands; 0: no longer than the one above.
+    pub failover: Duration,
     /// The hosts, as messages name them.
     pub servers: String,
     /// Bound of waiting calls.
@@ -41,9 +43,24 @@ pub fn resolve(values: &Values) -> Result<MongoConfig> {
         secrets: secrets_of(uri, &parsed),
         uri: uri.to_owned(),
         timeout: Duration::from_millis(number(values, "CC_MONGO_TIMEOUT_MS")?),
+        failover: Duration::from_millis(number(values, "CC_MONGO_FAILOVER_MS")?),
         queue_max: size(values, "CC_MONGO_QUEUE_MAX")?,
         queue_max_bytes: size(values, "CC_MONGO_QUEUE_MAX_BYTES")?,
     })
+}
+
+/// A secondary may lack what was written a moment ago. All calls count on finding it: a row that is read after it was written, an
+/// id that is held against its row, a candle that is not written anew.
+fn reads_its_writes(name: &str, parsed: &ConnectionString) -> Result<()> {
+    let preference = match &parsed.read_preference {
+        None | Some(ReadPreference::Primary) => return Ok(()),
+        Some(ReadPreference::PrimaryPreferred { .. }) => "primaryPreferred",
+        Some(ReadPreference::Secondary { .. }) => "secondary",
+        Some(ReadPreference::SecondaryPreferred { .. }) => "secondaryPreferred",
+        Some(_) => "nearest",
+    };
+    let why = "would have rows read from servers that may lack what was just written; leave it out, or say primary";
+    Err(invalid(name, format!("readPreference={preference} {why}")))
 }
 
 /// Whether a connection string can be used.
@@ -53,11 +70,13 @@ pub fn check(name: &str, uri: &str) -> Result<()> {
 
 fn parse(name: &str, uri: &str) -> Result<ConnectionString> {
     // The parser's own error may quote parts of the URI: what could be a secret of them is masked.
-    ConnectionString::parse(uri).map_err(|error| {
+    let parsed = ConnectionString::parse(uri).map_err(|error| {
         let why = Secrets::new(suspects(uri).iter().map(String::as_str)).mask(&error.kind.to_string());
         let form = "not a connection string of the form mongodb://[user:password@]host[:port][/database][?options]";
         invalid(name, format!("{form}: {why}"))
-    })
+    })?;
+    reads_its_writes(name, &parsed)?;
+    Ok(parsed)
 }
 
 /// The error for a connection string, or what it names, that the driver cannot use.
@@ -153,8 +172,17 @@ mod tests {
     fn the_default_is_that_of_the_original() {
         let config = resolve(&Values::new()).unwrap();
         assert_eq!(config.servers, "localhost:27017");
-        assert_eq!(config.timeout, Duration::from_secs(10));
+        assert_eq!((config.timeout, config.failover), (Duration::from_secs(10), Duration::from_secs(20)));
         assert_eq!((config.queue_max, config.queue_max_bytes), (1_000_000, 268_435_456));
+    }
+
+    #[test]
+    fn reads_go_to_the_primary_alone() {
+        assert!(resolved("mongodb://a,b/db?replicaSet=rs0&readPreference=primary").is_ok());
+        for other in ["primaryPreferred", "secondary", "secondaryPreferred", "nearest"] {
+            let message = refused(&format!("mongodb://a,b/db?readPreference={other}"));
+            assert!(message.contains(&format!("readPreference={other}")), "{message}");
+        }
     }
 
     #[test]

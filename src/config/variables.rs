@@ -65,6 +65,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("CC_NEAR_CACHE_MAX_BYTES", Kind::Whole(4_096, 4_294_967_295), "67108864"),
     variable("CC_MONGO_CONNECTION_STRING", Kind::MongoUrl, "mongodb://localhost:27017/backtest-pro?wtimeoutMS=15000"),
     variable("CC_MONGO_TIMEOUT_MS", Kind::Whole(1, 86_400_000), "10000"),
+    variable("CC_MONGO_FAILOVER_MS", Kind::Whole(0, 86_400_000), "20000"),
     variable("CC_MONGO_QUEUE_MAX", Kind::Whole(1, 100_000_000), "1000000"),
     variable("CC_MONGO_QUEUE_MAX_BYTES", Kind::Whole(1_024, 4_294_967_295), "268435456"),
     variable("CC_CANDLE_CACHE_MAX_BYTES", Kind::Whole(0, 4_294_967_295), "134217728"),

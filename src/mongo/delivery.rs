@@ -25,8 +25,6 @@ pub enum Next {
     Failed(Failure),
 }
 
-/// How often a command is sent at the most.
-const SENDS: u32 = 2;
 /// Codes of servers that do not know what became of a numbered command: no longer, or because they know no numbers any more.
 const FORGOTTEN: [i32; 3] = [217, 225, 20];
 
@@ -34,7 +32,6 @@ const FORGOTTEN: [i32; 3] = [217, 225, 20];
 #[derive(Debug)]
 pub struct Delivery {
     repeat: Repeat,
-    sends: u32,
     /// An earlier one may have been carried out.
     in_doubt: bool,
     /// One of them was sent and never answered.
@@ -45,7 +42,7 @@ impl Delivery {
     /// Before it is sent.
     #[must_use]
     pub const fn new(repeat: Repeat) -> Self {
-        Self { repeat, sends: 0, in_doubt: false, unanswered: false }
+        Self { repeat, in_doubt: false, unanswered: false }
     }
 
     /// Whether the server may still get it, or carry it out, whatever the caller was told.
@@ -54,9 +51,8 @@ impl Delivery {
         self.unanswered
     }
 
-    /// It was sent, or was to be, and failed.
-    pub fn failed(&mut self, failure: Failure) -> Next {
-        self.sends += 1;
+    /// It was sent, or was to be, and failed. `more`: it may be sent once more.
+    pub fn failed(&mut self, failure: Failure, more: bool) -> Next {
         self.unanswered |= failure.sent && failure.server.is_none();
         let doubtful = failure.doubtful();
         if failure.transient {
@@ -64,7 +60,7 @@ impl Delivery {
                 return Next::FindOut(failure);
             }
             let unknown = self.in_doubt || doubtful;
-            if self.sends < SENDS {
+            if more {
                 self.in_doubt = unknown;
                 return Next::Again;
             }
@@ -116,7 +112,7 @@ mod tests {
         let mut delivery = Delivery::new(repeat);
         let last = failures.len() - 1;
         for (place, failure) in failures.into_iter().enumerate() {
-            match (delivery.failed(failure), place == last) {
+            match (delivery.failed(failure, place == 0), place == last) {
                 (Next::Again, false) => {}
                 (Next::Failed(failure), true) => return Some(failure.error.code),
                 (Next::FindOut(_), true) => return None,
@@ -172,7 +168,7 @@ mod tests {
         let late = |failures: Vec<Failure>| {
             let mut delivery = Delivery::new(Repeat::Numbered);
             for failure in failures {
-                delivery.failed(failure);
+                delivery.failed(failure, true);
             }
             delivery.may_come_late()
         };
@@ -189,6 +185,16 @@ mod tests {
     }
 
     #[test]
+    fn as_long_as_there_is_more_time_the_same_is_sent_and_a_doubt_stays() {
+        let mut delivery = Delivery::new(Repeat::Numbered);
+        for failure in [lost(), unsent(), said(10_107, true), said(91, true), unsent()] {
+            assert!(matches!(delivery.failed(failure, true), Next::Again));
+        }
+        let Next::Failed(failure) = delivery.failed(unsent(), false) else { panic!("no time is left") };
+        assert_eq!(failure.error.code, Code::MongoUnknown);
+    }
+
+    #[test]
     fn what_may_not_be_repeated_is_found_out() {
         assert_eq!(told(Repeat::Never, vec![lost()]), None);
         assert_eq!(told(Repeat::Never, vec![unsent(), lost()]), None);
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_deadline_says_whether_the_outcome_is_unknown() {
-        let message = |sent| match Delivery::new(Repeat::Numbered).failed(timeout(sent)) {
+        let message = |sent| match Delivery::new(Repeat::Numbered).failed(timeout(sent), true) {
             Next::Failed(failure) => failure.error.message,
             next => panic!("{next:?}"),
         };

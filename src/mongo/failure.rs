@@ -34,11 +34,15 @@ pub struct Failure {
     pub transient: bool,
     /// The server may have got it.
     pub sent: bool,
+    /// No server was there for it, or none was heard of while it waited for its answer; another one may take over.
+    pub silent: bool,
+    /// Which server it was about, where one was chosen.
+    pub node: Option<Box<str>>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, server: None, transient: false, sent: false }
+        Self { error, server: None, transient: false, sent: false, silent: false, node: None }
     }
 }
 
@@ -71,7 +75,7 @@ impl Failure {
             key_value: inner(reply, "keyValue"),
         };
         let error = Error::new(Code::MongoWrite, text(reply, "errmsg"));
-        Self { error, server: Some(Box::new(server)), transient: false, sent: true }
+        Self { error, server: Some(Box::new(server)), transient: false, sent: true, silent: false, node: None }
     }
 
     /// The same failure of a write of which nobody can tell whether it was carried out, or will be.
@@ -112,6 +116,15 @@ impl Failure {
             self.error.message = format!("{} ({what})", self.error.message);
         }
         self
+    }
+
+    /// Where it happened: on one of `servers`.
+    #[must_use]
+    pub fn place(&self, servers: &str) -> String {
+        match &self.node {
+            Some(node) if **node != *servers => format!("{node} of {servers}"),
+            _ => servers.to_owned(),
+        }
     }
 
     /// The same with words that may be shown.
@@ -162,24 +175,25 @@ impl Failure {
 }
 
 impl From<DriverError> for Failure {
-    fn from(error: DriverError) -> Self {
-        let transient = error.contains_label("RetryableWriteError")
-            || matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. })
-            || matches!(&*error.kind, ErrorKind::Command(command) if NOT_PRIMARY.contains(&command.code));
+    fn from(driver: DriverError) -> Self {
+        let transient = driver.contains_label("RetryableWriteError")
+            || matches!(*driver.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. })
+            || matches!(&*driver.kind, ErrorKind::Command(command)
+                if NOT_PRIMARY.contains(&command.code) || NO_SHARD.contains(&command.code));
         if let Some(reply) =
-            error.server_response().filter(|_| matches!(*error.kind, ErrorKind::Command(_) | ErrorKind::Write(_)))
+            driver.server_response().filter(|_| matches!(*driver.kind, ErrorKind::Command(_) | ErrorKind::Write(_)))
         {
             let mut failure = Self::from_server(reply);
             failure.transient = transient;
             if failure.error.message.is_empty() {
-                failure.error.message = words(&error);
+                failure.error.message = words(&driver);
             }
             if AUTHENTICATION.contains(&failure.server_code()) {
                 failure.error.code = Code::MongoUnavailable;
             }
             return failure;
         }
-        let (code, message, cause) = match &*error.kind {
+        let (code, message, cause) = match &*driver.kind {
             ErrorKind::ServerSelection { message, .. } => {
                 let (what, topology) = message.split_once(" Topology: ").unwrap_or((message, ""));
                 let (what, why) = (what.trim_end_matches('.'), reasons(topology));
@@ -189,17 +203,18 @@ impl From<DriverError> for Failure {
             ErrorKind::DnsResolve { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::Authentication { .. }
-            | ErrorKind::InvalidTlsConfig { .. } => (Code::MongoUnavailable, words(&error), None),
+            | ErrorKind::InvalidTlsConfig { .. } => (Code::MongoUnavailable, words(&driver), None),
             ErrorKind::Io(io) => (Code::MongoUnavailable, format!("the connection failed: {io}"), Some(io.to_string())),
             ErrorKind::Shutdown => (Code::Closed, "close() ended the connection".to_owned(), None),
             ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization(_) => {
-                (Code::InvalidValue, words(&error), None)
+                (Code::InvalidValue, words(&driver), None)
             }
-            _ => (Code::MongoReply, words(&error), None),
+            _ => (Code::MongoReply, words(&driver), None),
         };
         let mut error = Error::new(code, message);
         error.cause = cause;
-        Self { error, server: None, transient, sent: false }
+        let silent = matches!(&*driver.kind, ErrorKind::ServerSelection { .. });
+        Self { error, server: None, transient, sent: false, silent, node: None }
     }
 }
 
@@ -207,6 +222,8 @@ impl From<DriverError> for Failure {
 const NOT_PRIMARY: [i32; 8] = [10_107, 13_435, 11_600, 11_602, 10_058, 189, 91, 13_436];
 /// Those of them that say so before they do anything.
 const REFUSING: [i32; 3] = [10_107, 13_435, 10_058];
+/// Codes of routers that do not reach the primary of a shard.
+const NO_SHARD: [i32; 5] = [6, 7, 89, 133, 9_001];
 /// Codes of refused credentials and missing rights to connect.
 const AUTHENTICATION: [i32; 2] = [18, 8_000];
 
@@ -231,6 +248,16 @@ fn reasons(topology: &str) -> Option<String> {
     };
     let all: Vec<_> = topology.split("Address: ").skip(1).filter_map(of_server).collect();
     Some(all.join("; ")).filter(|all| !all.is_empty())
+}
+
+/// No server took a command while it could have been sent. `topology` are the driver's words for all of them.
+#[must_use]
+pub fn no_primary(topology: &str) -> Failure {
+    let why = reasons(topology);
+    let said = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let mut error = Error::new(Code::MongoUnavailable, format!("no server takes commands{said}"));
+    error.cause = why;
+    Failure { silent: true, ..error.into() }
 }
 
 /// The system's words for failures to connect, and their names as Node programs know them.
@@ -299,5 +326,13 @@ mod tests {
     fn a_failed_cast_says_no_more_than_that() {
         let failure = Failure::from(Error::new(Code::InvalidValue, "Cast failed")).attempted("upsert");
         assert_eq!(failure.error.message, "Cast failed");
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_failed_is_named() {
+        let failure = Failure { node: Some("b:1".into()), ..Error::new(Code::MongoTimeout, "no answer").into() };
+        assert_eq!(failure.place("a:1,b:1"), "b:1 of a:1,b:1");
+        assert_eq!(failure.place("b:1"), "b:1");
+        assert_eq!(Failure::from(Error::new(Code::MongoTimeout, "")).place("a:1,b:1"), "a:1,b:1");
     }
 }

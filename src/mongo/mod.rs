@@ -11,6 +11,7 @@
 //! * [`conflict`]: what a duplicate key means.
 //! * [`delivery`], [`unanswered`], [`server`]: what follows when a write is not answered.
 //! * [`transfer`]: rows on their way from one store into another.
+//! * [`topology`]: the servers as the driver knows them.
 //! * [`wire`]: requests and answers as they cross the boundary.
 //! * [`failure`]: errors of the driver as ours.
 //! * [`driver`]: connection, indexes and execution, on a thread of their own. The only part with I/O.
@@ -28,6 +29,7 @@ pub mod failure;
 pub mod filter;
 pub mod server;
 pub mod table;
+pub mod topology;
 pub mod transfer;
 pub mod unanswered;
 pub mod update;

@@ -203,6 +203,7 @@ impl Engine {
             "commands": read(&counters.commands),
             "retried": read(&counters.retried),
             "waiting": executor.waiting(),
+            "topology": executor.servers_seen(),
         })
     }
 
@@ -223,6 +224,7 @@ impl Engine {
             "lastError": state.last_error,
             "waiting": executor.waiting(),
             "indexProblems": executor.index_problems(),
+            "topology": executor.topology(),
         })
     }
 

@@ -82,12 +82,7 @@ fn duplicate(collection: &Collection, names: &[&'static str], document: &RawDocu
         key_pattern: Some(pattern),
         key_value: Some(values),
     };
-    Failure {
-        error: Error::new(Code::MongoWrite, message),
-        server: Some(Box::new(server)),
-        transient: false,
-        sent: false,
-    }
+    Failure { server: Some(Box::new(server)), ..Error::new(Code::MongoWrite, message).into() }
 }
 
 /// Whether two documents have the same `_id`.

@@ -60,10 +60,8 @@ impl Refusal {
         match self.code {
             None => Error::new(Code::InvalidValue, self.message).into(),
             Some(server) => Failure {
-                error: Error::new(code, self.message),
                 server: Some(Box::new(Server { code: server, ..Server::default() })),
-                transient: false,
-                sent: false,
+                ..Error::new(code, self.message).into()
             },
         }
     }

@@ -32,18 +32,20 @@ impl Caller {
 
     fn tell(&mut self, outcome: Outcome<Answer>) {
         self.answered = true;
-        let told = |failure: Failure| failure.without(self.executor.secrets()).attempted(&self.attempt());
+        let told = |failure: Failure| {
+            let what = format!("{} on {}", self.attempt(), failure.place(self.executor.servers()));
+            failure.without(self.executor.secrets()).attempted(&what)
+        };
         self.executor.answer(self.call, self.bytes, outcome.map_err(told));
     }
 
     /// What was attempted, for messages.
     fn attempt(&self) -> String {
-        let what = if self.op == Op::Ping {
+        if self.op == Op::Ping {
             "ping".to_owned()
         } else {
             format!("{:?} {}", self.op, table::collection(self.collection).name)
-        };
-        format!("{what} on {}", self.executor.servers())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an executor has once it is connected.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mongodb::bson::{RawDocumentBuf, serialize_to_raw_document_buf};
 use mongodb::error::ErrorKind;
@@ -9,6 +10,7 @@ use mongodb::{Client, Database};
 
 use super::gate::Gate;
 use super::late::Late;
+use super::members::Members;
 use super::numbers::Numbers;
 use super::trip::pool_events;
 use crate::config::mongo::{MongoConfig, unusable};
@@ -18,6 +20,9 @@ use crate::mongo::failure::{Failure, Outcome};
 const POOL: u32 = 10;
 /// So many connections may be held by commands that are overdue, before they take the place of others.
 const OVERDUE: u32 = 100;
+/// How often monitors ask a server, at the least and at the most; within a deadline it is several times.
+const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+const HEARTBEATS: u32 = 4;
 
 /// See the module.
 pub(super) struct Connected {
@@ -27,6 +32,7 @@ pub(super) struct Connected {
     pub(super) gate: Gate,
     pub(super) numbers: Arc<Numbers>,
     pub(super) late: Late,
+    pub(super) members: Arc<Members>,
 }
 
 impl Connected {
@@ -43,6 +49,10 @@ impl Connected {
             Some(options.server_selection_timeout.map_or(selection, |given| given.min(selection)));
         options.driver_info = Some(DriverInfo::builder().name("backtest-kit-native").build());
         options.cmap_event_handler = Some(pool_events());
+        let members = Arc::new(Members::default());
+        options.sdam_event_handler = Some(members.events());
+        // Whether a server is silent or only busy must be known when a deadline is over.
+        options.heartbeat_freq.get_or_insert((config.timeout / HEARTBEATS).clamp(HEARTBEAT.0, HEARTBEAT.1));
         let name = options.default_database.clone().unwrap_or_else(|| "test".to_owned());
         let concern = options.write_concern.as_ref().map(serialize_to_raw_document_buf);
         let write_concern = concern.transpose()?.filter(|concern| !concern.is_empty());
@@ -52,6 +62,7 @@ impl Connected {
         let numbers = Numbers::new(options.retry_writes != Some(false));
         let client = Client::with_options(options).map_err(refused)?;
         let database = client.database(&name);
-        Ok(Arc::new(Self { client, database, write_concern, gate: Gate::new(pool), numbers, late: Late::default() }))
+        let (gate, late) = (Gate::new(pool), Late::default());
+        Ok(Arc::new(Self { client, database, write_concern, gate, numbers, late, members }))
     }
 }

@@ -4,7 +4,7 @@ use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawDocumentBuf, rawdoc};
 
 use super::connection::Connected;
-use super::executor::Executor;
+use super::executor::{Executor, SENDS};
 use super::late::Held;
 use super::numbers::{Numbered, Written};
 use crate::mongo::delivery::{Delivery, Next, Repeat};
@@ -12,7 +12,7 @@ use crate::mongo::failure::{Outcome, checked};
 use crate::mongo::server::{knows_numbers, refuses_numbers};
 
 impl Executor {
-    /// Sends a write, and once more where that is safe: with a number where the server knows them, and without one where it
+    /// Sends a write, and again where that is safe: with a number where the server knows them, and without one where it
     /// does no harm (`harmless`). Nothing is sent again after a deadline.
     pub(super) async fn write(&self, command: RawDocumentBuf, harmless: bool) -> Outcome<Written> {
         let connected = self.connect().await?;
@@ -50,17 +50,22 @@ impl Executor {
             Held::new(numbered)
         });
         let mut repeated = false;
+        let mut attempts = self.attempts().await?;
         let outcome = loop {
             let (database, command, held) = (connected.database.clone(), command.clone(), held.clone());
-            let trip = self.within(async move {
+            // What was not answered must let go of its session.
+            if let Some(held) = held.as_ref().filter(|_| repeated) {
+                held.give_up();
+            }
+            let trip = async move {
                 match held {
                     Some(held) => held.run(database, |_| command).await,
                     None => database.run_raw_command(command).await,
                 }
-            });
-            match trip.await.and_then(checked) {
+            };
+            match attempts.send(trip).await.and_then(checked) {
                 Ok(reply) => break Ok(Written::Reply(reply, repeated)),
-                Err(failure) => match delivery.failed(failure) {
+                Err(failure) => match delivery.failed(failure, attempts.may_repeat(SENDS)) {
                     Next::Again => {
                         self.count_retry();
                         repeated = true;

@@ -9,20 +9,25 @@ use std::time::SystemTime;
 use mongodb::Collection;
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::{Document, RawDocumentBuf};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::connection::Connected;
 use super::indexes::Indexes;
+use super::members::Members;
 use super::rows::Rows;
 use super::runtime::Runtime;
 use super::shared::Shared;
-use super::trip;
+use super::trip::{self, Limits};
 use crate::config::mongo::MongoConfig;
 use crate::error::{Code, Error, Result};
 use crate::mongo::failure::{Outcome, checked};
 use crate::mongo::table;
 use crate::mongo::wire::{Answer, CallId, Op, Request, notice};
 use crate::secrets::Secrets;
+
+/// How often a command is sent at the most, where no other server takes over.
+pub(super) const SENDS: u32 = 2;
 
 /// Where answers go.
 pub trait Outbox: Send + Sync {
@@ -185,30 +190,39 @@ impl Executor {
         Ok(self.connect().await?.database.collection(collection.name))
     }
 
-    /// One round trip, which ends with the deadline. That counts from when there is a connection for it.
-    pub(super) async fn within<T: Send + 'static>(
+    pub(super) const fn config(&self) -> &MongoConfig {
+        &self.config
+    }
+
+    /// A round trip to one of the members.
+    pub(super) async fn trip<T: Send + 'static>(
         &self,
         trip: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
+        limits: Limits,
+        members: &Members,
     ) -> Outcome<T> {
-        let connected = self.connect().await?;
-        let place = connected.gate.enter().await?;
         count(&self.counters.commands);
-        let outcome = self.bounded(trip).await;
-        connected.gate.leave(&place, &outcome);
+        let outcome = trip::bounded(&self.runtime, limits, members, trip).await;
+        self.count_timeout(&outcome);
         self.note(&outcome);
         outcome
     }
 
-    /// Work of the driver with the same deadline that takes no place of the gate.
+    /// Work of the driver that is no round trip, with the deadline of one.
     pub(super) async fn bounded<T: Send + 'static>(
         &self,
         work: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
     ) -> Outcome<T> {
-        let outcome = trip::bounded(&self.runtime, self.config.timeout, work).await;
+        let limits = Limits { answer: self.config.timeout, send_by: None };
+        let outcome = trip::bounded(&self.runtime, limits, &Members::default(), work).await;
+        self.count_timeout(&outcome);
+        outcome
+    }
+
+    fn count_timeout<T>(&self, outcome: &Outcome<T>) {
         if outcome.as_ref().is_err_and(|failure| failure.error.code == Code::MongoTimeout) {
             count(&self.counters.timeouts);
         }
-        outcome
     }
 
     /// What must not be shown of the server's and the driver's words.
@@ -235,20 +249,18 @@ impl Executor {
         state.last_error = problem;
     }
 
-    /// A command that changes no rows, sent once more where the connection failed or another server has become primary.
+    /// A command that changes no rows, sent again where the connection failed or another server has become primary.
     pub(super) async fn command(&self, command: RawDocumentBuf) -> Outcome<Document> {
-        match self.command_once(command.clone()).await {
-            Err(failure) if failure.transient => {
-                self.count_retry();
-                self.command_once(command).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn command_once(&self, command: RawDocumentBuf) -> Outcome<Document> {
+        let mut attempts = self.attempts().await?;
         let database = self.connect().await?.database.clone();
-        checked(self.within(async move { database.run_raw_command(command).await }).await?)
+        loop {
+            let (database, command) = (database.clone(), command.clone());
+            let trip = async move { database.run_raw_command(command).await };
+            match attempts.send(trip).await.and_then(checked) {
+                Err(failure) if failure.transient && attempts.may_repeat(SENDS) => self.count_retry(),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// A command that writes to a collection, with the write concern of the connection string.
@@ -276,6 +288,18 @@ impl Executor {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The servers as the driver knows them, for `health()`; null before the connection string was read.
+    #[must_use]
+    pub fn topology(&self) -> Value {
+        self.connected.get().map_or(Value::Null, |connected| connected.members.health(self.secrets()))
+    }
+
+    /// What round trips had to do with each server, for `stats()`; null before the connection string was read.
+    #[must_use]
+    pub fn servers_seen(&self) -> Value {
+        self.connected.get().map_or(Value::Null, |connected| connected.members.stats())
     }
 
     /// For `health()`.

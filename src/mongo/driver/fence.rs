@@ -5,15 +5,13 @@ use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::connection::Connected;
-use super::executor::Executor;
+use super::executor::{Executor, SENDS};
 use super::late::Write;
 use super::numbers::Numbered;
-use crate::mongo::failure::{Outcome, checked};
+use crate::mongo::failure::{Failure, Outcome, checked};
 
-/// How often a fence is sent, where the connection fails or another server has become primary.
-const SENDS: u32 = 2;
-
-/// A command that changes nothing, and takes a number like any write.
+/// A command that changes nothing, and takes a number like any write. It names no key: a router is to send it to all shards, because
+/// the late one may be at any of them.
 fn fence(collection: &str, number: i64) -> RawDocumentBuf {
     let mut updates = RawArrayBuf::new();
     updates.push(rawdoc! { "q": { "_id": ObjectId::new() }, "u": { "$set": { "__v": 0 } } });
@@ -37,18 +35,15 @@ impl Executor {
     }
 
     async fn fence_off(&self, connected: &Connected, write: &Write) -> Outcome<()> {
-        let mut sends = 1;
+        let mut attempts = self.attempts().await.map_err(Failure::unsent)?;
         loop {
             write.held.give_up();
             let (held, collection) = (write.held.clone(), write.collection.clone());
             let command = move |session: &mut Numbered| fence(&collection, session.next());
-            let trip = self.within(held.run(connected.database.clone(), command));
-            match trip.await.and_then(checked) {
+            let trip = held.run(connected.database.clone(), command);
+            match attempts.send(trip).await.and_then(checked) {
                 Ok(_) => return Ok(()),
-                Err(failure) if failure.transient && sends < SENDS => {
-                    self.count_retry();
-                    sends += 1;
-                }
+                Err(failure) if failure.transient && attempts.may_repeat(SENDS) => self.count_retry(),
                 // A server that refuses it for good must not keep all writes from being sent.
                 Err(failure) if failure.server.is_some() && !failure.transient => return Ok(()),
                 Err(failure) => return Err(failure.unsent()),

@@ -12,8 +12,8 @@ use crate::mongo::wire::Answer;
 const NO_COLLECTION: i32 = 26;
 
 impl Executor {
-    /// `{ version, rows, missing: [index names], duplicates }`; `duplicates` are keys that several rows have, looked for only
-    /// where the unique index, which rules them out, is missing.
+    /// `{ version, rows, missing: [index names], duplicates, sharding }`; `duplicates` are keys that several rows have, looked for
+    /// only where the unique index, which rules them out, is missing; `sharding` as [`Self::sharding`] says.
     pub(super) async fn inspect(&self, collection: &Collection) -> Outcome<Answer> {
         let build = self.command(rawdoc! { "buildInfo": 1 }).await?;
         let (indexes, rows) = match self.command(rawdoc! { "listIndexes": collection.name }).await {
@@ -49,8 +49,34 @@ impl Executor {
             "rows": count,
             "missing": if indexes.is_empty() { Vec::new() } else { missing },
             "duplicates": duplicates,
+            "sharding": self.sharding(collection).await?,
         };
         Ok(Answer::document(&RawDocumentBuf::try_from(&found)?))
+    }
+
+    /// On a router, what it divides the collection by: `{ key, right }`, where `key` is null if it does not, or `{ refused }` where this
+    /// user may not know. Else null.
+    async fn sharding(&self, collection: &Collection) -> Outcome<Bson> {
+        let connected = self.connect().await?;
+        if !connected.members.route() {
+            return Ok(Bson::Null);
+        }
+        let name = format!("{}.{}", connected.database.name(), collection.name);
+        let known = connected.client.database("config").collection::<Document>("collections");
+        let trip = || {
+            let (known, filter) = (known.clone(), doc! { "_id": &name, "dropped": { "$ne": true } });
+            async move { known.find_one(filter).await }
+        };
+        let found = match self.read(trip).await {
+            Ok(found) => found,
+            Err(failure) if failure.server.is_some() => {
+                return Ok(Bson::from(doc! { "refused": failure.error.message }));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let key = found.and_then(|found| found.get_document("key").ok().cloned());
+        let right = key.as_ref().is_some_and(|key| is_shard_key(collection, key));
+        Ok(Bson::from(doc! { "key": key, "right": right }))
     }
 
     async fn duplicates(&self, collection: &Collection) -> Outcome<f64> {
@@ -75,6 +101,13 @@ impl Executor {
     }
 }
 
+/// Whether a unique index can be made beside a shard key: it must begin with that.
+fn is_shard_key(collection: &Collection, key: &Document) -> bool {
+    let unique = collection.unique_index();
+    let same = |(have, want): ((&String, &Bson), &(&str, i32))| have.0 == want.0 && number(have.1) == Some(1.0);
+    !key.is_empty() && key.len() <= unique.len() && key.iter().zip(&unique).all(same)
+}
+
 fn first_batch(reply: &Document) -> Vec<Document> {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     batch.map(|batch| batch.iter().filter_map(Bson::as_document).cloned().collect()).unwrap_or_default()
@@ -87,5 +120,23 @@ fn number(value: &Bson) -> Option<f64> {
         Bson::Int64(n) => Some(*n as f64),
         Bson::Double(n) => Some(*n),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mongo::table::COLLECTIONS;
+
+    #[test]
+    fn a_shard_key_is_right_where_the_unique_key_begins_with_it() {
+        let measure = COLLECTIONS.iter().find(|collection| collection.name == "measure-items").unwrap();
+        for right in [doc! { "bucket": 1 }, doc! { "bucket": 1, "entryKey": 1.0 }] {
+            assert!(is_shard_key(measure, &right), "{right}");
+        }
+        for wrong in [doc! {}, doc! { "entryKey": 1 }, doc! { "bucket": "hashed" }, doc! { "bucket": 1, "when": 1 }] {
+            assert!(!is_shard_key(measure, &wrong), "{wrong}");
+        }
+        assert!(!is_shard_key(measure, &doc! { "bucket": 1, "entryKey": 1, "_id": 1 }));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! * [`runtime`]: the one background thread of the process.
 //! * [`executor`], [`connection`]: who waits, and what they wait with; how a round trip is bounded, retried and counted.
-//! * [`trip`]: a round trip as a task of its own.
+//! * [`members`]: the servers as the driver's monitors see them.
+//! * [`trip`]: a round trip as a task of its own; [`attempts`]: the same again, while servers change.
 //! * [`caller`]: a call that gets an answer whatever happens.
 //! * [`shared`], [`gate`]: what is made once for all who wait; as many round trips at once as there are connections.
 //! * [`numbers`], [`deliver`]: writes that the server knows again; [`late`], [`fence`]: those that may still come
@@ -13,6 +14,7 @@
 //! * [`reads`], [`writes`], [`candles`], [`cursors`], [`transfer`], [`inspect`]: the jobs; [`rows`]: what a query finds; [`replies`]: what
 //!   replies say of single documents.
 
+mod attempts;
 mod caller;
 mod candles;
 mod connection;
@@ -25,6 +27,7 @@ mod indexes;
 mod indexing;
 mod inspect;
 mod late;
+mod members;
 mod modify;
 mod numbers;
 mod reads;

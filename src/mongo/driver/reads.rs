@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{Document, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::caller::Caller;
 use super::executor::Executor;
@@ -39,6 +39,19 @@ impl Lookup {
             }
         }
     }
+}
+
+/// How many rows one query to a router names, each by its id and its key.
+const ROUTED: usize = 100;
+
+/// A filter with the key of a row, or of what was asked for, as far as it has one.
+pub(super) fn with_key(collection: &Collection, mut filter: RawDocumentBuf, row: &RawDocument) -> RawDocumentBuf {
+    for field in collection.key {
+        if let Ok(Some(value)) = row.get(field.name) {
+            filter.append(field.key, RawBson::from(value));
+        }
+    }
+    filter
 }
 
 /// What the server says of a read is no failed write.
@@ -87,33 +100,37 @@ impl Executor {
     /// What a query finds, from before the first row.
     pub(super) async fn query(&self, collection: &Collection, query: Query) -> Outcome<Rows> {
         let rows = self.rows(collection).await?;
-        let (filter, sort) = (Document::try_from(query.filter)?, Document::try_from(query.sort)?);
-        let fields = Document::try_from(query.fields)?;
-        let trip = async move {
-            let mut find = rows.find(filter);
-            if !sort.is_empty() {
-                find = find.sort(sort);
+        let Query { filter, sort, limit, skip, fields, batch, on_disk } = query;
+        let (filter, sort) = (Document::try_from(filter)?, Document::try_from(sort)?);
+        let fields = Document::try_from(fields)?;
+        let trip = || {
+            let (rows, filter, sort, fields) = (rows.clone(), filter.clone(), sort.clone(), fields.clone());
+            async move {
+                let mut find = rows.find(filter);
+                if !sort.is_empty() {
+                    find = find.sort(sort);
+                }
+                if limit != 0 {
+                    find = find.limit(limit);
+                }
+                if skip != 0 {
+                    find = find.skip(skip);
+                }
+                if !fields.is_empty() {
+                    find = find.projection(fields);
+                }
+                if let Some(batch) = batch {
+                    find = find.batch_size(batch);
+                }
+                if on_disk {
+                    find = find.allow_disk_use(true);
+                }
+                let mut cursor = find.batch().await?;
+                let batch = next_batch(&mut cursor).await?;
+                Ok((cursor, batch))
             }
-            if query.limit != 0 {
-                find = find.limit(query.limit);
-            }
-            if query.skip != 0 {
-                find = find.skip(query.skip);
-            }
-            if !fields.is_empty() {
-                find = find.projection(fields);
-            }
-            if let Some(batch) = query.batch {
-                find = find.batch_size(batch);
-            }
-            if query.on_disk {
-                find = find.allow_disk_use(true);
-            }
-            let mut cursor = find.batch().await?;
-            let batch = next_batch(&mut cursor).await?;
-            Ok((cursor, batch))
         };
-        let (cursor, batch) = self.within(trip).await.map_err(of_read)?;
+        let (cursor, batch) = self.read(trip).await.map_err(of_read)?;
         Rows::new(cursor, batch)
     }
 
@@ -129,7 +146,7 @@ impl Executor {
                 let batch = next_batch(&mut cursor).await?;
                 Ok((cursor, batch))
             };
-            let (cursor, batch) = self.within(trip).await.map_err(of_read)?;
+            let (cursor, batch) = self.once(trip).await.map_err(of_read)?;
             rows.take(cursor, batch)?;
         }
     }
@@ -143,18 +160,21 @@ impl Executor {
     ) -> Outcome<Option<RawDocumentBuf>> {
         let rows = self.rows(collection).await?;
         let filter = Document::try_from(filter)?;
-        let trip = async move {
-            let find = rows.find_one(filter);
-            if only_id { find.projection(doc! { "_id": 1 }).await } else { find.await }
+        let trip = || {
+            let (rows, filter) = (rows.clone(), filter.clone());
+            async move {
+                let find = rows.find_one(filter);
+                if only_id { find.projection(doc! { "_id": 1 }).await } else { find.await }
+            }
         };
-        self.within(trip).await.map_err(of_read)
+        self.read(trip).await.map_err(of_read)
     }
 
     /// Rows by the ids that the cache has of them, in one query; those that are not there, or are of another key, by their
     /// keys.
     pub(super) async fn find_rows(self: Arc<Self>, number: usize, lookups: Vec<Lookup>) {
         let collection = collection(number);
-        let ids: Vec<_> = lookups.iter().filter_map(|lookup| lookup.id).collect();
+        let ids: Vec<_> = lookups.iter().filter_map(|lookup| Some((lookup.id?, &*lookup.key))).collect();
         let found = match self.by_ids(collection, &ids).await {
             Ok(found) => found,
             Err(failure) => {
@@ -180,23 +200,41 @@ impl Executor {
         }
     }
 
-    async fn by_ids(&self, collection: &Collection, ids: &[ObjectId]) -> Outcome<HashMap<ObjectId, RawDocumentBuf>> {
+    /// Rows by their ids. Routers are told the keys too, so that they ask the shards that have them and no others.
+    async fn by_ids(
+        &self,
+        collection: &Collection,
+        ids: &[(ObjectId, &RawDocument)],
+    ) -> Outcome<HashMap<ObjectId, RawDocumentBuf>> {
+        let route = self.connect().await?.members.route();
+        let named = |(id, key): &(ObjectId, &RawDocument)| {
+            let filter = rawdoc! { "_id": *id };
+            if route { with_key(collection, filter, key) } else { filter }
+        };
         let mut found = HashMap::with_capacity(ids.len());
         match ids {
             [] => {}
-            [id] => {
-                if let Some(row) = self.first(collection, rawdoc! { "_id": *id }, false).await? {
-                    found.insert(*id, row);
+            [only] => {
+                if let Some(row) = self.first(collection, named(only), false).await? {
+                    found.insert(only.0, row);
                 }
             }
             many => {
-                for chunk in many.chunks(1_000) {
+                for chunk in many.chunks(if route { ROUTED } else { 1_000 }) {
                     let mut list = RawArrayBuf::new();
-                    for id in chunk {
-                        list.push(*id);
+                    for one in chunk {
+                        if route {
+                            list.push(named(one));
+                        } else {
+                            list.push(one.0);
+                        }
                     }
-                    let query =
-                        Query { filter: rawdoc! { "_id": { "$in": list } }, batch: Some(1_001), ..Query::default() };
+                    let filter = if route {
+                        rawdoc! { "$or": list }
+                    } else {
+                        rawdoc! { "_id": { "$in": list } }
+                    };
+                    let query = Query { filter, batch: Some(1_001), ..Query::default() };
                     let mut cursor = self.query(collection, query).await?;
                     while self.advance(&mut cursor).await? {
                         let row = cursor.current();
@@ -228,7 +266,11 @@ impl Executor {
         let query = Query::new(collection, body)?;
         let rows = self.rows(collection).await?;
         let filter = Document::try_from(query.filter)?;
-        let count = self.within(async move { rows.count_documents(filter).await }).await.map_err(of_read)?;
+        let trip = || {
+            let (rows, filter) = (rows.clone(), filter.clone());
+            async move { rows.count_documents(filter).await }
+        };
+        let count = self.read(trip).await.map_err(of_read)?;
         let mut answer = RawDocumentBuf::new();
         #[allow(clippy::cast_precision_loss, reason = "JavaScript counts so too")]
         answer.append(cstr!("n"), count as f64);

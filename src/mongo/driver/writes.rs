@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::executor::Executor;
 use super::modify::Modify;
 use super::numbers::Written;
-use super::reads::Query;
+use super::reads::{Query, with_key};
 use super::replies::{explain, list, write_errors};
 use crate::error::{Code, Error};
 use crate::mongo::batch::{Statement, rounds};
@@ -289,6 +289,11 @@ impl Executor {
         let id = cast::cast(collection, &COMMON[0], get(body, "id")?.unwrap_or(RawBsonRef::Null))?;
         let mut filter = RawDocumentBuf::new();
         filter.append(cstr!("_id"), id);
+        if self.connect().await?.members.route() {
+            // A router wants to know the shard.
+            let Some(row) = self.first(collection, filter.clone(), false).await? else { return Ok(Answer::None) };
+            filter = with_key(collection, filter, &row);
+        }
         let update = update::change(collection, part(body, "dto")?, now())?;
         let modify = Modify { kind: Kind::Change, filter, update, whole: true };
         let row = self.modify(collection, &modify).await;
@@ -300,20 +305,29 @@ impl Executor {
 
     /// Deletes the rows that a filter finds, each by its id: rows that come later stay, also where a command is sent again.
     pub(super) async fn delete(&self, collection: &Collection, body: &RawDocument) -> Outcome<Answer> {
-        let mut rows = self.query(collection, Query::new(collection, body)?).await?;
-        let (mut ids, mut found) = (Vec::new(), Vec::new());
+        let route = self.connect().await?.members.route();
+        let mut query = Query { batch: Some(10_000), ..Query::new(collection, body)? };
+        if route && query.fields.iter().next().is_some() {
+            for field in collection.key {
+                if query.fields.get(field.name).is_ok_and(|field| field.is_none()) {
+                    query.fields.append(field.key, 1);
+                }
+            }
+        }
+        let mut rows = self.query(collection, query).await?;
+        let (mut filters, mut found) = (Vec::new(), Vec::new());
         while self.advance(&mut rows).await? {
             if let Some(id) = get(rows.current(), "_id")? {
-                ids.push(RawBson::from(id));
+                let mut filter = RawDocumentBuf::new();
+                filter.append(cstr!("_id"), RawBson::from(id));
+                filters.push(if route { with_key(collection, filter, rows.current()) } else { filter });
                 found.extend_from_slice(rows.current().as_bytes());
             }
         }
-        for ids in ids.chunks(DELETED) {
+        for filters in filters.chunks(DELETED) {
             let mut deletes = RawArrayBuf::new();
-            for id in ids {
-                let mut row = RawDocumentBuf::new();
-                row.append(cstr!("_id"), id.clone());
-                deletes.push(rawdoc! { "q": row, "limit": 1 });
+            for filter in filters {
+                deletes.push(rawdoc! { "q": filter.clone(), "limit": 1 });
             }
             let mut command = self.writing(cstr!("delete"), collection).await?;
             command.append(cstr!("ordered"), false);
