@@ -46,7 +46,7 @@ module.exports = {
   usage: "doctor [options]",
   help: `The binary; the variables that are set, those of .env in this folder too; the embedded store, where CC_STORE_PATH names one (its
 size, its version, and whether all that is in it is sound: the whole file is read); else the servers: which answer, their versions, whether Redis announces changes,
-which indexes are missing, and whether keys have several rows. It changes nothing.
+which indexes are missing, whether keys have several rows, and what a sharded cluster is divided by. It changes nothing.
 
 Exit code: 0 nothing to mend, 1 there is, or it failed, 2 wrong usage.`,
   options: {

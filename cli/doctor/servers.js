@@ -40,6 +40,33 @@ async function redis(store, findings) {
   }
 }
 
+/** What routers divide collections by. Servers that are none have nothing to say of it. */
+function sharding(store, findings, all) {
+  const routed = all.filter(([, one]) => one.sharding);
+  if (routed.length === 0) return;
+  const refused = routed.find(([, one]) => one.sharding.refused !== undefined);
+  if (refused !== undefined) {
+    findings.note(`it is a sharded cluster, and this user may not see its shard keys: ${refused[1].sharding.refused}`, "allow it to read config.collections");
+    return;
+  }
+  const keyOf = (name) => {
+    const { key } = store.table.find(({ collection }) => collection === name);
+    return JSON.stringify(Object.fromEntries(key.map((field) => [field.name, 1])));
+  };
+  const wrong = routed.filter(([, { sharding: one }]) => one.key !== null && !one.right);
+  for (const [name, one] of wrong) {
+    findings.problem(
+      `${name} is sharded by ${JSON.stringify(one.sharding.key)}, with which its unique key does not begin: writes go to all shards or are refused, and keys can be there twice`,
+      `reshard it: db.adminCommand({ reshardCollection: "<database>.${name}", key: ${keyOf(name)} })`,
+    );
+  }
+  const whole = routed.filter(([, { sharding: one }]) => one.key === null).map(([name]) => name);
+  if (whole.length > 0) {
+    findings.note(`not sharded, so on one shard: ${whole.join(", ")}`, `where one grows large: sh.shardCollection("<database>.${whole[0]}", ${keyOf(whole[0])}, true)`);
+  }
+  if (wrong.length === 0 && whole.length < routed.length) findings.ok("sharded collections are divided by their own keys");
+}
+
 async function mongo(store, findings) {
   const collections = {};
   try {
@@ -65,6 +92,12 @@ async function mongo(store, findings) {
     }
   }
   if (all.every(([, { missing }]) => missing.length === 0)) findings.ok("no index is missing");
+  const { topology } = store.package.engine.health().mongo;
+  if (topology.kind === "replicaSet") findings.ok(`replica set ${topology.set} of ${topology.members.length}; its primary is ${topology.primary}`);
+  for (const { server, role, lastError } of topology.kind === "replicaSet" ? topology.members : []) {
+    if (role === "unknown") findings.note(`${server} cannot be reached${lastError === null ? "" : `: ${lastError}`}`, "the set goes on while most of its members are there");
+  }
+  sharding(store, findings, all);
   return { version, collections };
 }
 
