@@ -9,24 +9,10 @@ const { execFile } = require("node:child_process");
 const { serial: test } = require("ava");
 const YAML = require("yaml");
 const { loadFresh, root } = require("./support/addon.js");
+const { interpolate } = require("./support/compose.js");
 const { startRedis } = require("./support/redis.js");
 
 const source = fs.readFileSync(path.join(root, "docker-compose.yml"), "utf8");
-
-/** `${NAME:-default}` as compose reads it; a form that this does not know is an error, not a guess. */
-function interpolate(value, env) {
-  if (Array.isArray(value)) return value.map((item) => interpolate(item, env));
-  if (value !== null && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, interpolate(item, env)]));
-  }
-  if (typeof value !== "string") return value;
-  return value.replaceAll(/\$(\$|\{(\w+):-([^{}$]*)\})?/g, (whole, inner, name, fallback) => {
-    if (inner === "$") return "$";
-    if (name === undefined) throw new Error(`compose would not take this: ${value}`);
-    return env[name] || fallback;
-  });
-}
-
 const compose = (env = {}) => interpolate(YAML.parse(source, { strict: true, uniqueKeys: true }), env);
 const { services, volumes } = compose();
 
