@@ -12,7 +12,7 @@ const MIB = 1024 * 1024;
 // Skipped, and named so in the results, only where there is no Linux or no C compiler: see hindrance().
 const measured = hindrance() === null ? test : test.skip;
 
-measured("the loop goes on while each sync takes long, also those of a log that is written back", async (t) => {
+measured("the loop goes on while each sync takes long", async (t) => {
   t.timeout(170_000);
   const stall = 1_000;
   const told = await measure("stalled", 5_000, stall);
@@ -23,7 +23,7 @@ measured("the loop goes on while each sync takes long, also those of a log that 
   t.deepEqual(told.missing, []);
 });
 
-measured("the loop goes on while another process holds the lock, reads are answered, and writes come when it lets go", async (t) => {
+measured("the loop goes on while another process holds the lock, what is in memory is answered, and writes come when it lets go", async (t) => {
   t.timeout(170_000);
   const held = 3_000;
   const told = await measure("locked", held);
@@ -36,8 +36,8 @@ measured("the loop goes on while another process holds the lock, reads are answe
 
 test("the log of three processes that write all the time, with iterators open, stays below 64 MiB", async (t) => {
   t.timeout(170_000);
-  const { bytes, pages, mostBytes, turns } = await load(5_000);
-  t.true(bytes > 64 * MIB || turns > 0, "as much was written as makes the log begin anew");
+  const { pages, mostBytes, turns } = await load(5_000);
+  t.true(turns > 0, "as much was written as makes the log begin anew");
   t.true(pages > 0);
-  t.true(mostBytes < 64 * MIB, `${mostBytes}`);
+  t.true(mostBytes > 0 && mostBytes < 64 * MIB, `${mostBytes}`);
 });

@@ -11,7 +11,7 @@ module.exports = {
 something runs: what was written last stands in the file beside it. To use a backup, put it into a folder of its own under the name
 store.sqlite, and set CC_STORE_PATH to that folder.
 
-Exit code: 0 done, 1 failed, 2 wrong usage.
+Exit code: 0 done, 1 failed, 2 wrong usage or a variable that cannot be used.
 
   npx backtest-kit-native backup backups/monday.sqlite --store ./dump/native`,
   options: {

@@ -57,7 +57,7 @@ meanwhile may be copied or not; run it once more when nothing writes.
 
 ${STORES}
 
-Exit code: 0 done: everything is in the target; 1 interrupted or failed; 2 wrong usage; 3 incomplete: what could be read is in the
+Exit code: 0 done: everything is in the target; 1 interrupted or failed; 2 wrong usage or a variable that cannot be used; 3 incomplete: what could be read is in the
 target, and something was left out, which is named (files that are no rows, or whose row cannot be told; rows that were not read).
 
   npx backtest-kit-native copy --from ./dump/data --to ./dump/native     the kit's files into an embedded store

@@ -13,7 +13,7 @@ not the time that they have left. It only reads.
 
 ${STORES}
 
-Exit code: 0 the same, 1 there are differences, or it failed, 2 wrong usage.`,
+Exit code: 0 the same, 1 there are differences, or it failed, 2 wrong usage or a variable that cannot be used.`,
   options: {
     from: { type: "string", value: "<store>", help: "one store" },
     to: { type: "string", value: "<store>", help: "the other" },

@@ -9,7 +9,7 @@ module.exports = {
 replaced, this fills it at once. Ids of candles are written with --candles only: there are many, and candles are answered from memory.
 With CC_STORE_PATH set, or --store, it does the same within an embedded store.
 
-Exit code: 0 done, 1 failed, 2 wrong usage.`,
+Exit code: 0 done, 1 failed, 2 wrong usage or a variable that cannot be used.`,
   options: {
     store: { type: "string", value: "<store>", help: "servers (the default), or the folder of an embedded store" },
     candles: { type: "boolean", help: "also the ids of candles" },

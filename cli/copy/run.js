@@ -44,6 +44,8 @@ class Copy {
     // number alone does not tell; the row that was written last does, under the _id that it got there.
     const isThere = done === 0 || ((await to.count(number)) >= done && (await to.holds(number, witness)));
     let [rows, last] = isThere ? [done, witness] : [0, null];
+    // They are looked at once more, and some may have been mended.
+    if (!isThere && from.unread) Object.assign(from.unread, { count: 0, files: [] });
     const told = { read: 0, new: 0, newer: 0, kept: 0, before: rows };
     this.told.collections[name] = told;
     progress.skip(rows);

@@ -106,7 +106,7 @@ async function examineServers(findings, defaults) {
   findings.begin("servers");
   let store;
   try {
-    const patience = { CC_REDIS_TIMEOUT_MS: process.env.CC_REDIS_TIMEOUT_MS ?? PATIENCE_MS, CC_MONGO_TIMEOUT_MS: process.env.CC_MONGO_TIMEOUT_MS ?? PATIENCE_MS };
+    const patience = { CC_REDIS_TIMEOUT_MS: process.env.CC_REDIS_TIMEOUT_MS ?? PATIENCE_MS, CC_MONGO_TIMEOUT_MS: process.env.CC_MONGO_TIMEOUT_MS ?? PATIENCE_MS, CC_MONGO_FAILOVER_MS: process.env.CC_MONGO_FAILOVER_MS ?? "0" };
     store = new Opened("servers", { CC_STORE_PATH: "", ...patience }, { defaults, isServers: true });
   } catch (error) {
     findings.problem(`${error.message} (${error.code})`, "docs/configuration.md has the variables");

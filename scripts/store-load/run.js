@@ -25,7 +25,7 @@ function startWriter(name, env) {
 }
 
 /**
- * Three processes write to one store for so long, with open iterators. `{ writes, bytes, pages, mostBytes, turns }`: what was
+ * Three processes write to one store for so long, and at most a minute longer until the log has begun anew, with open iterators. `{ writes, bytes, pages, mostBytes, turns }`: what was
  * acknowledged, how large the log was at most, and how often it had become smaller.
  */
 async function load(ms) {
@@ -43,7 +43,8 @@ async function load(ms) {
       turns += Number(size < last);
       last = size;
     };
-    while (performance.now() < end && writers.every(({ child }) => child.exitCode === null)) {
+    const goesOn = () => performance.now() < end + (turns > 0 ? 0 : 60_000);
+    while (goesOn() && writers.every(({ child }) => child.exitCode === null)) {
       look();
       await setTimeout(LOOK_MS);
     }

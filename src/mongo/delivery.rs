@@ -53,7 +53,7 @@ impl Delivery {
 
     /// It was sent, or was to be, and failed. `more`: it may be sent once more.
     pub fn failed(&mut self, failure: Failure, more: bool) -> Next {
-        self.unanswered |= failure.sent && failure.server.is_none();
+        self.unanswered |= failure.unanswered();
         let doubtful = failure.doubtful();
         if failure.transient {
             if doubtful && self.repeat == Repeat::Never {
@@ -172,9 +172,13 @@ mod tests {
             }
             delivery.may_come_late()
         };
-        for failures in
-            [vec![timeout(true)], vec![lost()], vec![lost(), said(11_000, false)], vec![unsent(), timeout(true)]]
-        {
+        for failures in [
+            vec![timeout(true)],
+            vec![lost()],
+            vec![lost(), said(11_000, false)],
+            vec![unsent(), timeout(true)],
+            vec![said(89, true)],
+        ] {
             assert!(late(failures.clone()), "{failures:?}");
         }
         for failures in

@@ -100,6 +100,12 @@ impl Failure {
         self.sent && !REFUSING.contains(&self.server_code())
     }
 
+    /// Whether the server that holds the rows has not answered: nobody has, or a router that has lost it.
+    #[must_use]
+    pub fn unanswered(&self) -> bool {
+        self.sent && (self.server.is_none() || LOST_BY_ROUTER.contains(&self.server_code()))
+    }
+
     /// The same failure with another error.
     #[must_use]
     pub fn with(self, error: Error) -> Self {
@@ -224,6 +230,8 @@ const NOT_PRIMARY: [i32; 8] = [10_107, 13_435, 11_600, 11_602, 10_058, 189, 91, 
 const REFUSING: [i32; 3] = [10_107, 13_435, 10_058];
 /// Codes of routers that do not reach the primary of a shard.
 const NO_SHARD: [i32; 5] = [6, 7, 89, 133, 9_001];
+/// Those of them that come after the command has gone on.
+const LOST_BY_ROUTER: [i32; 4] = [6, 7, 89, 9_001];
 /// Codes of refused credentials and missing rights to connect.
 const AUTHENTICATION: [i32; 2] = [18, 8_000];
 

@@ -31,8 +31,9 @@ impl Engine {
     /// Time has passed, and there may be calls.
     pub(super) fn look_at_sentinels(self: &Rc<Self>, core: &mut Core) {
         let is_wanted = core.peer.supervisor.state() != State::Idle;
+        let waits = core.waits();
         let Some(sentinels) = core.sentinels.as_mut().filter(|_| is_wanted) else { return };
-        sentinels.rules.look(self.now());
+        sentinels.rules.look(waits, self.now());
         self.tend_sentinels(core);
     }
 

@@ -6,6 +6,7 @@ use super::known::{Failure, Known, Link, Master, Number, Opinion, Other};
 use super::search::{Found, Search};
 use super::wire::{Heard, Question};
 use crate::config::SentinelConfig;
+use crate::host::literal;
 use crate::redis::{MILLI, Nanos};
 
 /// A sentinel that failed is tried again after so long, while there are calls.
@@ -190,8 +191,9 @@ impl Sentinels {
         }
     }
 
-    /// Time has passed, and calls are made: whoever is overdue is given up, whoever is to be asked again is asked.
-    pub fn look(&mut self, now: Nanos) {
+    /// Time has passed, and calls are made: whoever is overdue is given up, whoever is to be asked again is asked. `waits`: somebody
+    /// waits for an answer. Where nobody does, no name is resolved: that cannot be taken back, and keeps the process.
+    pub fn look(&mut self, waits: bool, now: Nanos) {
         let overdue: Vec<_> = self.known.iter().filter_map(|known| Some((known.number, known.overdue(now)?))).collect();
         for (number, why) in overdue {
             self.failed(number, Failure::Away(why.to_owned()), now);
@@ -202,7 +204,11 @@ impl Sentinels {
         }
         for at in 0..self.known.len() {
             match self.known[at].link {
-                Link::Down { again } if now >= again && self.master.is_some() => self.open(at, now),
+                Link::Down { again } if now >= again && self.master.is_some() => {
+                    if waits || literal(&self.known[at].host).is_some() {
+                        self.open(at, now);
+                    }
+                }
                 Link::Up if self.known[at].is_due(now) => self.ask(at, now),
                 _ => {}
             }
@@ -378,6 +384,10 @@ impl Sentinels {
     #[must_use]
     pub fn attested(&self) -> Nanos {
         let Some(master) = &self.master else { return 0 };
+        // How many there are is known from their own lists alone.
+        if self.known.iter().all(|known| known.run.is_none() || known.count == 0) {
+            return 0;
+        }
         let mut times: Vec<_> =
             self.votes().filter(|(named, _)| *named == master).map(|(_, written)| written).collect();
         times.sort_unstable_by(|one, other| other.cmp(one));
@@ -427,6 +437,11 @@ impl Sentinels {
             return (chosen != master).then(|| chosen.clone());
         }
         self.doubted?;
+        // One that lags behind is often the first to answer. Whoever is mute is given up soon.
+        let owes = |known: &Known| known.opinion.as_ref().is_none_or(|opinion| opinion.written < since);
+        if self.known.iter().any(|known| known.link == Link::Up && owes(known)) {
+            return None;
+        }
         let counts = self.counts(since);
         let ours = counts.iter().find(|(named, _)| *named == master).map_or(0, |(_, count)| *count);
         let (rival, most) = counts.into_iter().filter(|(named, _)| *named != master).max_by_key(|(_, count)| *count)?;

@@ -265,7 +265,7 @@ impl World {
             self.client = Client::Searching;
             self.sentinels.seek(self.now);
         }
-        self.sentinels.look(self.now);
+        self.sentinels.look(true, self.now);
         self.act();
         if let Client::Ready(port) | Client::Connecting(port, _) = self.client {
             match self.servers[usize::from(port)] {

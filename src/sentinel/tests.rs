@@ -35,13 +35,16 @@ fn turned_to(sentinels: &mut Sentinels) -> Vec<Number> {
     actions(sentinels).into_iter().filter_map(turned).collect()
 }
 
-/// A sentinel answers: its connection is up, it is who it is, it lists the others, and names a master.
+/// A sentinel answers: its connection is up, it is who it is, it lists no others at first, and names a master.
 fn answers(sentinels: &mut Sentinels, number: Number, search: u32, names: Option<u16>, now: Nanos) {
     if sentinels.of(number).unwrap().link != Link::Up {
         sentinels.heard(number, Heard::Ready, now);
     }
     let port = sentinels.of(number).unwrap().port;
     sentinels.heard(number, Heard::Identity(format!("run{port}")), now);
+    if sentinels.of(number).is_some_and(|known| known.others.is_none()) {
+        sentinels.heard(number, Heard::Others(Vec::new()), now);
+    }
     sentinels.heard(number, Heard::Named { search, master: names.map(master), written: now }, now);
 }
 
@@ -52,7 +55,7 @@ fn agreed(now: Nanos) -> Sentinels {
     answers(&mut sentinels, 1, 1, Some(1), now);
     assert_eq!(sentinels.found(), Some(Found::Master(master(1))));
     sentinels.confirm();
-    sentinels.look(now);
+    sentinels.look(true, now);
     answers(&mut sentinels, 2, 1, Some(1), now);
     answers(&mut sentinels, 3, 1, Some(1), now);
     actions(&mut sentinels);
@@ -64,9 +67,9 @@ fn sentinels_are_asked_in_turn_with_a_short_patience_and_one_answer_is_enough() 
     let mut sentinels = seeds(3);
     sentinels.seek(SECOND);
     assert_eq!(turned_to(&mut sentinels), [1]);
-    sentinels.look(SECOND + 200 * MILLI);
+    sentinels.look(true, SECOND + 200 * MILLI);
     assert!(turned_to(&mut sentinels).is_empty());
-    sentinels.look(SECOND + 300 * MILLI);
+    sentinels.look(true, SECOND + 300 * MILLI);
     assert_eq!(turned_to(&mut sentinels), [2]);
     answers(&mut sentinels, 2, 1, Some(7), SECOND + 310 * MILLI);
     assert_eq!(sentinels.found(), Some(Found::Master(master(7))));
@@ -148,7 +151,7 @@ fn the_lease_rests_on_a_majority_and_counts_from_when_the_last_of_it_was_asked()
     answers(&mut sentinels, 1, 1, Some(1), SECOND);
     sentinels.confirm();
     assert_eq!((sentinels.majority(), sentinels.attested()), (2, 0));
-    sentinels.look(2 * SECOND);
+    sentinels.look(true, 2 * SECOND);
     answers(&mut sentinels, 2, 1, Some(1), 2 * SECOND);
     assert_eq!(sentinels.attested(), SECOND);
     answers(&mut sentinels, 3, 1, Some(1), 3 * SECOND);
@@ -177,7 +180,7 @@ fn sentinels_that_others_list_are_opened_and_those_that_nobody_lists_any_more_ar
     answers(&mut sentinels, 1, 1, Some(1), SECOND);
     sentinels.heard(1, Heard::Others(vec![other(2), other(3)]), SECOND);
     actions(&mut sentinels);
-    sentinels.look(SECOND);
+    sentinels.look(true, SECOND);
     assert_eq!(turned_to(&mut sentinels), [2, 3]);
     answers(&mut sentinels, 2, 1, Some(1), SECOND);
     assert_eq!(sentinels.attested(), SECOND);
@@ -196,7 +199,7 @@ fn one_sentinel_under_two_addresses_has_one_vote() {
     sentinels.confirm();
     let listed = |port: u16| Other { host: "10.0.0.1".to_owned(), ..other(port) };
     sentinels.heard(1, Heard::Others(vec![listed(2), listed(3)]), SECOND);
-    sentinels.look(SECOND);
+    sentinels.look(true, SECOND);
     assert_eq!(sentinels.known().len(), 4);
     answers(&mut sentinels, 3, 1, Some(1), SECOND);
     assert_eq!(sentinels.known()[2].run.as_deref(), Some("run2"));
@@ -235,17 +238,44 @@ fn the_master_is_left_for_one_that_a_majority_names_and_one_that_is_silent_for_l
     assert_eq!(sentinels.rival(0), Some(master(2)));
     assert_eq!(sentinels.rival(2 * SECOND + 1), None, "they were asked too long ago");
 
+    let mut silent = seeds(1);
+    silent.seek(SECOND);
+    silent.heard(1, Heard::Ready, SECOND);
+    silent.heard(1, Heard::Identity("run1".to_owned()), SECOND);
+    silent.heard(1, Heard::Named { search: 1, master: Some(master(1)), written: SECOND }, SECOND);
+    assert_eq!(silent.attested(), 0, "nobody knows how many there are");
+    silent.heard(1, Heard::Others(Vec::new()), SECOND);
+    assert_eq!(silent.attested(), SECOND);
+
     let mut sentinels = agreed(SECOND);
     sentinels.doubt(Some(2 * SECOND), 2 * SECOND);
     assert_eq!(turned_to(&mut sentinels), [1, 2, 3], "all are asked");
     assert_eq!(sentinels.rival(0), None, "what was said before does not count");
     answers(&mut sentinels, 1, 1, Some(2), 2 * SECOND);
+    answers(&mut sentinels, 2, 1, None, 2 * SECOND);
+    assert_eq!(sentinels.rival(0), None, "one has not answered yet");
+    sentinels.failed(3, Failure::Away("mute".to_owned()), 2 * SECOND);
     assert_eq!(sentinels.rival(0), Some(master(2)));
     answers(&mut sentinels, 2, 1, Some(1), 2 * SECOND);
     assert_eq!(sentinels.rival(0), None, "as many say that it still is");
     sentinels.doubt(None, 2 * SECOND);
     answers(&mut sentinels, 2, 1, None, 2 * SECOND);
     assert_eq!(sentinels.rival(0), None, "it has answered");
+}
+
+#[test]
+fn where_nobody_waits_a_sentinel_is_not_reached_by_its_name() {
+    for (host, waits, reached) in [("s", false, false), ("s", true, true), ("127.0.0.1", false, true)] {
+        let seeds = vec![(host.to_owned(), 1)];
+        let config = SentinelConfig { master: "mymaster".to_owned(), seeds, credentials: None };
+        let mut sentinels = Sentinels::new(&config);
+        sentinels.seek(SECOND);
+        answers(&mut sentinels, 1, 1, Some(1), SECOND);
+        sentinels.failed(1, Failure::Away("gone".to_owned()), SECOND);
+        actions(&mut sentinels);
+        sentinels.look(waits, 5 * SECOND);
+        assert_eq!(turned_to(&mut sentinels) == [1], reached, "{host}, {waits}");
+    }
 }
 
 #[test]
@@ -283,16 +313,16 @@ fn a_switch_of_this_master_has_all_asked_and_that_of_another_nobody() {
 #[test]
 fn all_are_asked_again_in_good_time_and_whoever_does_not_answer_is_given_up() {
     let mut sentinels = agreed(SECOND);
-    sentinels.look(SECOND + 500 * MILLI);
+    sentinels.look(true, SECOND + 500 * MILLI);
     assert!(turned_to(&mut sentinels).is_empty());
-    sentinels.look(2 * SECOND);
+    sentinels.look(true, 2 * SECOND);
     assert_eq!(turned_to(&mut sentinels), [1, 2, 3]);
     answers(&mut sentinels, 1, 1, Some(1), 2 * SECOND);
     answers(&mut sentinels, 2, 1, Some(1), 2 * SECOND);
-    sentinels.look(3 * SECOND + 1);
+    sentinels.look(true, 3 * SECOND + 1);
     assert_eq!(sentinels.of(3).unwrap().failure, Some(Failure::Away("it does not answer".to_owned())));
     assert!(actions(&mut sentinels).contains(&Action::Close(3)));
-    sentinels.look(4 * SECOND + 2);
+    sentinels.look(true, 4 * SECOND + 2);
     assert!(turned_to(&mut sentinels).contains(&3), "and is opened again");
 }
 

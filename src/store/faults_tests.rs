@@ -157,6 +157,34 @@ fn a_mark_fails_while_what_was_acknowledged_cannot_be_synced() {
 }
 
 #[test]
+fn a_log_whose_sync_has_failed_is_not_relied_on_by_who_opens_the_store_next() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:1")).unwrap();
+    caller.mark().unwrap();
+    disk.fail(Some(Fault::Sync));
+    caller.map(set("a:2")).unwrap();
+    assert_eq!(caller.mark().unwrap_err().error.code, Code::StoreUnavailable);
+    caller.end();
+    disk.fail(None);
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(set("a:3")).unwrap();
+    caller.mark().unwrap();
+    let (names, events) = disk.take();
+    let mut replay = Replay::new(&names, &events);
+    replay.go_to(events.len());
+    for seed in 0..10 {
+        let left = Folder::new();
+        replay.cut(&mut fastrand::Rng::with_seed(seed), left.path());
+        let after = Caller::new(left.path(), PATIENCE, false);
+        for key in ["a:1", "a:2", "a:3"] {
+            assert_eq!(after.map(get(key)).unwrap(), there());
+        }
+    }
+}
+
+#[test]
 fn a_store_that_was_removed_while_its_disk_failed_to_sync_is_not_made_anew() {
     let folder = Folder::new();
     let disk = Disk::of(folder.path());

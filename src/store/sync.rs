@@ -48,6 +48,12 @@ pub fn write_back(store: &Connection) -> Outcome<()> {
     Err(Error::new(Code::StoreUnavailable, what).into())
 }
 
+/// Whether a failure is that of a sync.
+pub fn is_failure(failure: &rusqlite::Error) -> bool {
+    let code = failure.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
 /// On macOS a plain fsync leaves what it writes in the disk's cache.
 const fn flags() -> c_int {
     if cfg!(target_os = "macos") { ffi::SQLITE_SYNC_FULL } else { ffi::SQLITE_SYNC_NORMAL }

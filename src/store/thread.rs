@@ -81,8 +81,8 @@ pub struct Thread {
     asked: AtomicBool,
     /// The thread waits for the lock.
     waits: AtomicBool,
-    /// The log could not be synced, so nobody must rely on it.
-    distrusted: AtomicBool,
+    /// The log could not be synced, so nobody must rely on it; of the folder, whichever thread it has.
+    distrusted: Arc<AtomicBool>,
     /// Bytes of the log when it was last looked at.
     pub log_bytes: AtomicU64,
     /// Transactions that were committed.
@@ -93,7 +93,13 @@ pub struct Thread {
     pub checkpoints: AtomicU64,
 }
 
-static THREADS: LazyLock<Mutex<HashMap<PathBuf, Weak<Thread>>>> = LazyLock::new(Mutex::default);
+/// What this process knows of a folder.
+struct Known {
+    thread: Weak<Thread>,
+    distrusted: Arc<AtomicBool>,
+}
+
+static FOLDERS: LazyLock<Mutex<HashMap<PathBuf, Known>>> = LazyLock::new(Mutex::default);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,9 +111,10 @@ impl Thread {
     pub fn of(folder: &Path) -> Arc<Self> {
         // One folder may have many names.
         let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let mut threads = lock(&THREADS);
-        threads.retain(|_, thread| thread.strong_count() > 0);
-        if let Some(thread) = threads.get(&name).and_then(Weak::upgrade) {
+        let mut folders = lock(&FOLDERS);
+        // A log whose sync has failed counts as sound for the system from then on, so that must not be forgotten.
+        folders.retain(|_, known| known.thread.strong_count() > 0 || known.distrusted.load(Ordering::Acquire));
+        if let Some(thread) = folders.get(&name).and_then(|known| known.thread.upgrade()) {
             let mut queue = lock(&thread.queue);
             if !queue.ended {
                 queue.clients += 1;
@@ -115,6 +122,7 @@ impl Thread {
                 return thread;
             }
         }
+        let distrusted = folders.get(&name).map(|known| Arc::clone(&known.distrusted)).unwrap_or_default();
         let thread = Arc::new(Self {
             folder: folder.to_owned(),
             queue: Mutex::new(Queue { clients: 1, ..Queue::default() }),
@@ -125,13 +133,13 @@ impl Thread {
             grown: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             waits: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
+            distrusted: Arc::clone(&distrusted),
             log_bytes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
         });
-        threads.insert(name, Arc::downgrade(&thread));
+        folders.insert(name, Known { thread: Arc::downgrade(&thread), distrusted });
         let own = Arc::clone(&thread);
         let started = std::thread::Builder::new().name("bkn-store".to_owned()).spawn(move || Worker::new(own).work());
         if let Err(error) = started {
@@ -428,7 +436,8 @@ impl Worker {
             return Ok(());
         }
         let why = lock(&self.thread.state).last_error.clone().unwrap_or_default();
-        let what = format!("what was acknowledged is not on the disk yet, which is tried again: {why}");
+        let what =
+            format!("what was acknowledged is not on the disk yet; that is tried again while the store is open: {why}");
         Err(Error::new(Code::StoreUnavailable, what).into())
     }
 
@@ -612,6 +621,13 @@ impl Worker {
             .and_then(|()| opened.store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
         let size = std::fs::metadata(&opened.log).map_or(0, |found| found.len());
         self.thread.log_bytes.store(size, Ordering::Relaxed);
+        if let Err(failure) = &done
+            && sync::is_failure(failure)
+        {
+            // It was the log's, and the next one would say that all is well.
+            self.thread.distrusted.store(true, Ordering::Release);
+            lock(&self.thread.state).last_error = Some(format!("the store's log cannot be synced: {failure}"));
+        }
         if matches!(done, Ok(0)) {
             self.thread.checkpoints.fetch_add(1, Ordering::Relaxed);
             self.stuck = 0;

@@ -14,11 +14,13 @@ const admin = { database: "admin" };
 
 /** Until a member follows or leads the set, and has everything. */
 async function untilCaughtUp({ members }) {
+  const end = Date.now() + 120_000;
   for (;;) {
     const states = await Promise.all(members.map(({ server }) => server.command({ replSetGetStatus: 1 }, admin).catch(() => null)));
     const sound = states.every((state) => state !== null && [1, 2].includes(state.myState));
     const times = states.map((state) => JSON.stringify(state?.optimes.appliedOpTime));
     if (sound && new Set(times).size === 1) return;
+    assert.ok(Date.now() < end, `the members are not of one state: ${states.map((state) => state?.myState)}, ${times}`);
     await sleep(100);
   }
 }

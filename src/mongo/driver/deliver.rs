@@ -13,7 +13,7 @@ use crate::mongo::server::{knows_numbers, refuses_numbers};
 
 impl Executor {
     /// Sends a write, and again where that is safe: with a number where the server knows them, and without one where it
-    /// does no harm (`harmless`). Nothing is sent again after a deadline.
+    /// does no harm (`harmless`). What a silent server may still have is sent again only where another one takes over.
     pub(super) async fn write(&self, command: RawDocumentBuf, harmless: bool) -> Outcome<Written> {
         let connected = self.connect().await?;
         if let Some(numbered) = self.numbered(&connected).await? {

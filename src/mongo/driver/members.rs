@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use mongodb::event::EventHandler;
 use mongodb::event::sdam::{SdamEvent, TopologyDescription};
 use mongodb::{ServerType, TopologyType};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::mongo::topology::{Kind, Member, Role, Topology};
 use crate::secrets::Secrets;
+
+/// So long a server's first word is waited for, where something depends on what it is.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 
 /// What has come of one server.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,6 +95,14 @@ impl Members {
         self.view.borrow().kind == Kind::Sharded
     }
 
+    /// The same, by what a server has said: of a client that is new that is waited for, for a moment.
+    pub(super) async fn routes(&self) -> bool {
+        let mut view = self.watch();
+        // Where nobody answers, the command itself says so.
+        let _ = timeout(FIRST_WORD, view.wait_for(|topology| topology.kind != Kind::Unknown)).await.is_ok();
+        self.route()
+    }
+
     /// Whether anything was heard of a server since then.
     pub(super) fn is_heard_since(&self, server: &str, since: Instant) -> bool {
         self.seen().servers.get(server).and_then(|server| server.heard).is_some_and(|(last, _)| last >= since)
@@ -137,9 +149,10 @@ fn topology_of(description: &TopologyDescription) -> Topology {
         .collect();
     members.sort_by(|one, other| one.server.cmp(&other.server));
     let kind = match description.topology_type() {
-        TopologyType::Single => Kind::Single,
+        // Behind a balancer no server is watched, so nothing is known of it.
+        TopologyType::Single | TopologyType::LoadBalanced => Kind::Single,
         TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => Kind::Set,
-        TopologyType::Sharded | TopologyType::LoadBalanced => Kind::Sharded,
+        TopologyType::Sharded => Kind::Sharded,
         _ => Kind::Unknown,
     };
     Topology { kind, set: description.set_name().cloned(), members, words: description.to_string() }

@@ -289,7 +289,7 @@ impl Executor {
         let id = cast::cast(collection, &COMMON[0], get(body, "id")?.unwrap_or(RawBsonRef::Null))?;
         let mut filter = RawDocumentBuf::new();
         filter.append(cstr!("_id"), id);
-        if self.connect().await?.members.route() {
+        if self.connect().await?.members.routes().await {
             // A router wants to know the shard.
             let Some(row) = self.first(collection, filter.clone(), false).await? else { return Ok(Answer::None) };
             filter = with_key(collection, filter, &row);
