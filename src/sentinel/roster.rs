@@ -204,10 +204,10 @@ impl Sentinels {
         }
         for at in 0..self.known.len() {
             match self.known[at].link {
-                Link::Down { again } if now >= again && self.master.is_some() => {
-                    if waits || literal(&self.known[at].host).is_some() {
-                        self.open(at, now);
-                    }
+                Link::Down { again }
+                    if now >= again && self.master.is_some() && (waits || literal(&self.known[at].host).is_some()) =>
+                {
+                    self.open(at, now);
                 }
                 Link::Up if self.known[at].is_due(now) => self.ask(at, now),
                 _ => {}

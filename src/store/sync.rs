@@ -49,6 +49,7 @@ pub fn write_back(store: &Connection) -> Outcome<()> {
 }
 
 /// Whether a failure is that of a sync.
+#[must_use]
 pub fn is_failure(failure: &rusqlite::Error) -> bool {
     let code = failure.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
