@@ -107,7 +107,7 @@ test("what another process has written, and what it has removed, is told by the 
   elsewhere(script);
   t.is((await signals.findByContext("S", "s", "e")).payload.n, 2);
   const { intervalDbService } = lib.ioc;
-  await intervalDbService.upsert("b", "k", { n: 1 });
+  await intervalDbService.upsert("b", "k", { n: 1 }, new Date(0));
   t.is((await intervalDbService.findByKey("b", "k")).payload.n, 1);
   elsewhere(`const lib = require(${JSON.stringify(path.join(__dirname, ".."))}); lib.ioc.intervalDbService.clearBucket("b").then(() => lib.close());`);
   t.is(await intervalDbService.findByKey("b", "k"), null);
