@@ -4,9 +4,9 @@
 // must stay flat: a reference kept per call, of even 16 bytes, would be 150 MiB at the end.
 // Options: --millions 10, --peer ours (any of the bench's peers), --no-build.
 
-const path = require("node:path");
 const { spawnSync } = require("node:child_process");
-const { root, ensureNodeModules, ensureRedisServer } = require("../scripts/lib/tools.js");
+const { ensureNodeModules, ensureRedisServer } = require("../scripts/lib/tools.js");
+const { build } = require("../cli/cargo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { PEERS } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
@@ -32,10 +32,7 @@ async function main() {
   }
   ensureRedisServer();
   ensureNodeModules();
-  if (options.build && options.peer.id === "ours") {
-    const { status } = spawnSync(process.execPath, [path.join(root, "scripts", "build.js")], { stdio: "inherit" });
-    if (status !== 0) throw new Error("the addon could not be built; --no-build takes it as it is");
-  }
+  if (options.build && options.peer.id === "ours") build();
   const server = await startRedis();
   try {
     await fillCalls(server);

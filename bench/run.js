@@ -5,8 +5,8 @@
 
 const fs = require("node:fs");
 const path = require("node:path");
-const { spawnSync } = require("node:child_process");
-const { root, ensureNodeModules, ensureRedisServer } = require("../scripts/lib/tools.js");
+const { ensureNodeModules, ensureRedisServer } = require("../scripts/lib/tools.js");
+const { build } = require("../cli/cargo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { parse, HELP, KNOWN } = require("./options.js");
 const { PEERS } = require("./peers/index.js");
@@ -133,12 +133,6 @@ async function measure({ options, plan, server, peers, progress }) {
   };
   result.floors = checkFloors(result);
   return result;
-}
-
-function build() {
-  const script = path.join(root, "scripts", "build.js");
-  const { status, error } = spawnSync(process.execPath, [script], { stdio: "inherit" });
-  if (error || status !== 0) throw new Error("the addon could not be built; --no-build takes it as it is");
 }
 
 /** A full run becomes `latest`; anything smaller must not take its place. */
