@@ -55,6 +55,29 @@ test("a call that fails fails alone, and the others of its tick are there", asyn
   t.is(since().errors, 2);
 });
 
+test("a loop of awaited calls lets the loop of events turn after a millisecond, not after a thousand answers", async (t) => {
+  const { lib } = await openStore(t);
+  const map = new lib.BaseMap("ns", -1);
+  await lib.ioc.signalDbService.upsert("S", "s", "e", {});
+  const calls = { row: () => lib.ioc.signalDbService.findByContext("S", "s", "e"), write: (i) => map.set(`k${i}`, "v") };
+  for (const [name, call] of Object.entries(calls)) {
+    let [since, most, running] = [0, 0, true];
+    const turn = () => {
+      most = Math.max(most, since);
+      since = 0;
+      if (running) setImmediate(turn);
+    };
+    turn();
+    for (let i = 0; i < 5_000; i++) {
+      await call(i);
+      since++;
+    }
+    running = false;
+    // Each takes some ten microseconds, so that is far more than a millisecond has room for.
+    t.true(most < 500, `${name}: ${most} calls between two turns`);
+  }
+});
+
 test("a loop of awaited writes lets timers fire", async (t) => {
   const { lib } = await openStore(t);
   const map = new lib.BaseMap("ns", -1);

@@ -25,12 +25,12 @@ Exit code: 0 done, 1 failed, 2 wrong usage or a variable that cannot be used.`,
     const store = storeOf(name ?? (process.env.CC_STORE_PATH || "servers"), options);
     if (store.unread) throw new Misuse(`${name} holds backtest-kit's own JSON files, which have no ids`);
     const started = performance.now();
+    const collections = {};
     try {
       await store.open();
       const wanted = [...store.table.entries()].filter(([, row]) => candles || row.collection !== "candle-items");
       const totals = await Promise.all(wanted.map(([number]) => store.count(number)));
       const progress = new Progress(totals.reduce((sum, rows) => sum + rows, 0));
-      const collections = {};
       for (const [number, { collection }] of wanted) {
         let [written, after] = [0, null];
         do {
@@ -48,13 +48,14 @@ Exit code: 0 done, 1 failed, 2 wrong usage or a variable that cannot be used.`,
         if (written > 0) progress.part(`${collection}: ${plural(written, "id")}`);
       }
       progress.end();
-      const ids = Object.values(collections).reduce((sum, one) => sum + one, 0);
-      const seconds = (performance.now() - started) / 1_000;
-      if (json) console.log(JSON.stringify({ command: "warm", state: "done", store: store.title, ids, collections, seconds: Math.round(seconds * 10) / 10 }));
-      else console.log(`${plural(ids, "id")} written in ${duration(seconds)}`);
-      return 0;
     } finally {
       await store.close();
     }
+    // When they are where they belong: closing may say that they are not.
+    const ids = Object.values(collections).reduce((sum, one) => sum + one, 0);
+    const seconds = (performance.now() - started) / 1_000;
+    if (json) console.log(JSON.stringify({ command: "warm", state: "done", store: store.title, ids, collections, seconds: Math.round(seconds * 10) / 10 }));
+    else console.log(`${plural(ids, "id")} written in ${duration(seconds)}`);
+    return 0;
   },
 };

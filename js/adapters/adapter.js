@@ -32,14 +32,14 @@ function contextClass(name, context, least = context.length) {
   return Class;
 }
 
-/** Gives a class its methods. What somebody's getter or proxy throws in the middle of one gets a code. */
+/** Gives a class its methods. What is thrown in the middle of one, as by somebody's getter or proxy, gets a code. */
 function defineCalls(Class, methods) {
   const guarded = ([name, method]) => {
     const call = async function (...args) {
       try {
         return await method.apply(this, args);
       } catch (error) {
-        throw withCode(error, "INVALID_VALUE", `${Class.name}.${name}: reading its arguments failed`);
+        throw withCode(error, "INVALID_VALUE", `${Class.name}.${name} failed on these arguments`);
       }
     };
     return [name, call];

@@ -26,7 +26,7 @@ define(PersistCandleInstance, {
       // What is in memory is there already.
       return found instanceof Promise ? await found : found;
     } catch (error) {
-      throw withCode(error, "INVALID_VALUE", "PersistCandleInstance.readCandlesData: reading its arguments failed");
+      throw withCode(error, "INVALID_VALUE", "PersistCandleInstance.readCandlesData failed on these arguments");
     }
   },
 });

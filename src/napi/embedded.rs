@@ -41,6 +41,17 @@ pub(super) fn config_of(values: &Values) -> Result<Option<StoreConfig>> {
     crate::config::store::resolve(values, &here)
 }
 
+/// When answers of the JavaScript thread's own work are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// At once.
+    Now,
+    /// With the loop's next turn, because others have waited for it.
+    NextTurn,
+    /// When the loop was woken for it, because JavaScript may not run yet.
+    Woken,
+}
+
 impl Engine {
     /// Whether a side of this engine uses the embedded store.
     pub(super) fn is_embedded(&self, side: Side) -> bool {
@@ -147,9 +158,7 @@ impl Engine {
             return Ok(Some(self.told(outside, &told)?));
         }
         let call = self.reserve(scan);
-        if let Ok(answers) = self.answers() {
-            answers.take(vec![Answered::Map(call, Ok(told))]);
-        }
+        self.tell_next_turn(outside, vec![Answered::Map(call, Ok(told))]);
         self.hold_for_store();
         Ok(None)
     }
@@ -193,7 +202,7 @@ impl Engine {
         drop(embedded);
         if many {
             // JavaScript has not made the promise of this very call.
-            self.carry_out(outside, false);
+            self.carry_out(outside, Telling::Woken);
         }
         Ok(())
     }
@@ -201,14 +210,14 @@ impl Engine {
     /// The end of a tick: its work is carried out, or goes over.
     pub(super) fn flush_store(self: &Rc<Self>, outside: &mut Outside) {
         if !self.embedded.borrow().tick.is_empty() {
-            let at_once = !self.is_late();
-            self.carry_out(outside, at_once);
+            let telling = if self.is_late() { Telling::NextTurn } else { Telling::Now };
+            self.carry_out(outside, telling);
         }
     }
 
-    /// Carries out what was gathered, as far as that goes here, and tells what became of it at once or with the loop's next turn.
-    pub(super) fn carry_out(self: &Rc<Self>, outside: &mut Outside, at_once: bool) {
-        let (mut work, mut answers, client) = {
+    /// Carries out what was gathered, as far as that goes here, and tells what became of it.
+    pub(super) fn carry_out(self: &Rc<Self>, outside: &mut Outside, telling: Telling) {
+        let (mut work, answers, client) = {
             let mut embedded = self.embedded.borrow_mut();
             let work = std::mem::take(&mut embedded.tick);
             embedded.gathered = 0;
@@ -224,15 +233,30 @@ impl Engine {
         }
         client.answered(&work, &answers);
         if !answers.is_empty() {
-            if !at_once {
-                if let Ok(inbox) = self.answers() {
-                    inbox.take(std::mem::take(&mut answers));
+            match telling {
+                Telling::NextTurn => self.tell_next_turn(outside, answers),
+                Telling::Woken => {
+                    if let Ok(inbox) = self.answers() {
+                        inbox.take(answers);
+                    }
                 }
-            } else if self.tell_now(outside, answers).is_err() {
-                self.env.take_exception();
+                Telling::Now => {
+                    if self.tell_now(outside, answers).is_err() {
+                        self.env.take_exception();
+                    }
+                }
             }
         }
         self.hold_for_store();
+    }
+
+    /// Answers that are told with the loop's next turn. Nobody is woken for them: Node tells what wakes it up to a thousand times before
+    /// the loop turns.
+    fn tell_next_turn(self: &Rc<Self>, outside: &mut Outside, answers: Vec<Answered>) {
+        let Ok(inbox) = self.answers() else { return };
+        if inbox.keep(answers) && self.turn_again(outside).is_err() {
+            self.env.take_exception();
+        }
     }
 
     /// Answers that are there at the end of the tick.

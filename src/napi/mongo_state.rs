@@ -58,14 +58,22 @@ impl Outbox for Answers {
 
 impl Inbox for Answers {
     fn take(&self, answers: Vec<Answered>) {
-        self.add(|gathered| {
-            for answer in answers {
-                match answer {
-                    Answered::Map(call, outcome) => gathered.maps.push((call, outcome)),
-                    Answered::Row(call, outcome) => push_row(call, outcome, &mut gathered.bytes),
-                }
+        self.add(|gathered| gathered.take(answers));
+    }
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.maps.is_empty()
+    }
+
+    fn take(&mut self, answers: Vec<Answered>) {
+        for answer in answers {
+            match answer {
+                Answered::Map(call, outcome) => self.maps.push((call, outcome)),
+                Answered::Row(call, outcome) => push_row(call, outcome, &mut self.bytes),
             }
-        });
+        }
     }
 }
 
@@ -84,9 +92,18 @@ impl Answers {
         (std::mem::replace(&mut *gathered, Gathered { bytes: Vec::new(), maps: rest }), more)
     }
 
+    /// Keeps answers for the loop's next turn. Whether somebody has to see to it that they are told then; else somebody was woken for
+    /// what came before them.
+    pub(super) fn keep(&self, answers: Vec<Answered>) -> bool {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let asleep = gathered.is_empty();
+        gathered.take(answers);
+        asleep
+    }
+
     fn add(&self, write: impl FnOnce(&mut Gathered)) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let asleep = gathered.bytes.is_empty() && gathered.maps.is_empty();
+        let asleep = gathered.is_empty();
         write(&mut gathered);
         drop(gathered);
         if asleep {

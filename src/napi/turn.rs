@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::clock::wall;
+use super::embedded::Telling;
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::Outside;
@@ -202,7 +203,7 @@ impl Engine {
         self.hits_since.set(0);
         // Where the end of the tick did not come, as where `process.nextTick` is a test's own. JavaScript is told when it may run.
         if !self.embedded.borrow().tick.is_empty() {
-            self.carry_out(outside, false);
+            self.carry_out(outside, Telling::Woken);
         }
         self.submit_rows();
         let state = self.with_core(outside, |core| {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::batch::failure_of;
 use super::calls::Cursors;
+use super::folders::thread_of;
 use super::thread::Thread;
 use super::work::{Answered, Inbox, Job, User, Work};
 use crate::config::store::StoreConfig;
@@ -57,7 +58,7 @@ impl Client {
     #[must_use]
     pub fn new(config: StoreConfig, inbox: Arc<dyn Inbox>) -> Arc<Self> {
         let client = Arc::new(Self {
-            thread: Thread::of(&config.folder),
+            thread: thread_of(&config.folder),
             config,
             inbox,
             cursors: Cursors::default(),

@@ -6,7 +6,8 @@
 //! * [`candle_ids`], [`candle_keys`]: their ids.
 //! * [`rows`], [`find`], [`change`], [`fields`], [`ids`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
-//! * [`calls`], [`work`], [`client`], [`thread`], [`sync`]: how calls run.
+//! * [`calls`], [`work`], [`client`], [`folders`], [`thread`], [`worker`], [`tell`]: how calls run.
+//! * [`durability`], [`sync`], [`retry`]: how what they have written comes to the disk.
 //! * [`transfer`], [`facts`]: rows on their way into another store; what a file is, and a copy of it.
 //! * [`check`]: whether a store is whole.
 //! * [`error`]: what SQLite says, as our errors.
@@ -25,10 +26,12 @@ pub mod check;
 pub mod client;
 pub mod columns;
 pub mod course;
+pub mod durability;
 pub mod error;
 pub mod facts;
 pub mod fields;
 pub mod find;
+pub mod folders;
 pub mod here;
 pub mod ids;
 pub mod key;
@@ -43,9 +46,11 @@ pub mod retry;
 pub mod rows;
 pub mod sync;
 pub mod table;
+pub mod tell;
 pub mod thread;
 pub mod transfer;
 pub mod work;
+pub mod worker;
 
 #[cfg(test)]
 mod faults_tests;

@@ -10,6 +10,7 @@ use crate::store::maps::{Ask, Told};
 use crate::store::open::FILE;
 use crate::store::testing::Folder;
 use crate::store::testing::post::client_of;
+use crate::store::work::{Answered, Work};
 
 fn ask(client: &Arc<Client>, call: u64, ask: Ask) {
     let work = Work::Map(call, ask);
