@@ -8,6 +8,7 @@ use crate::map::backend::Backend;
 use crate::map::op::Op;
 use crate::map::request::{Keys, Request, Route};
 use crate::redis::batch::{Batch, Item};
+use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::epoch::Epoch;
 use crate::redis::lane::News;
@@ -23,9 +24,8 @@ pub(super) struct Memory {
     entries: BTreeMap<Vec<u8>, Entry>,
     /// What was carried out and not taken yet.
     answered: Batch<Op>,
-    /// Calls among it, and all calls so far.
+    /// Calls among it.
     waiting: usize,
-    accepted: u64,
     most: usize,
     begun: bool,
 }
@@ -34,7 +34,7 @@ impl Memory {
     /// An empty one, in which so many calls may wait.
     pub(super) fn new(most: usize) -> Self {
         let (entries, answered) = (BTreeMap::new(), Batch::default());
-        Self { now: 1, entries, answered, waiting: 0, accepted: 0, most, begun: false }
+        Self { now: 1, entries, answered, waiting: 0, most, begun: false }
     }
 
     /// Somebody else writes a text, or deletes a key; the store is told.
@@ -146,6 +146,19 @@ impl Memory {
         }
     }
 
+    /// What was carried out since the last time.
+    pub(super) fn answers(&mut self, batch: &mut Batch<Op>, now: Nanos) -> News {
+        self.expire();
+        self.waiting = 0;
+        *batch = std::mem::take(&mut self.answered);
+        if std::mem::replace(&mut self.begun, true) { News::None } else { News::Ready(Ok(now)) }
+    }
+
+    /// Calls that are not settled.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     fn full(&self) -> Result<()> {
         if self.waiting < self.most { Ok(()) } else { Err(Error::new(Code::QueueFull, "so many calls wait")) }
     }
@@ -163,7 +176,6 @@ impl Backend for Memory {
     fn submit(&mut self, op: Op, request: &Request<'_>) -> Result<()> {
         self.full()?;
         self.waiting += 1;
-        self.accepted += 1;
         self.carry_out(op, request);
         Ok(())
     }
@@ -174,30 +186,15 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn answers(&mut self, batch: &mut Batch<Op>, now: Nanos) -> News {
-        self.expire();
-        self.waiting = 0;
-        *batch = std::mem::take(&mut self.answered);
-        if std::mem::replace(&mut self.begun, true) { News::None } else { News::Ready(Ok(now)) }
-    }
-
     fn epoch(&self, _: Route<'_>) -> Epoch {
         Epoch::default()
     }
 
-    fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    fn watermark(&self) -> (u64, u64) {
-        (self.accepted, self.accepted - self.waiting as u64)
-    }
-
-    fn fit_to_show(&self, words: &str) -> String {
+    fn fit_to_show(&self, _: PeerId, words: &str) -> String {
         words.to_owned()
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self, _: PeerId) -> &'static str {
         "memory"
     }
 }

@@ -1,7 +1,7 @@
 //! The ten operations of a map over a backend. Pure: replies come in as batches, outcomes go out as values.
 //!
 //! * [`request`]: what is wanted of a server, and where it can be answered.
-//! * [`backend`]: what the store needs from below, and one server as that.
+//! * [`backend`]: what the store needs from below; [`peers`]: servers as that.
 //! * [`op`]: whose reply it is, and what a call comes to.
 //! * [`ids`]: the near cache as the store uses it.
 //! * [`ttl`]: which times to live Redis can take.
@@ -15,6 +15,7 @@ pub mod backend;
 pub mod ids;
 pub mod op;
 pub mod pattern;
+pub mod peers;
 mod replies;
 pub mod request;
 mod running;

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::map::ids::{Expiry, IdRead};
 use crate::map::scan::Page;
 use crate::near::Ticket;
+use crate::redis::by_peer::PeerId;
 
 /// The number of a waiting call.
 pub type CallId = u64;
@@ -33,8 +34,8 @@ pub enum Op {
     Expiry(Expiry),
     /// A PING that proves that the server still tells us everything.
     Proof,
-    /// An INFO that tells which run of the server answers.
-    Run,
+    /// An INFO that tells which run of that server answers.
+    Run(PeerId),
     /// SET of an id: the id, as stored.
     Stored(CallId, Box<[u8]>, Option<Ticket>),
     /// MGET: the first value that is there.

@@ -6,6 +6,7 @@ use crate::map::op::{Op, Outcome, Outcomes};
 use crate::map::scan::Page;
 use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
+use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::handshake::run_id;
 
@@ -39,7 +40,7 @@ impl Store {
         }
         if let Token::Error(range) = &tokens[0] {
             let words = String::from_utf8_lossy(&batch.buffer[range.clone()]);
-            let error = reply_error(from, &words, context.as_deref().unwrap_or_default());
+            let error = reply_error(from, epoch.peer(), &words, context.as_deref().unwrap_or_default());
             self.fail(from, &tag, error, outcomes);
             return;
         }
@@ -68,7 +69,7 @@ impl Store {
             }
             (Op::Expiry(expiry), [Token::Number(millis)]) => return self.ids.expiry(&expiry, *millis),
             (Op::Proof, [_]) => return self.ids.proven(),
-            (Op::Run, [token]) => return from.told_run(run_id(&batch.buffer, token)),
+            (Op::Run(peer), [token]) => return from.told_run(peer, run_id(&batch.buffer, token)),
             (Op::Stored(call, id, ticket), [_]) => {
                 self.ids.written(ticket, &id, epoch);
                 (call, Outcome::Owned(id))
@@ -98,7 +99,7 @@ impl Store {
                     let step = running.scan.values_arrived();
                     return self.carry_out(from, id, step, &(range.start + 1..range.end), outcomes);
                 }
-                return self.fail_scan(id, unexpected(from, "MGET"), outcomes);
+                return self.fail_scan(id, unexpected(from, epoch.peer(), "MGET"), outcomes);
             }
             (Op::Deleted(id), [_]) => {
                 let Some(running) = self.scans.get_mut(&id) else { return };
@@ -106,7 +107,7 @@ impl Store {
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
             (op, _) => {
-                let error = unexpected(from, "the command");
+                let error = unexpected(from, epoch.peer(), "the command");
                 return self.fail(from, &op, error, outcomes);
             }
         };
@@ -114,13 +115,13 @@ impl Store {
     }
 }
 
-fn unexpected(from: &impl Backend, what: &str) -> Error {
-    Error::new(Code::RedisReply, format!("The answer to {what} has an unexpected form (server {})", from.name()))
+fn unexpected(from: &impl Backend, peer: PeerId, what: &str) -> Error {
+    Error::new(Code::RedisReply, format!("The answer to {what} has an unexpected form (server {})", from.name(peer)))
 }
 
 /// The server's words come first, so that code which looks for `WRONGTYPE` at the start finds it.
-fn reply_error(from: &impl Backend, words: &str, context: &str) -> Error {
+fn reply_error(from: &impl Backend, peer: PeerId, words: &str, context: &str) -> Error {
     let code =
         if words.starts_with("NOAUTH") || words.starts_with("WRONGPASS") { Code::RedisAuth } else { Code::RedisReply };
-    Error::new(code, format!("{} ({context} on {})", from.fit_to_show(words), from.name()))
+    Error::new(code, format!("{} ({context} on {})", from.fit_to_show(peer, words), from.name(peer)))
 }

@@ -179,9 +179,9 @@ impl World {
                 Demand::Now(outcome) => self.give(outcome, &Batch::default()),
             },
             Event::Send(most) if self.connected => {
-                let bytes = self.store.peer.lane.unsent();
+                let bytes = self.store.peer().lane.unsent();
                 let bytes = bytes[..bytes.len().min(most)].to_vec();
-                self.store.peer.lane.sent(bytes.len(), 0);
+                self.store.peer().lane.sent(bytes.len(), 0);
                 self.server.input.extend_from_slice(&bytes);
             }
             Event::Serve => self.server.serve(),
@@ -195,7 +195,7 @@ impl World {
             }
             Event::Lose(next) if self.connected => {
                 self.connected = false;
-                self.store.peer.lane.lost();
+                self.store.peer().lane.lost();
                 self.server.input.clear();
                 self.server.output.clear();
                 if let Some(tells) = next {

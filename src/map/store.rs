@@ -189,7 +189,7 @@ impl Store {
             Op::Expiry(expiry) => self.ids.without_expiry(expiry),
             // It proves the same whatever it says.
             Op::Proof => self.ids.proven(),
-            Op::Run => from.told_run(None),
+            Op::Run(peer) => from.told_run(*peer, None),
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }
     }

@@ -15,7 +15,7 @@ use crate::redis::epoch::Epoch;
 fn tracking() -> Rig {
     let config = resolve(&Values::new()).unwrap();
     let mut store = Rig::new(&config);
-    store.peer.lane.connected(&config, vec!["signal_cache:".to_owned()], None);
+    store.peer().lane.connected(&config, vec!["signal_cache:".to_owned()], None);
     sent(&mut store);
     answer(&mut store, "%0\r\n");
     assert!(sent(&mut store).starts_with("CLIENT TRACKING ON BCAST NOLOOP"));
@@ -27,16 +27,16 @@ fn tracking() -> Rig {
 fn store() -> Rig {
     let config = resolve(&Values::new()).unwrap();
     let mut store = Rig::new(&config);
-    store.peer.lane.connected(&config, Vec::new(), None);
-    let hello = store.peer.lane.unsent().len();
-    store.peer.lane.sent(hello, 0);
+    store.peer().lane.connected(&config, Vec::new(), None);
+    let hello = store.peer().lane.unsent().len();
+    store.peer().lane.sent(hello, 0);
     assert!(answer(&mut store, "%0\r\n").is_empty());
     store
 }
 
 fn sent(store: &mut Rig) -> String {
-    let bytes = store.peer.lane.unsent().to_vec();
-    store.peer.lane.sent(bytes.len(), 0);
+    let bytes = store.peer().lane.unsent().to_vec();
+    store.peer().lane.sent(bytes.len(), 0);
     let text = String::from_utf8(bytes).unwrap();
     text.split("\r\n").filter(|w| !w.starts_with(['*', '$']) && !w.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -146,7 +146,7 @@ fn reconnect(store: &mut Rig, replies: &[&str]) -> String {
         asked.push(sent(store));
         assert!(answer(store, reply).is_empty());
     }
-    assert!(store.peer.lane.is_up());
+    assert!(store.peer().lane.is_up());
     asked.join(", ").split("HELLO").last().unwrap().to_owned()
 }
 
@@ -423,7 +423,7 @@ fn an_error_fills_nothing() {
 #[test]
 fn an_answer_of_another_epoch_than_its_ticket_fills_nothing() {
     let mut store = tracking();
-    let (before, now) = (Epoch::default(), store.peer.epoch());
+    let (before, now) = (Epoch::default(), store.peer().epoch());
     assert_ne!(before, now, "a connection has become ready");
     for (epoch, fills) in [(before, 0), (now, 1)] {
         let (read, _) = store.ids.reading(KEY, Trace::default(), now);

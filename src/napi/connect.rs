@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::Outside;
-use super::link::{Connection, Link};
+use super::link::{Link, Node};
 use super::socket::{Endpoint, Stream, name};
 use super::state::{CLOSED, Core};
 use super::turn::on_poll;
@@ -14,7 +14,7 @@ use super::uv::{DISCONNECT, READABLE, WRITABLE};
 use crate::config::Address;
 use crate::error::{Code, Error};
 use crate::host::{Literal, literal};
-use crate::map::backend::Backend as _;
+use crate::redis::by_peer::PeerId;
 use crate::redis::supervise::{Asked, Due, State};
 use crate::redis::{MILLI, Nanos};
 use crate::services::table::tracked_prefixes;
@@ -23,39 +23,48 @@ use crate::services::table::tracked_prefixes;
 const ADDRESS_LIMIT: Nanos = 1_000 * MILLI;
 
 impl Engine {
-    fn begin_attempt(&self, core: &mut Core) {
-        core.stalled_before = self.stalled.get();
-        core.changed();
+    fn begin_attempt(&self, node: &mut Node) {
+        node.stalled_before = self.stalled.get();
+        node.changed();
     }
 
     /// Starts an attempt that the supervisor has decided on.
-    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core) {
-        self.begin_attempt(core);
+    pub(super) fn start_attempt(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        self.begin_attempt(&mut core.nodes[at]);
         if core.sentinels.is_some() {
             self.seek_master(core);
         } else {
-            self.connect_to_target(core);
+            self.connect_to_target(core, at);
+        }
+    }
+
+    /// Starts an attempt where calls want one now.
+    pub(super) fn attempt_if_wanted(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let peer = &mut core.peers[at];
+        if peer.lane.queue().unanswered() > 0 && peer.supervisor.wanted(self.uv.now()) {
+            self.start_attempt(core, at);
         }
     }
 
     /// The attempt goes on: it is known which server is meant.
-    pub(super) fn connect_to_target(self: &Rc<Self>, core: &mut Core) {
-        match core.peer.target() {
-            Address::Unix(path) => core.connection.endpoints = [Endpoint::Unix(path.clone())].into(),
+    pub(super) fn connect_to_target(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let node = &mut core.nodes[at];
+        match core.peers[at].target() {
+            Address::Unix(path) => node.endpoints = [Endpoint::Unix(path.clone())].into(),
             Address::Tcp(host, port) => {
                 let Some(literal) = literal(host) else {
                     core.names.push(host.clone());
                     return;
                 };
                 match Endpoint::at(literal, *port) {
-                    Ok(endpoint) => core.connection.endpoints = [endpoint].into(),
-                    Err(why) => return self.attempt_failed(core, &why),
+                    Ok(endpoint) => node.endpoints = [endpoint].into(),
+                    Err(why) => return self.attempt_failed(core, at, &why),
                 }
             }
             // Nobody has said yet where it is.
             Address::Master(_) => {}
         }
-        self.connect_next(core, "no address");
+        self.connect_next(core, at, "no address");
     }
 
     /// Asks JavaScript to resolve the host names that are waited for.
@@ -103,79 +112,84 @@ impl Engine {
         let literals: Vec<_> = addresses.iter().filter_map(|text| literal(text)).collect();
         let Some(name) = core.lookups.answered(question, !literals.is_empty()) else { return false };
         let of_sentinels = self.take_sentinel_addresses(core, &name, &literals, failure);
-        self.take_target_addresses(core, &name, &literals, failure) || of_sentinels
+        let mut of_targets = false;
+        core.each(|core, at| of_targets |= self.take_target_addresses(core, at, &name, &literals, failure));
+        of_targets || of_sentinels
     }
 
     fn take_target_addresses(
         self: &Rc<Self>,
         core: &mut Core,
+        at: PeerId,
         name: &str,
         literals: &[Literal<'_>],
         failure: &str,
     ) -> bool {
-        let port = match core.peer.target() {
+        let port = match core.peers[at].target() {
             Address::Tcp(host, port) if host == name && !core.is_searching() => *port,
             _ => return false,
         };
         let mut endpoints: VecDeque<_> =
             literals.iter().filter_map(|&literal| Endpoint::at(literal, port).ok()).collect();
         // The attempt that asked may have given up. Another one need not begin with the question.
-        if core.sentinels.is_none() && !endpoints.is_empty() && core.asked() == Asked::Somebody {
-            core.peer.supervisor.hurry(self.uv.now());
-            if core.peer.supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
-                self.begin_attempt(core);
+        if core.sentinels.is_none() && !endpoints.is_empty() && core.asked(at) == Asked::Somebody {
+            let supervisor = &mut core.peers[at].supervisor;
+            supervisor.hurry(self.uv.now());
+            if supervisor.due(self.uv.now(), Asked::Somebody) == Due::Attempt {
+                self.begin_attempt(&mut core.nodes[at]);
             }
         }
-        if core.peer.supervisor.state() != State::Connecting || core.connection.link.is_some() {
+        let supervisor = &core.peers[at].supervisor;
+        if supervisor.state() != State::Connecting || core.nodes[at].link.is_some() {
             return false;
         }
-        core.forget_host();
         // An address that accepts connections and then keeps silent must not shut out the others for good.
-        let others = core.peer.supervisor.attempts() as usize % endpoints.len().max(1);
+        let others = supervisor.attempts() as usize % endpoints.len().max(1);
         endpoints.rotate_left(others);
-        core.connection.endpoints = endpoints;
-        self.connect_next(core, if failure.is_empty() { "no usable address" } else { failure });
+        core.forget_host(at);
+        core.nodes[at].endpoints = endpoints;
+        self.connect_next(core, at, if failure.is_empty() { "no usable address" } else { failure });
         true
     }
 
     /// Tries the attempt's next address; without one the attempt has failed, for the last reason.
-    fn connect_next(self: &Rc<Self>, core: &mut Core, failure: &str) {
+    fn connect_next(self: &Rc<Self>, core: &mut Core, at: PeerId, failure: &str) {
         let mut failure = failure.to_owned();
-        while let Some(endpoint) = core.connection.endpoints.pop_front() {
-            let trust = core.connection.trust.as_ref();
-            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, stream, endpoint.clone())) {
+        while let Some(endpoint) = core.nodes[at].endpoints.pop_front() {
+            let trust = core.nodes[at].trust.as_ref();
+            match Stream::connect(&endpoint, trust).map(|stream| self.open_link(core, at, stream, endpoint.clone())) {
                 Ok(true) => return,
                 Ok(false) => failure = format!("connect {endpoint}: the event loop refused the socket"),
                 Err(error) => failure = format!("connect {} {endpoint}", name(&error)),
             }
         }
-        self.attempt_failed(core, &failure);
+        self.attempt_failed(core, at, &failure);
     }
 
     /// Leaves an address that does not answer for the next one of the same name.
-    pub(super) fn leave_silent_address(self: &Rc<Self>, core: &mut Core) {
-        let Connection { link: Some(link), endpoints, .. } = &core.connection else { return };
+    pub(super) fn leave_silent_address(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let Node { link: Some(link), endpoints, .. } = &core.nodes[at] else { return };
         if link.connected || endpoints.is_empty() || self.now().saturating_sub(link.since) < ADDRESS_LIMIT {
             return;
         }
         let failure = format!("connect ETIMEDOUT {}", link.endpoint);
-        self.disconnect(core);
-        self.connect_next(core, &failure);
+        self.disconnect(core, at);
+        self.connect_next(core, at, &failure);
     }
 
     /// Watches a socket that connects. False: the event loop refuses it.
-    fn open_link(self: &Rc<Self>, core: &mut Core, stream: Stream, endpoint: Endpoint) -> bool {
+    fn open_link(self: &Rc<Self>, core: &mut Core, at: PeerId, stream: Stream, endpoint: Endpoint) -> bool {
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return false };
         let link = Link { stream, handle, endpoint, connected: false, since: self.now(), watching: 0 };
-        core.connection.link = Some(link);
-        self.progressed(core);
-        self.watch(core);
+        core.nodes[at].link = Some(link);
+        self.progressed(core, at);
+        self.watch(core, at);
         true
     }
 
     /// A socket that connects has become writable, or has failed.
-    pub(super) fn connected(self: &Rc<Self>, core: &mut Core, status: i32) {
-        let Some(link) = &mut core.connection.link else { return };
+    pub(super) fn connected(self: &Rc<Self>, core: &mut Core, at: PeerId, status: i32) {
+        let Some(link) = &mut core.nodes[at].link else { return };
         match link.stream.connected() {
             Ok(()) if status >= 0 => {
                 link.connected = true;
@@ -183,73 +197,76 @@ impl Engine {
                 let tracks = core.config.near_max_bytes.is_some();
                 let prefixes = if tracks { tracked_prefixes() } else { Vec::new() };
                 let local = link.stream.local_address();
-                core.store.scans_answered_under(core.peer.epoch());
-                core.peer.connected(&core.config, prefixes, local, core.store.has_cursors());
-                self.progressed(core);
+                let peer = &mut core.peers[at];
+                core.store.scans_answered_under(peer.epoch());
+                peer.connected(&core.config, prefixes, local, core.store.has_cursors());
+                self.progressed(core, at);
             }
             result => {
                 let why = result.err().map_or_else(|| format!("poll error {status}"), |error| name(&error));
                 let failure = format!("connect {why} {}", link.endpoint);
-                self.disconnect(core);
-                self.connect_next(core, &failure);
+                self.disconnect(core, at);
+                self.connect_next(core, at, &failure);
             }
         }
     }
 
     /// The attempt has come one step further. What blocked the loop before that does not count any more.
-    pub(super) fn progressed(&self, core: &mut Core) {
-        core.peer.progressed(self.uv.now());
-        core.stalled_before = self.stalled.get();
+    pub(super) fn progressed(&self, core: &mut Core, at: PeerId) {
+        core.peers[at].progressed(self.uv.now());
+        core.nodes[at].stalled_before = self.stalled.get();
     }
 
     /// The attempt failed, and so will the next: what waits is rejected now. The next call tries again, so that a server that
     /// is put right is found.
-    pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, why: &str) {
-        self.attempt_failed(core, why);
-        core.abandon(u64::MAX, Error::new(Code::RedisUnavailable, why).finally());
+    pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, at: PeerId, why: &str) {
+        self.attempt_failed(core, at, why);
+        core.abandon(at, u64::MAX, Error::new(Code::RedisUnavailable, why).finally());
     }
 
     /// The connection is lost.
-    pub(super) fn lost(self: &Rc<Self>, core: &mut Core, why: &str) {
-        let why = core.with_hint(why);
-        self.attempt_failed(core, &why);
+    pub(super) fn lost(self: &Rc<Self>, core: &mut Core, at: PeerId, why: &str) {
+        let why = core.with_hint(at, why);
+        self.attempt_failed(core, at, &why);
     }
 
     /// The attempt, or the connection, came to nothing. What waits goes on waiting until its deadline.
-    pub(super) fn attempt_failed(self: &Rc<Self>, core: &mut Core, why: &str) {
-        self.disconnect(core);
-        core.connection.endpoints.clear();
-        core.forget_host();
+    pub(super) fn attempt_failed(self: &Rc<Self>, core: &mut Core, at: PeerId, why: &str) {
+        self.disconnect(core, at);
+        core.nodes[at].endpoints.clear();
+        core.forget_host(at);
         if let Some(sentinels) = &mut core.sentinels {
             sentinels.rules.give_up();
         }
-        core.peer.failed(why, self.uv.now());
+        core.peers[at].failed(why, self.uv.now());
         core.store.ids.lost();
-        core.changed();
-        if let Some(closing) = core.closing.back().copied() {
-            let (_, settled) = core.peer.watermark();
-            core.abandon(closing.mark.saturating_sub(settled), Error::new(Code::Closed, CLOSED));
+        core.nodes[at].changed();
+        if let Some(&mark) = core.closing.back().and_then(|closing| closing.marks.get(at)) {
+            let (_, settled) = core.peers[at].lane.queue().watermark();
+            core.abandon(at, mark.saturating_sub(settled), Error::new(Code::Closed, CLOSED));
         }
-        self.attempt_if_due(core);
+        self.attempt_if_due(core, at);
     }
 
     /// Begins the next attempt, or none, where that is due.
-    pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core) {
-        match core.peer.supervisor.due(self.uv.now(), core.asked()) {
+    pub(super) fn attempt_if_due(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let asked = core.asked(at);
+        match core.peers[at].supervisor.due(self.uv.now(), asked) {
             Due::Nothing => {}
-            Due::Attempt => self.start_attempt(core),
-            Due::Rest => core.changed(),
+            Due::Attempt => self.start_attempt(core, at),
+            Due::Rest => core.nodes[at].changed(),
         }
     }
 
     /// Lets go of the socket.
-    pub(super) fn disconnect(&self, core: &mut Core) {
-        core.connection.blocked = false;
-        core.connection.fresh = false;
-        core.connection.failed_write = None;
-        core.peer.watchdog.reset();
-        self.end_probes(core);
-        if let Some(Link { stream, handle, .. }) = core.connection.link.take() {
+    pub(super) fn disconnect(&self, core: &mut Core, at: PeerId) {
+        core.peers[at].watchdog.reset();
+        let node = &mut core.nodes[at];
+        node.blocked = false;
+        node.fresh = false;
+        node.failed_write = None;
+        self.end_probes(node);
+        if let Some(Link { stream, handle, .. }) = node.link.take() {
             // SAFETY: the link owns the handle and is taken out here, so it is closed once, before its descriptor.
             unsafe { handle.close(&self.uv) };
             drop(stream);
@@ -257,9 +274,10 @@ impl Engine {
     }
 
     /// Watches the socket for what matters now.
-    pub(super) fn watch(&self, core: &mut Core) {
-        let writing = core.connection.blocked;
-        let Some(link) = &mut core.connection.link else { return };
+    pub(super) fn watch(&self, core: &mut Core, at: PeerId) {
+        let node = &mut core.nodes[at];
+        let writing = node.blocked;
+        let Some(link) = &mut node.link else { return };
         let events = match (link.connected, writing) {
             (false, _) => WRITABLE | DISCONNECT,
             (true, true) => READABLE | WRITABLE,

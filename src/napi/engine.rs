@@ -16,19 +16,20 @@ use super::embedded_state::Embedded;
 use super::hooks::Hook;
 use super::js::{Env, Js, NapiValue, Outside, Pending};
 use super::lifeline::Lifeline;
-use super::link::Connection;
+use super::link::Node;
 use super::maps::Maps;
 use super::mongo_state::Mongo;
 use super::sentinel_link::SentinelLinks;
-use super::state::{Core, EARLY, epoch_millis};
+use super::state::{Core, EARLY};
 use super::uv::{Loop, Uv};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::map::op::Op;
+use crate::map::peers::Peers;
 use crate::map::store::Store;
 use crate::redis::Nanos;
 use crate::redis::batch::Batch;
-use crate::redis::peer::Peer;
+use crate::redis::by_peer::ByPeer;
 use crate::redis::spin::Spin;
 use crate::redis::trust::Trust;
 use crate::services::table::{Entry, entries};
@@ -195,17 +196,15 @@ impl Engine {
         if config.sentinels.is_some() {
             store.ids.attested(0);
         }
-        let (peer, lookups) = before.map_or_else(Default::default, |core| (Some(core.peer), core.lookups));
+        let (peers, lookups) = before.map_or_else(Default::default, |core| (Some(core.peers), core.lookups));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);
         *slot = Some(Core {
             spin: Spin::new(config.spin_us),
             store,
-            peer: Peer::new(&config, seed, peer),
-            connection: Connection::new(trust),
+            peers: Peers::new(&config, seed, peers),
+            nodes: ByPeer::of_first(Node::new(trust)),
             closing: VecDeque::new(),
             later: Vec::new(),
-            stalled_before: 0,
-            since: epoch_millis(),
             sentinels: config.sentinels.as_ref().map(SentinelLinks::new),
             names: Vec::new(),
             lookups,
@@ -222,13 +221,13 @@ impl Engine {
     pub(super) fn queue<T>(
         &self,
         outside: &mut Outside,
-        push: impl FnOnce(&mut Store, &mut Peer<Op>) -> Result<T>,
+        push: impl FnOnce(&mut Store, &mut Peers) -> Result<T>,
     ) -> Result<T> {
         let queued = self.with_core(outside, |core| {
-            let queued = push(&mut core.store, &mut core.peer)?;
-            if core.peer.lane.is_up() && core.peer.lane.queue().unflushed() >= core.early {
+            let queued = push(&mut core.store, &mut core.peers)?;
+            if core.peers.writable() >= core.early {
                 core.early *= 2;
-                core.write_out();
+                core.each(Core::write_out);
             }
             Ok(queued)
         });

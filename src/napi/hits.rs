@@ -42,7 +42,7 @@ impl Engine {
                 Recall::Maybe(now) => now,
                 Recall::Nothing(trace) => return Ok(Hit::Miss(trace)),
             };
-            if !self.drain_socket(core) {
+            if !self.drain_sockets(core) {
                 return Ok(Hit::Miss(Trace::default()));
             }
             self.keep_lease(core, now);
@@ -77,7 +77,7 @@ impl Engine {
     pub(super) fn peek(self: &Rc<Self>, outside: &mut Outside, first: &[u8], second: &[u8]) -> Js<Option<NapiValue>> {
         self.with_core(outside, |core| {
             let Recall::Maybe(now) = core.store.ids.recall(first, wall) else { return Ok(None) };
-            if !self.drain_socket(core) {
+            if !self.drain_sockets(core) {
                 return Ok(None);
             }
             match core.store.ids.text(first, second, now) {
@@ -91,9 +91,11 @@ impl Engine {
     /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them.
     fn keep_lease(self: &Rc<Self>, core: &mut Core, now: Nanos) {
         if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
-            core.store.prove(&mut core.peer);
-            core.write_out();
-            self.watch(core);
+            core.store.prove(&mut core.peers);
+            core.each(|core, at| {
+                core.write_out(at);
+                self.watch(core, at);
+            });
         }
         if core.store.ids.near().is_some_and(|near| near.wants_attestation(now)) {
             self.look_at_sentinels(core);

@@ -12,11 +12,10 @@ use super::js::{Call, Outside};
 use super::part::JsPart;
 use crate::error::{Code, Error};
 use crate::map::ids::{Ids, Known};
-use crate::map::op::Op;
+use crate::map::peers::Peers;
 use crate::map::store::Store;
 use crate::near::Trace;
 use crate::redis::Nanos;
-use crate::redis::peer::Peer;
 use crate::services::context::{self, Matched, Part as _, Shape, Verb, match_args, match_row};
 use crate::services::table::Entry;
 use crate::store::candle_ids::Named;
@@ -32,12 +31,12 @@ impl Engine {
         outside: &mut Outside,
         key: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
-        push: impl FnOnce(&mut Store, &mut Peer<Op>, Trace) -> crate::error::Result<()>,
+        push: impl FnOnce(&mut Store, &mut Peers, Trace) -> crate::error::Result<()>,
     ) -> Answer {
         match self.hit(outside, key, ask)? {
             Hit::Now(answer) => return Ok(Some(answer)),
             Hit::Queued => {}
-            Hit::Miss(trace) => self.queue(outside, |store, peer| push(store, peer, trace))?,
+            Hit::Miss(trace) => self.queue(outside, |store, peers| push(store, peers, trace))?,
         }
         Ok(None)
     }
@@ -141,9 +140,9 @@ functions! {
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peer, trace| match second {
-                [] => store.get_id(peer, first, trace),
-                _ => store.get_first(peer, first, second),
+            engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peers, trace| match second {
+                [] => store.get_id(peers, first, trace),
+                _ => store.get_first(peers, first, second),
             })
         })
     }
@@ -163,9 +162,9 @@ functions! {
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peer, trace| match second {
-                [] => store.has_id(peer, first, trace),
-                _ => store.has_any(peer, first, second),
+            engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peers, trace| match second {
+                [] => store.has_id(peers, first, trace),
+                _ => store.has_any(peers, first, second),
             })
         })
     }
@@ -177,7 +176,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Delete(keys[..matched.first_end].to_vec()));
             }
-            engine.queue(outside, |store, peer| store.delete(peer, &keys[..matched.first_end], true))?;
+            engine.queue(outside, |store, peers| store.delete(peers, &keys[..matched.first_end], true))?;
             Ok(None)
         })
     }
@@ -205,7 +204,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::SetId(key.to_vec(), id.to_vec()));
             }
-            engine.queue(outside, |store, peer| store.set_id(peer, key, id))?;
+            engine.queue(outside, |store, peers| store.set_id(peers, key, id))?;
             Ok(None)
         })
     }
@@ -217,7 +216,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Refresh(key.to_vec(), id.to_vec()));
             }
-            engine.unless_known(outside, key, |ids, now| ids.unchanged(key, id, now), |store, peer, _| store.set_id(peer, key, id))
+            engine.unless_known(outside, key, |ids, now| ids.unchanged(key, id, now), |store, peers, _| store.set_id(peers, key, id))
         })
     }
 

@@ -8,8 +8,8 @@ use super::state::{CLOSED, Closing, Core, EARLY, REJECTED_AT_ONCE};
 use super::teardown::engine;
 use super::uv;
 use crate::error::{Code, Error};
-use crate::map::backend::Backend as _;
 use crate::map::op::Outcome;
+use crate::redis::by_peer::PeerId;
 use crate::redis::supervise::State;
 use crate::redis::watchdog::Verdict;
 use crate::redis::{MILLI, Nanos};
@@ -34,18 +34,18 @@ impl Engine {
         }
         let configured = self.with_core(outside, |core| {
             let now = self.now();
-            core.peer.lane.stamp(now);
             core.early = EARLY;
-            if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
-                self.start_attempt(core);
-            }
-            core.write_out();
-            self.watch(core);
+            core.each(|core, at| {
+                core.peers[at].lane.stamp(now);
+                self.attempt_if_wanted(core, at);
+                core.write_out(at);
+                self.watch(core, at);
+            });
             self.look_at_sentinels(core);
             self.advance_close(core);
             self.set_busy(core);
             self.arm_timer(core, now);
-            if core.has_answers() || core.connection.has_more() {
+            if core.has_answers() || core.has_more() {
                 self.answer_soon();
             }
         });
@@ -72,7 +72,7 @@ impl Engine {
         }
         let more = self.with_core(outside, |core| {
             core.reject();
-            core.connection.has_more()
+            core.has_more()
         });
         if more == Some(true) {
             self.turn(outside);
@@ -97,14 +97,17 @@ impl Engine {
 
     /// The timer is due at the next deadline, the next attempt, or the next heartbeat.
     fn arm_timer(&self, core: &Core, now: Nanos) {
-        // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up. But
-        // what blocks the loop during a step of an attempt does not count against it.
-        let connecting = core.peer.supervisor.state() == State::Connecting;
-        let stalled = if connecting { core.stalled_before } else { self.stalled.get() };
-        let mut due = core.peer.supervisor.next().map(|at| at.saturating_sub(stalled));
-        if core.waits() || core.connects() || core.is_searching() {
-            let heartbeat = now + HEARTBEAT;
-            let soonest = core.peer.lane.queue().next_deadline().map_or(heartbeat, |at| at.min(heartbeat));
+        let attempts = core.peers.iter().filter_map(|(at, peer)| {
+            // The supervisor goes by the clock that never stands still: strategies that work in slices must not hold it up. But
+            // what blocks the loop during a step of an attempt does not count against it.
+            let connecting = peer.supervisor.state() == State::Connecting;
+            let stalled = if connecting { core.nodes[at].stalled_before } else { self.stalled.get() };
+            peer.supervisor.next().map(|due| due.saturating_sub(stalled))
+        });
+        let mut due = attempts.min();
+        if core.waits() || core.is_searching() || core.peers.iter().any(|(at, _)| core.connects(at)) {
+            let deadlines = core.peers.iter().filter_map(|(_, peer)| peer.lane.queue().next_deadline());
+            let soonest = deadlines.min().map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT));
             due = Some(due.map_or(soonest, |at| at.min(soonest)));
         }
         let Some(due) = due else { return };
@@ -133,22 +136,15 @@ impl Engine {
         // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
         let drained = self.turn(outside);
         let configured = self.with_core(outside, |core| {
-            // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
-            let blocked = self.stalled.get() - core.stalled_before;
-            if core.peer.supervisor.overdue(self.uv.now() - blocked) {
-                let why = if core.is_searching() {
-                    UNNAMED.to_owned()
-                } else {
-                    core.with_hint(if core.connection.link.is_some() { SLOW } else { UNRESOLVED })
-                };
-                self.attempt_failed(core, &why);
-            }
-            self.leave_silent_address(core);
-            if drained {
-                self.check_liveness(core);
-                Self::expire(core, self.now());
-            }
-            self.attempt_if_due(core);
+            core.each(|core, at| {
+                self.give_up_if_overdue(core, at);
+                self.leave_silent_address(core, at);
+                if drained {
+                    self.check_liveness(core, at);
+                    Self::expire(core, at, self.now());
+                }
+                self.attempt_if_due(core, at);
+            });
         });
         if configured.is_none() {
             return;
@@ -157,33 +153,50 @@ impl Engine {
         self.finish_turn(outside);
     }
 
+    fn give_up_if_overdue(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        // JavaScript that blocked the loop kept the attempt from going on: that is not the server's time.
+        let blocked = self.stalled.get() - core.nodes[at].stalled_before;
+        if core.peers[at].supervisor.overdue(self.uv.now() - blocked) {
+            let why = if core.is_searching() {
+                UNNAMED.to_owned()
+            } else {
+                core.with_hint(at, if core.nodes[at].link.is_some() { SLOW } else { UNRESOLVED })
+            };
+            self.attempt_failed(core, at, &why);
+        }
+    }
+
     /// Gives up a connection, or an attempt, that is dead although nobody said so.
-    fn check_liveness(self: &Rc<Self>, core: &mut Core) {
-        match core.peer.watchdog.look(self.now(), core.peer.owed(core.connects())) {
+    fn check_liveness(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let connects = core.connects(at);
+        let peer = &mut core.peers[at];
+        match peer.watchdog.look(self.now(), peer.owed(connects)) {
             Verdict::Well => {
-                self.end_probes(core);
+                self.end_probes(&mut core.nodes[at]);
                 self.doubt_master(core, false);
             }
             Verdict::Doubtful => {}
             Verdict::Probe => {
-                self.probe(core);
+                self.probe(core, at);
                 self.doubt_master(core, true);
             }
             Verdict::Dead => {
-                self.attempt_failed(core, SILENT);
-                core.peer.supervisor.hurry(self.uv.now());
+                self.attempt_failed(core, at, SILENT);
+                core.peers[at].supervisor.hurry(self.uv.now());
             }
         }
     }
 
-    fn expire(core: &mut Core, now: Nanos) {
+    fn expire(core: &mut Core, at: PeerId, now: Nanos) {
         let mut tags = Vec::new();
-        let up = core.peer.lane.is_up();
-        core.peer.lane.expire(now, REJECTED_AT_ONCE, &mut tags);
-        let (address, waited) = (core.peer.name().to_owned(), core.config.timeout_ms);
+        let peer = &mut core.peers[at];
+        let up = peer.lane.is_up();
+        peer.lane.expire(now, REJECTED_AT_ONCE, &mut tags);
+        let (address, waited) = (peer.name().to_owned(), core.config.timeout_ms);
         for (op, command) in tags {
-            let error = if let Some(words) = core.peer.unfit() {
-                let attempts = core.peer.supervisor.attempts();
+            let peer = &core.peers[at];
+            let attempts = peer.supervisor.attempts();
+            let error = if let Some(words) = peer.unfit() {
                 let message = format!(
                     "{words} ({command} on {address}, tried again for {waited} ms; failed attempts: {attempts})"
                 );
@@ -194,36 +207,36 @@ impl Engine {
                     format!("Redis at {address} did not answer within {waited} ms ({command})"),
                 )
             } else {
-                let attempts = core.peer.supervisor.attempts();
-                let cause = core.peer.last_error().unwrap_or("still connecting").to_owned();
+                let cause = peer.last_error().unwrap_or("still connecting").to_owned();
                 let message = format!(
                     "Redis at {address} was not available within {waited} ms ({command}; failed attempts: {attempts}; \
                      last: {cause})"
                 );
                 Error::new(Code::RedisUnavailable, message).because(cause)
             };
-            core.store.fail(&mut core.peer, &op, error, &mut core.later);
+            core.store.fail(&mut core.peers, &op, error, &mut core.later);
         }
     }
 
     /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
     pub(super) fn close(&self, outside: &mut Outside) -> bool {
         self.with_core(outside, |core| {
-            if core.peer.supervisor.attempts() > 0 && core.peer.supervisor.state() != State::Ready {
-                // Nobody can say whether the server comes back: what waits for it is not finished.
-                self.disconnect(core);
-                self.leave_sentinels(core);
-                core.abandon(u64::MAX, Error::new(Code::Closed, CLOSED));
-            }
+            core.each(|core, at| {
+                let supervisor = &core.peers[at].supervisor;
+                if supervisor.attempts() > 0 && supervisor.state() != State::Ready {
+                    // Nobody can say whether the server comes back: what waits for it is not finished.
+                    self.disconnect(core, at);
+                    self.leave_sentinels(core);
+                    core.abandon(at, u64::MAX, Error::new(Code::Closed, CLOSED));
+                }
+            });
             let idle = !core.waits();
             if idle {
-                self.disconnect(core);
                 self.closed(core);
             } else {
-                let (mark, _) = core.peer.watermark();
                 let call = core.store.reserve();
-                core.closing.push_back(Closing { call, mark });
-                core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
+                core.closing.push_back(Closing { call, marks: core.peers.marks() });
+                core.peers.hold_after(core.closing.front().map(|closing| &closing.marks));
             }
             // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
             self.set_busy(core);
@@ -233,26 +246,25 @@ impl Engine {
     }
 
     fn advance_close(self: &Rc<Self>, core: &mut Core) {
-        let (_, settled) = core.peer.watermark();
-        if core.closing.front().is_none_or(|closing| settled < closing.mark) {
+        let over = core.closing.iter().take_while(|closing| core.peers.are_settled(&closing.marks)).count();
+        if over == 0 {
             return;
         }
-        let over = core.closing.iter().take_while(|closing| closing.mark <= settled).count();
         core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
-        self.disconnect(core);
         self.closed(core);
-        core.peer.lane.hold_after(core.closing.front().map(|closing| closing.mark));
-        // Calls made since then go out on a new connection.
-        if core.peer.lane.queue().unanswered() > 0 && core.peer.supervisor.wanted(self.uv.now()) {
-            self.start_attempt(core);
-        }
+        core.peers.hold_after(core.closing.front().map(|closing| &closing.marks));
+        // Calls made since then go out on new connections.
+        core.each(|core, at| self.attempt_if_wanted(core, at));
     }
 
     fn closed(&self, core: &mut Core) {
+        core.each(|core, at| {
+            self.disconnect(core, at);
+            core.peers[at].closed();
+            core.nodes[at].changed();
+        });
         self.leave_sentinels(core);
-        core.peer.closed();
         core.store.ids.lost();
-        core.changed();
     }
 }
 

@@ -1,17 +1,17 @@
-//! The socket of a connection, and what is known of where to connect it.
+//! The connection to one server: its socket, and what is known of where to connect it.
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
+use std::time::SystemTime;
 
 use super::socket::{Endpoint, Stream};
-use super::uv::RawHandle;
+use super::uv::{self, RawHandle};
 use crate::redis::Nanos;
 use crate::redis::lane::Lane;
 use crate::redis::trust::Trust;
 
-/// The socket and what is known of where to connect it.
-#[derive(Default)]
-pub(super) struct Connection {
+/// What the event loop has of one server: the socket, and what is known of where to connect it.
+pub(super) struct Node {
     /// How TLS is spoken, where it is.
     pub(super) trust: Option<Trust>,
     pub(super) link: Option<Link>,
@@ -25,12 +25,36 @@ pub(super) struct Connection {
     pub(super) fresh: bool,
     /// Why the last write failed. The socket tells it once, and then only that the connection has ended.
     pub(super) failed_write: Option<String>,
+    /// How long the loop had been blocked when the attempt, or its present step, began.
+    pub(super) stalled_before: Nanos,
+    /// When the state last changed, in milliseconds since 1970.
+    pub(super) since: u64,
 }
 
-impl Connection {
+impl Node {
     /// Not connected.
     pub(super) fn new(trust: Option<Trust>) -> Self {
-        Self { trust, ..Self::default() }
+        Self {
+            trust,
+            link: None,
+            probes: VecDeque::new(),
+            endpoints: VecDeque::new(),
+            blocked: false,
+            fresh: false,
+            failed_write: None,
+            stalled_before: 0,
+            since: epoch_millis(),
+        }
+    }
+
+    /// Notes a change of state.
+    pub(super) fn changed(&mut self) {
+        self.since = epoch_millis();
+    }
+
+    /// Whether its socket is the one that is called back.
+    pub(super) fn is_watched_by(&self, handle: *mut uv::Handle) -> bool {
+        self.link.as_ref().is_some_and(|link| link.handle.is(handle))
     }
 
     /// Where it goes to.
@@ -49,6 +73,11 @@ impl Connection {
     pub(super) fn has_more(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.stream.has_more())
     }
+}
+
+/// The wall clock, in milliseconds since 1970.
+fn epoch_millis() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0))
 }
 
 /// A probe under way: see [`super::probe`].

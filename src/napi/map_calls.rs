@@ -68,7 +68,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Get(key.clone(), None));
             }
-            engine.queue(outside, |store, peer| store.get(peer, key))?;
+            engine.queue(outside, |store, peers| store.get(peers, key))?;
             Ok(None)
         })
     }
@@ -80,7 +80,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Has(key.clone(), None));
             }
-            engine.queue(outside, |store, peer| store.has(peer, key))?;
+            engine.queue(outside, |store, peers| store.has(peers, key))?;
             Ok(None)
         })
     }
@@ -92,7 +92,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Delete(key.clone()));
             }
-            engine.queue(outside, |store, peer| store.delete(peer, key, map.tracked))?;
+            engine.queue(outside, |store, peers| store.delete(peers, key, map.tracked))?;
             Ok(None)
         })
     }
@@ -109,7 +109,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Set(bytes[..end].to_vec(), bytes[end..].to_vec(), map.ttl));
             }
-            engine.queue(outside, |store, peer| store.set(peer, &bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
+            engine.queue(outside, |store, peers| store.set(peers, &bytes[..end], &bytes[end..], map.ttl, map.tracked))?;
             Ok(None)
         })
     }
@@ -140,7 +140,7 @@ functions! {
         if engine.is_embedded(Side::Maps) {
             return engine.store_page(outside, id);
         }
-        match engine.queue(outside, |store, peer| store.demand(peer, id))? {
+        match engine.queue(outside, |store, peers| store.demand(peers, id))? {
             Demand::Queued => Ok(None),
             Demand::Now(outcome) => Ok(Some(engine.value(outside, &Batch::default(), outcome)?)),
         }

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::engine::Engine;
-use super::link::Probe;
+use super::link::{Node, Probe};
 use super::socket::Stream;
 use super::state::Core;
 use super::teardown::engine;
 use super::uv::{self, READABLE, WRITABLE};
+use crate::redis::by_peer::PeerId;
 use crate::redis::watchdog::PROBE_LIMIT;
 
 /// Redis answers it before any handshake, if only by asking for one.
@@ -17,39 +18,43 @@ const WORDS: &[u8] = b"PING\r\n";
 
 impl Engine {
     /// Sends a probe to where the connection goes, and gives up those that are too old. Without one, the next look tries again.
-    pub(super) fn probe(self: &Rc<Self>, core: &mut Core) {
+    pub(super) fn probe(self: &Rc<Self>, core: &mut Core, at: PeerId) {
+        let node = &mut core.nodes[at];
         let now = self.now();
-        while core.connection.probes.front().is_some_and(|probe| now.saturating_sub(probe.sent) >= PROBE_LIMIT) {
-            self.end_probe(core, 0);
+        while node.probes.front().is_some_and(|probe| now.saturating_sub(probe.sent) >= PROBE_LIMIT) {
+            self.end_probe(node, 0);
         }
-        let Some(endpoint) = core.connection.endpoint() else { return };
-        let Ok(stream) = Stream::connect(&endpoint, core.connection.trust.as_ref()) else { return };
+        let Some(endpoint) = node.endpoint() else { return };
+        let Ok(stream) = Stream::connect(&endpoint, node.trust.as_ref()) else { return };
         let Some(handle) = self.poll_handle(stream.descriptor()) else { return };
         // SAFETY: the handle is open.
         unsafe { handle.watch(&self.uv, WRITABLE, on_probe) };
-        core.connection.probes.push_back(Probe { stream, handle, sent: now, asked: false });
+        node.probes.push_back(Probe { stream, handle, sent: now, asked: false });
     }
 
     /// Lets go of all.
-    pub(super) fn end_probes(&self, core: &mut Core) {
-        while !core.connection.probes.is_empty() {
-            self.end_probe(core, 0);
+    pub(super) fn end_probes(&self, node: &mut Node) {
+        while !node.probes.is_empty() {
+            self.end_probe(node, 0);
         }
     }
 
-    fn end_probe(&self, core: &mut Core, at: usize) {
-        let Some(Probe { stream, handle, .. }) = core.connection.probes.remove(at) else { return };
+    fn end_probe(&self, node: &mut Node, place: usize) {
+        let Some(Probe { stream, handle, .. }) = node.probes.remove(place) else { return };
         // SAFETY: the probe owns the handle and is taken out here, so it is closed once, before its descriptor.
         unsafe { handle.close(&self.uv) };
         drop(stream);
     }
 
     fn probe_polled(&self, core: &mut Core, status: c_int, handle: *mut uv::Handle) {
-        let Some(at) = core.connection.probes.iter().position(|probe| probe.handle.is(handle)) else { return };
-        let probe = &mut core.connection.probes[at];
+        let place_in = |node: &Node| node.probes.iter().position(|probe| probe.handle.is(handle));
+        let found = core.nodes.iter().find_map(|(at, node)| Some((at, place_in(node)?)));
+        let Some((at, place)) = found else { return };
+        let node = &mut core.nodes[at];
+        let probe = &mut node.probes[place];
         let over = if probe.asked {
             match probe.stream.read(&mut [0; 64]) {
-                Ok(1..) => core.peer.watchdog.answered(self.now()),
+                Ok(1..) => core.peers[at].watchdog.answered(self.now()),
                 // TLS greets first. Whoever answers that may only stand in front of a server that does not.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // Its greeting is answered by more of ours, behind which the words stand. A failure shows in the next read.
@@ -65,7 +70,7 @@ impl Engine {
             status < 0 || probe.stream.connected().and_then(|()| probe.stream.write(WORDS)).is_err()
         };
         if over {
-            self.end_probe(core, at);
+            self.end_probe(node, place);
         } else {
             // SAFETY: the probe's handle is open.
             unsafe { probe.handle.watch(&self.uv, READABLE, on_probe) };

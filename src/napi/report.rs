@@ -7,8 +7,11 @@ use super::engine::Engine;
 use super::js::Outside;
 use super::sentinel_link::SentinelLinks;
 use super::state::Core;
+use crate::map::op::Op;
 use crate::redis::Nanos;
+use crate::redis::by_peer::PeerId;
 use crate::redis::latency::Summary;
+use crate::redis::peer::Peer;
 
 impl Engine {
     /// Counters, for `stats()`.
@@ -32,35 +35,40 @@ impl Engine {
     }
 }
 
+/// The one that is told of.
+fn server(core: &Core) -> &Peer<Op> {
+    &core.peers[PeerId::FIRST]
+}
+
 fn redis_stats(core: Option<&Core>) -> serde_json::Value {
-    let counters = core.map(|core| *core.peer.lane.counters()).unwrap_or_default();
-    let (queued, in_flight) = core.map_or((0, 0), |core| core.peer.lane.queue().queued_and_in_flight());
+    let counters = core.map(|core| *server(core).lane.counters()).unwrap_or_default();
+    let (queued, in_flight) = core.map_or((0, 0), |core| server(core).lane.queue().queued_and_in_flight());
     json!({
         "commands": counters.commands,
         "replies": counters.replies,
         "errors": counters.errors,
         "timeouts": counters.timeouts,
         "retried": counters.retried,
-        "connects": core.map_or(0, |core| core.peer.connects()),
+        "connects": core.map_or(0, |core| server(core).connects()),
         "losses": counters.losses,
         "flushes": counters.flushes,
         "bytesSent": counters.bytes_sent,
         "bytesReceived": counters.bytes_received,
         "queued": queued,
         "inFlight": in_flight,
-        "latency": core.map(|core| latency(core.peer.lane.latency(wall()))),
+        "latency": core.map(|core| latency(server(core).lane.latency(wall()))),
         "sentinel": core.and_then(|core| core.sentinels.as_ref()).map(SentinelLinks::stats),
     })
 }
 
 fn redis_health(core: &Core) -> serde_json::Value {
-    let (queued, in_flight) = core.peer.lane.queue().queued_and_in_flight();
+    let (queued, in_flight) = server(core).lane.queue().queued_and_in_flight();
     json!({
-        "state": core.peer.supervisor.state().as_str(),
-        "since": core.since,
-        "server": core.peer.name(),
-        "attempts": core.peer.supervisor.attempts(),
-        "lastError": core.peer.last_error(),
+        "state": server(core).supervisor.state().as_str(),
+        "since": core.nodes[PeerId::FIRST].since,
+        "server": server(core).name(),
+        "attempts": server(core).supervisor.attempts(),
+        "lastError": server(core).last_error(),
         "queued": queued,
         "inFlight": in_flight,
         "sentinel": core.sentinels.as_ref().map(SentinelLinks::health),

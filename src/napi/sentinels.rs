@@ -14,11 +14,15 @@ use super::uv::{self, DISCONNECT, READABLE, WRITABLE};
 use crate::error::{Code, Error};
 use crate::host::{Literal, literal};
 use crate::near::LEASE;
+use crate::redis::by_peer::PeerId;
 use crate::redis::supervise::State;
 use crate::sentinel::known::{Failure, Number};
 use crate::sentinel::roster::Action;
 use crate::sentinel::search::Found;
 use crate::sentinel::wire::Wire;
+
+/// With sentinels there is one server: the one that they name.
+const MASTER: PeerId = PeerId::FIRST;
 
 impl Engine {
     /// An attempt to connect begins with the question which server is the master.
@@ -30,7 +34,7 @@ impl Engine {
 
     /// Time has passed, and there may be calls.
     pub(super) fn look_at_sentinels(self: &Rc<Self>, core: &mut Core) {
-        let is_wanted = core.peer.supervisor.state() != State::Idle;
+        let is_wanted = core.peers[MASTER].supervisor.state() != State::Idle;
         let waits = core.waits();
         let Some(sentinels) = core.sentinels.as_mut().filter(|_| is_wanted) else { return };
         sentinels.rules.look(waits, self.now());
@@ -64,39 +68,42 @@ impl Engine {
             None => {}
             Some(Found::Master(master)) => {
                 let (host, name) = (master.host.clone(), sentinels.rules.name().to_owned());
-                core.peer.move_to(master.address(), &name);
-                let named = core.connection.trust.as_ref().map(|trust| trust.named(&host)).transpose();
+                core.peers[MASTER].move_to(master.address(), &name);
+                let named = core.nodes[MASTER].trust.as_ref().map(|trust| trust.named(&host)).transpose();
                 match named {
                     Ok(trust) => {
-                        core.connection.trust = trust;
-                        return self.connect_to_target(core);
+                        core.nodes[MASTER].trust = trust;
+                        return self.connect_to_target(core, MASTER);
                     }
-                    Err(why) => return self.attempt_failed(core, &why),
+                    Err(why) => return self.attempt_failed(core, MASTER, &why),
                 }
             }
-            Some(Found::Nothing(why)) => return self.attempt_failed(core, &why),
-            Some(Found::Unknown(why)) => return self.hopeless(core, &why),
+            Some(Found::Nothing(why)) => return self.attempt_failed(core, MASTER, &why),
+            Some(Found::Unknown(why)) => return self.hopeless(core, MASTER, &why),
             Some(Found::Refused(why)) => {
                 let why = format!("{why}; CC_REDIS_SENTINEL_USER and CC_REDIS_SENTINEL_PASSWORD are for sentinels");
-                self.attempt_failed(core, &why);
-                core.abandon(u64::MAX, Error::new(Code::RedisAuth, why));
+                self.attempt_failed(core, MASTER, &why);
+                core.abandon(MASTER, u64::MAX, Error::new(Code::RedisAuth, why));
                 return;
             }
         }
         let has_news = sentinels.rules.has_news();
-        if has_news && matches!(core.peer.supervisor.state(), State::Waiting(_)) {
-            core.peer.supervisor.hurry(self.uv.now());
-            return self.attempt_if_due(core);
+        if has_news && matches!(core.peers[MASTER].supervisor.state(), State::Waiting(_)) {
+            core.peers[MASTER].supervisor.hurry(self.uv.now());
+            return self.attempt_if_due(core, MASTER);
         }
         if !sentinels.rules.is_searching()
-            && matches!(core.peer.supervisor.state(), State::Ready | State::Connecting)
+            && matches!(core.peers[MASTER].supervisor.state(), State::Ready | State::Connecting)
             && let Some(rival) = sentinels.rules.rival(wall().saturating_sub(LEASE))
         {
             let name = sentinels.rules.name();
-            let why = format!("the sentinels name {rival} as the master {name} now, no longer {}", core.peer.target());
-            self.attempt_failed(core, &why);
-            core.peer.supervisor.hurry(self.uv.now());
-            self.attempt_if_due(core);
+            let why = format!(
+                "the sentinels name {rival} as the master {name} now, no longer {}",
+                core.peers[MASTER].target()
+            );
+            self.attempt_failed(core, MASTER, &why);
+            core.peers[MASTER].supervisor.hurry(self.uv.now());
+            self.attempt_if_due(core, MASTER);
         }
     }
 
@@ -178,7 +185,7 @@ impl Engine {
     /// Tries a sentinel's next address; without one it has failed, for the last reason.
     fn connect_sentinel(self: &Rc<Self>, core: &mut Core, number: Number, why: &str) {
         let mut why = why.to_owned();
-        let trust = core.connection.trust.clone();
+        let trust = core.nodes[MASTER].trust.clone();
         loop {
             let Some(sentinels) = &mut core.sentinels else { return };
             let Some(host) = sentinels.rules.of(number).map(|known| known.host.clone()) else { return };
@@ -231,7 +238,7 @@ impl Engine {
         for link in std::mem::take(&mut sentinels.links) {
             self.close_socket(link);
         }
-        core.forget_host();
+        core.forget_host(MASTER);
         core.store.ids.attested(0);
     }
 

@@ -1,17 +1,16 @@
 //! What an engine does with its configuration, from the first call on.
 
 use std::collections::VecDeque;
-use std::time::SystemTime;
 
-use super::link::Connection;
+use super::link::Node;
 use super::sentinel_link::SentinelLinks;
 use crate::config::Config;
 use crate::error::Error;
-use crate::map::backend::Backend as _;
 use crate::map::op::{CallId, Op, Outcomes};
+use crate::map::peers::Peers;
 use crate::map::store::Store;
-use crate::redis::Nanos;
 use crate::redis::batch::Batch;
+use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::first_words::hint;
 use crate::redis::lookup::Lookups;
 use crate::redis::peer::Peer;
@@ -35,18 +34,15 @@ pub(super) type Parked = (Box<Batch<Op>>, Outcomes);
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) store: Store,
-    /// The server below the store.
-    pub(super) peer: Peer<Op>,
+    /// The servers below the store.
+    pub(super) peers: Peers,
+    /// The connection to each of them.
+    pub(super) nodes: ByPeer<Node>,
     pub(super) spin: Spin,
-    pub(super) connection: Connection,
     /// In their order.
     pub(super) closing: VecDeque<Closing>,
     /// Outcomes that no reply brought: deadlines, refusals, `close()`. Settled in the next turn.
     pub(super) later: Outcomes,
-    /// How long the loop had been blocked when the attempt began.
-    pub(super) stalled_before: Nanos,
-    /// When the state last changed, in milliseconds since 1970.
-    pub(super) since: u64,
     /// The sentinels, where they say which server is meant.
     pub(super) sentinels: Option<SentinelLinks>,
     /// Names that JavaScript must resolve before something can go on, and was not asked for yet.
@@ -63,66 +59,76 @@ pub(super) struct Core {
 }
 
 /// A `close()` under way.
-#[derive(Clone, Copy)]
 pub(super) struct Closing {
     /// Whose promise it is.
     pub(super) call: CallId,
-    /// It is through when that many commands, counted from the beginning, are settled.
-    pub(super) mark: u64,
-}
-
-/// The wall clock, in milliseconds since 1970.
-pub(super) fn epoch_millis() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0))
+    /// It is through when what each server had accepted then is settled.
+    pub(super) marks: ByPeer<u64>,
 }
 
 impl Core {
-    /// Notes a change of state.
-    pub(super) fn changed(&mut self) {
-        self.since = epoch_millis();
+    /// Runs `body` for each server.
+    pub(super) fn each(&mut self, mut body: impl FnMut(&mut Self, PeerId)) {
+        let mut place = 0;
+        while let Some(at) = self.peers.at(place) {
+            body(self, at);
+            place += 1;
+        }
     }
 
-    /// Rejects the first so many calls that are not settled, for that reason. The connection must be down.
-    pub(super) fn abandon(&mut self, count: u64, why: Error) {
-        self.peer.lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), why);
+    /// Rejects a server's first so many calls that are not settled, for that reason. The connection must be down.
+    pub(super) fn abandon(&mut self, at: PeerId, count: u64, why: Error) {
+        self.peers[at].lane.abandon(usize::try_from(count).unwrap_or(usize::MAX), why);
         self.reject();
     }
 
     /// Tells calls that were given up so, no more of them than one turn may take: the next ones go on.
     pub(super) fn reject(&mut self) {
-        let mut tags = Vec::new();
-        self.peer.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(self.later.len()), &mut tags);
-        for (op, command, why) in tags {
-            let message = format!("{} ({command} on {})", why.message, self.peer.name());
-            let error = Error { message, ..Error::clone(&why) };
-            self.store.fail(&mut self.peer, &op, error, &mut self.later);
-        }
+        self.each(|core, at| {
+            let mut tags = Vec::new();
+            let peer = &mut core.peers[at];
+            peer.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(core.later.len()), &mut tags);
+            for (op, command, why) in tags {
+                let message = format!("{} ({command} on {})", why.message, core.peers[at].name());
+                let error = Error { message, ..Error::clone(&why) };
+                core.store.fail(&mut core.peers, &op, error, &mut core.later);
+            }
+        });
     }
 
     /// Whether answers are there that nobody was told yet.
     pub(super) fn has_answers(&self) -> bool {
-        !self.later.is_empty() || !self.parked.is_empty() || self.peer.lane.queue().is_abandoning()
+        !self.later.is_empty() || !self.parked.is_empty() || self.peers.is_abandoning()
+    }
+
+    /// Whether the last read of a socket left something that the event loop will not tell of.
+    pub(super) fn has_more(&self) -> bool {
+        self.nodes.values().any(Node::has_more)
     }
 
     /// Whether anybody waits for anything.
     pub(super) fn waits(&self) -> bool {
-        self.peer.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
+        self.peers.waiting() > 0 || !self.closing.is_empty() || self.has_answers()
     }
 
     /// Whether configuration may not change: there is a connection, an attempt, or a call that waits.
     pub(super) fn is_open(&self) -> bool {
-        self.waits() || self.peer.supervisor.state() != State::Idle
+        self.waits() || self.peers.is_active()
     }
 
     /// Whether an attempt waits for the server.
-    pub(super) fn connects(&self) -> bool {
-        self.peer.supervisor.state() == State::Connecting && self.connection.link.is_some()
+    pub(super) fn connects(&self, at: PeerId) -> bool {
+        self.peers[at].supervisor.state() == State::Connecting && self.nodes[at].link.is_some()
     }
 
-    /// The name of the server need not be resolved any more; names that sentinels wait for still must.
-    pub(super) fn forget_host(&mut self) {
-        let sentinels = self.sentinels.as_ref();
-        self.names.retain(|name| sentinels.is_some_and(|sentinels| sentinels.wait_for(name)));
+    /// The name of a server need not be resolved any more; names that others wait for still must.
+    pub(super) fn forget_host(&mut self, of: PeerId) {
+        let Self { names, sentinels, peers, nodes, .. } = self;
+        names.retain(|name| {
+            let is_its =
+                |(at, peer): (PeerId, &Peer<Op>)| at != of && peer.is_connecting_to(name) && nodes[at].link.is_none();
+            sentinels.as_ref().is_some_and(|sentinels| sentinels.wait_for(name)) || peers.iter().any(is_its)
+        });
     }
 
     /// Whether sentinels are being asked which server is meant.
@@ -131,16 +137,16 @@ impl Core {
     }
 
     /// Who would have something of an attempt.
-    pub(super) fn asked(&self) -> Asked {
-        match self.peer.asked() {
+    pub(super) fn asked(&self, at: PeerId) -> Asked {
+        match self.peers[at].asked() {
             Asked::Nobody if self.sentinels.as_ref().is_some_and(SentinelLinks::has_names) => Asked::NobodyByName,
             asked => asked,
         }
     }
 
     /// Why the connection came to nothing, with a hint where the server has not said a word on it.
-    pub(super) fn with_hint(&self, why: &str) -> String {
-        let is_mute = self.connection.is_mute(&self.peer.lane);
+    pub(super) fn with_hint(&self, at: PeerId, why: &str) -> String {
+        let is_mute = self.nodes[at].is_mute(&self.peers[at].lane);
         if is_mute { format!("{why}; {}", hint(self.config.tls.is_some())) } else { why.to_owned() }
     }
 }

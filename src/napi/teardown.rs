@@ -93,7 +93,7 @@ impl Engine {
         self.store_shut_down();
         self.mongo_shut_down();
         self.with_core_if_free(|core| {
-            self.disconnect(core);
+            core.each(|core, at| self.disconnect(core, at));
             self.leave_sentinels(core);
         });
         if let Some(Handles { timer, prepare, idle }) = self.lifeline.handles.borrow_mut().take() {

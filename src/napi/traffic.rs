@@ -5,11 +5,10 @@ use std::io::ErrorKind;
 use super::clock::wall;
 use super::socket::name;
 use super::state::Core;
+use crate::redis::by_peer::PeerId;
 
 /// What a read brought.
 pub(super) enum Received {
-    /// Nothing is there.
-    Nothing,
     /// Bytes.
     Bytes,
     /// The connection is lost.
@@ -20,34 +19,35 @@ pub(super) enum Received {
 
 impl Core {
     /// Writes what the socket takes. A failed write is noticed by the next read.
-    pub(super) fn write_out(&mut self) {
-        let Some(link) = self.connection.link.as_mut().filter(|link| link.connected) else { return };
-        let was_blocked = std::mem::take(&mut self.connection.blocked);
+    pub(super) fn write_out(&mut self, at: PeerId) {
+        let (peer, node) = (&mut self.peers[at], &mut self.nodes[at]);
+        let Some(link) = node.link.as_mut().filter(|link| link.connected) else { return };
+        let was_blocked = std::mem::take(&mut node.blocked);
         let failure = loop {
-            let bytes = self.peer.lane.unsent();
+            let bytes = peer.lane.unsent();
             if bytes.is_empty() {
                 match link.stream.is_held_up() {
                     Ok(held_up) => {
-                        self.connection.blocked = held_up;
+                        node.blocked = held_up;
                         if was_blocked && !held_up {
-                            self.peer.watchdog.sign();
+                            peer.watchdog.sign();
                         }
                         return;
                     }
                     Err(error) => break error,
                 }
             }
-            let at = wall();
+            let now = wall();
             match link.stream.write(bytes) {
                 Ok(count) => {
-                    self.peer.lane.sent(count, at);
-                    self.connection.fresh = true;
+                    peer.lane.sent(count, now);
+                    node.fresh = true;
                     if was_blocked {
-                        self.peer.watchdog.sign();
+                        peer.watchdog.sign();
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.connection.blocked = true;
+                    node.blocked = true;
                     return;
                 }
                 Err(error) => break error,
@@ -55,32 +55,42 @@ impl Core {
         };
         // The first reason: after it the socket only says that it is closed.
         let why = || format!("write {} {}", name(&failure), link.endpoint);
-        self.connection.failed_write.get_or_insert_with(why);
+        node.failed_write.get_or_insert_with(why);
     }
 
-    pub(super) fn read_in(&mut self) -> Received {
-        let Some(link) = self.connection.link.as_mut().filter(|link| link.connected) else { return Received::Nothing };
-        match link.stream.read(self.peer.lane.space()) {
+    /// Reads from the first socket that has something. `None`: nothing is there.
+    pub(super) fn read_in_any(&mut self) -> Option<(PeerId, Received)> {
+        let mut place = 0;
+        while let Some(at) = self.peers.at(place) {
+            if let Some(read) = self.read_in(at) {
+                return Some((at, read));
+            }
+            place += 1;
+        }
+        None
+    }
+
+    fn read_in(&mut self, at: PeerId) -> Option<Received> {
+        let (peer, node) = (&mut self.peers[at], &mut self.nodes[at]);
+        let link = node.link.as_mut().filter(|link| link.connected)?;
+        Some(match link.stream.read(peer.lane.space()) {
             Ok(0) => Received::Lost(
-                self.connection
-                    .failed_write
-                    .take()
-                    .unwrap_or_else(|| format!("{} closed the connection", link.endpoint)),
+                node.failed_write.take().unwrap_or_else(|| format!("{} closed the connection", link.endpoint)),
             ),
             Ok(count) => {
-                self.peer.lane.filled(count);
-                self.peer.watchdog.sign();
+                peer.lane.filled(count);
+                peer.watchdog.sign();
                 Received::Bytes
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => match link.stream.failure() {
                 None => Received::Lost(format!("read {} {}", name(&error), link.endpoint)),
                 Some(failure) => {
-                    let words = self.peer.lane.secrets().mask(&failure.words);
+                    let words = peer.lane.secrets().mask(&failure.words);
                     let why = format!("TLS with {}: {words}", link.endpoint);
                     if failure.is_final { Received::Hopeless(why) } else { Received::Lost(why) }
                 }
             },
-        }
+        })
     }
 }

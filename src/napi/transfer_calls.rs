@@ -28,7 +28,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Bytes(key.clone()));
             }
-            engine.queue(outside, |store, peer| store.bytes(peer, key))?;
+            engine.queue(outside, |store, peers| store.bytes(peers, key))?;
             Ok(None)
         })
     }
@@ -42,7 +42,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Remaining(key.clone()));
             }
-            engine.queue(outside, |store, peer| store.remaining(peer, key))?;
+            engine.queue(outside, |store, peers| store.remaining(peers, key))?;
             Ok(None)
         })
     }
@@ -65,7 +65,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Add(bytes[..end].to_vec(), bytes[end..].to_vec(), millis));
             }
-            engine.queue(outside, |store, peer| store.add(peer, &bytes[..end], &bytes[end..], millis))?;
+            engine.queue(outside, |store, peers| store.add(peers, &bytes[..end], &bytes[end..], millis))?;
             Ok(None)
         })
     }

@@ -14,9 +14,9 @@ use super::teardown::engine;
 use super::traffic::Received;
 use super::uv;
 use crate::error::{Code, Error};
-use crate::map::backend::Backend as _;
 use crate::map::op::{Op, Outcomes};
 use crate::redis::batch::Batch;
+use crate::redis::by_peer::PeerId;
 use crate::redis::lane::News;
 use crate::redis::{MILLI, Nanos};
 
@@ -37,8 +37,10 @@ impl Engine {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(self, &mut outside))) {
             let why = Error::bug(panic.as_ref());
             self.with_core_if_free(|core| {
-                self.attempt_failed(core, &why.message);
-                core.abandon(u64::MAX, why);
+                core.each(|core, at| {
+                    self.attempt_failed(core, at, &why.message);
+                    core.abandon(at, u64::MAX, why.clone());
+                });
             });
             self.finish_turn(&mut outside);
         }
@@ -56,10 +58,10 @@ impl Engine {
         });
     }
 
-    /// Reads; waits a moment on the socket where that pays.
-    fn read_or_wait(&self, core: &mut Core) -> Received {
-        let mut read = core.read_in();
-        if !matches!(read, Received::Nothing) || !core.peer.lane.expects_replies() {
+    /// Reads; waits a moment on the sockets where that pays.
+    fn read_or_wait(&self, core: &mut Core) -> Option<(PeerId, Received)> {
+        let mut read = core.read_in_any();
+        if read.is_some() || !core.peers.expect_replies() {
             return read;
         }
         let window = core.spin.window();
@@ -67,29 +69,28 @@ impl Engine {
             return read;
         }
         let until = self.uv.now() + window;
-        while matches!(read, Received::Nothing) && self.uv.now() < until {
+        while read.is_none() && self.uv.now() < until {
             std::hint::spin_loop();
-            read = core.read_in();
+            read = core.read_in_any();
         }
-        core.spin.waited(!matches!(read, Received::Nothing));
+        core.spin.waited(read.is_some());
         read
     }
 
     /// Reads all that has arrived, in the middle of a call: invalidations are seen before the near cache answers. No user
     /// code may run here, so replies are parked until the next turn. False: more comes than is read in one call, so that
     /// nobody knows what the near cache should know.
-    pub(super) fn drain_socket(self: &Rc<Self>, core: &mut Core) -> bool {
+    pub(super) fn drain_sockets(self: &Rc<Self>, core: &mut Core) -> bool {
         for _ in 0..READS_IN_A_CALL {
-            match core.read_in() {
-                Received::Nothing => return true,
-                Received::Lost(why) | Received::Hopeless(why) => {
-                    self.lost(core, &why);
+            match core.read_in_any() {
+                None => return true,
+                Some((at, Received::Lost(why) | Received::Hopeless(why))) => {
+                    self.lost(core, at, &why);
                     self.answer_soon();
-                    return true;
                 }
-                Received::Bytes => {
+                Some((at, Received::Bytes)) => {
                     let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
-                    self.decode(core, &mut batch, &mut outcomes);
+                    self.decode(core, at, &mut batch, &mut outcomes);
                     outcomes.append(&mut core.later);
                     if !outcomes.is_empty() {
                         core.parked.push((batch, outcomes));
@@ -111,7 +112,7 @@ impl Engine {
     }
 
     /// Reads, settles, lets JavaScript run, writes what it asked for, and again, for about a millisecond.
-    /// True when the socket was read to its end.
+    /// True when the sockets were read to their end.
     pub(super) fn turn(self: &Rc<Self>, outside: &mut Outside) -> bool {
         let until = self.uv.now() + TURN;
         let mut batch = self.batch.take().unwrap_or_default();
@@ -120,14 +121,17 @@ impl Engine {
         self.deliver_parked(outside);
         while !self.is_dead() {
             let read = self.with_core(outside, |core| {
-                core.peer.lane.stamp(self.now());
-                core.write_out();
-                core.connection.fresh = false;
+                let now = self.now();
+                core.each(|core, at| {
+                    core.peers[at].lane.stamp(now);
+                    core.write_out(at);
+                    core.nodes[at].fresh = false;
+                });
                 match self.read_or_wait(core) {
-                    Received::Nothing => return false,
-                    Received::Bytes => self.decode(core, &mut batch, &mut outcomes),
-                    Received::Lost(why) => self.lost(core, &why),
-                    Received::Hopeless(why) => self.hopeless(core, &why),
+                    None => return false,
+                    Some((at, Received::Bytes)) => self.decode(core, at, &mut batch, &mut outcomes),
+                    Some((at, Received::Lost(why))) => self.lost(core, at, &why),
+                    Some((at, Received::Hopeless(why))) => self.hopeless(core, at, &why),
                 }
                 outcomes.append(&mut core.later);
                 true
@@ -151,41 +155,41 @@ impl Engine {
         drained
     }
 
-    fn decode(self: &Rc<Self>, core: &mut Core, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
-        if !core.peer.lane.is_up() {
-            self.progressed(core);
+    fn decode(self: &Rc<Self>, core: &mut Core, at: PeerId, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
+        if !core.peers[at].lane.is_up() {
+            self.progressed(core, at);
         }
-        let news = core.peer.answers(batch, wall());
+        let news = core.peers.answers(at, batch, wall());
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
             && core.store.ids.ready(tracking.clone())
         {
             core.notice = core.store.ids.refusal().map(str::to_owned);
         }
-        core.store.absorb(&mut core.peer, batch, outcomes);
+        core.store.absorb(&mut core.peers, batch, outcomes);
         match news {
             News::None => {}
             News::Ready(_) => {
-                core.changed();
+                core.nodes[at].changed();
                 if let Some(sentinels) = &mut core.sentinels {
                     sentinels.rules.confirm();
                 }
             }
             News::Refused(words) => {
-                self.attempt_failed(core, &words);
-                core.abandon(u64::MAX, Error::new(Code::RedisAuth, words));
+                self.attempt_failed(core, at, &words);
+                core.abandon(at, u64::MAX, Error::new(Code::RedisAuth, words));
             }
             News::Unfit(words) => {
                 // A name may stand for another server by now; an attempt resolves it anew.
-                self.attempt_failed(core, &words);
-                core.peer.is_unfit(words);
+                self.attempt_failed(core, at, &words);
+                core.peers[at].is_unfit(words);
             }
-            News::Hopeless(why) => self.hopeless(core, &why),
-            News::Broken(why) => self.attempt_failed(core, &why),
+            News::Hopeless(why) => self.hopeless(core, at, &why),
+            News::Broken(why) => self.attempt_failed(core, at, &why),
             News::Foreign(why) => {
                 let endpoint =
-                    core.connection.link.as_ref().map_or_else(String::new, |link| format!("{}: ", link.endpoint));
-                self.hopeless(core, &format!("{endpoint}{why}"));
+                    core.nodes[at].link.as_ref().map_or_else(String::new, |link| format!("{}: ", link.endpoint));
+                self.hopeless(core, at, &format!("{endpoint}{why}"));
             }
         }
     }
@@ -207,8 +211,9 @@ impl Engine {
         }
         self.submit_rows();
         let state = self.with_core(outside, |core| {
-            let lane = &core.peer.lane;
-            (lane.queue().unflushed() > 0, core.connection.fresh && lane.expects_replies())
+            let unwritten = core.peers.iter().any(|(_, peer)| peer.lane.queue().unflushed() > 0);
+            let fresh = core.peers.iter().any(|(at, peer)| core.nodes[at].fresh && peer.lane.expects_replies());
+            (unwritten, fresh)
         });
         let Some((unwritten, fresh)) = state else { return };
         if unwritten {
@@ -221,32 +226,31 @@ impl Engine {
         }
     }
 
-    fn polled(self: &Rc<Self>, outside: &mut Outside, status: c_int) {
-        let there = self.with_core(outside, |core| {
-            let Some(link) = &mut core.connection.link else { return false };
+    fn polled(self: &Rc<Self>, outside: &mut Outside, status: c_int, handle: *mut uv::Handle) {
+        let found = self.with_core(outside, |core| {
+            let (at, _) = core.nodes.iter().find(|(_, node)| node.is_watched_by(handle))?;
+            let link = core.nodes[at].link.as_mut()?;
             if status < 0 {
                 // libuv has stopped watching. What went wrong, and what came before that, is told by reading.
                 link.watching = 0;
             }
             if !link.connected {
-                self.connected(core, status);
+                self.connected(core, at, status);
             }
-            true
+            Some(at)
         });
-        if there != Some(true) {
-            return;
-        }
+        let Some(at) = found.flatten() else { return };
         let drained = self.turn(outside);
         if status < 0 && drained {
-            self.with_core(outside, |core| self.unexplained(core, status));
+            self.with_core(outside, |core| self.unexplained(core, at, status));
         }
         self.finish_turn(outside);
     }
 
     /// A socket that is said to be broken, and has nothing to read that says so, must not be watched again.
-    fn unexplained(self: &Rc<Self>, core: &mut Core, status: c_int) {
-        if core.connection.link.as_ref().is_some_and(|link| link.connected && link.watching == 0) {
-            self.attempt_failed(core, &format!("poll error {status}"));
+    fn unexplained(self: &Rc<Self>, core: &mut Core, at: PeerId, status: c_int) {
+        if core.nodes[at].link.as_ref().is_some_and(|link| link.connected && link.watching == 0) {
+            self.attempt_failed(core, at, &format!("poll error {status}"));
         }
     }
 }
@@ -255,7 +259,7 @@ impl Engine {
 pub(super) unsafe extern "C" fn on_poll(handle: *mut uv::Handle, status: c_int, _events: c_int) {
     // SAFETY: a handle of ours, in its callback.
     let engine = unsafe { engine(uv::context(handle)) };
-    engine.guarded(|engine, outside| engine.polled(outside, status));
+    engine.guarded(|engine, outside| engine.polled(outside, status, handle));
 }
 
 /// The callback of the handle that is called before the loop sleeps.

@@ -1,15 +1,31 @@
 //! What an answer depends on besides its command. Pure.
 
+use crate::redis::by_peer::PeerId;
+
 /// See the module. What was learned under one epoch is not mixed with what is told under another.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
+    /// The server.
+    peer: PeerId,
+    /// How often another run of the server may have begun.
+    run: u16,
     /// How many connections to the server were ready.
     connection: u32,
-    /// How often another run of the server may have begun.
-    run: u32,
 }
 
 impl Epoch {
+    /// Before the first connection to a server.
+    #[must_use]
+    pub fn of(peer: PeerId) -> Self {
+        Self { peer, ..Self::default() }
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn peer(self) -> PeerId {
+        self.peer
+    }
+
     /// How many connections were ready.
     #[must_use]
     pub const fn connection(self) -> u32 {
@@ -19,8 +35,8 @@ impl Epoch {
     /// Whether a cursor of one epoch means the same in the other. It does over a lost connection, if the server is the same
     /// process.
     #[must_use]
-    pub const fn has_cursors_of(self, other: Self) -> bool {
-        self.run == other.run
+    pub fn has_cursors_of(self, other: Self) -> bool {
+        self.peer == other.peer && self.run == other.run
     }
 
     /// Another connection is ready. `is_same_run`: the server is known to be the same process.

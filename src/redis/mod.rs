@@ -2,6 +2,7 @@
 //!
 //! * `abandoned`: calls that are given up and yet to be told so.
 //! * [`batch`]: what one read brought.
+//! * [`by_peer`]: numbers of servers, and what there is for each of them.
 //! * [`encode`]: commands to bytes.
 //! * [`epoch`]: what an answer depends on besides its command.
 //! * [`first_words`]: what a server speaks, as far as its first bytes tell.
@@ -22,6 +23,7 @@
 
 mod abandoned;
 pub mod batch;
+pub mod by_peer;
 pub mod decode;
 pub mod encode;
 pub mod epoch;

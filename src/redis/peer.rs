@@ -6,7 +6,7 @@ use crate::redis::Nanos;
 use crate::redis::batch::Batch;
 use crate::redis::epoch::Epoch;
 use crate::redis::lane::{Lane, News};
-use crate::redis::supervise::{Asked, Supervisor};
+use crate::redis::supervise::{Asked, State, Supervisor};
 use crate::redis::watchdog::{Owed, Watchdog};
 
 /// Which run of the server answers.
@@ -192,6 +192,13 @@ impl<T> Peer<T> {
             Address::Tcp(host, _) if literal(host).is_none() => Asked::NobodyByName,
             _ => Asked::Nobody,
         }
+    }
+
+    /// Whether an attempt to connect to a host of that name is under way.
+    #[must_use]
+    pub fn is_connecting_to(&self, name: &str) -> bool {
+        let is_its = matches!(&self.target, Address::Tcp(host, _) if host == name);
+        is_its && self.supervisor.state() == State::Connecting
     }
 
     /// What it owes. `connects`: an attempt waits for it.

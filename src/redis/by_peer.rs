@@ -1,0 +1,86 @@
+//! Numbers of servers, and what there is for each of them. Pure.
+
+use std::ops::{Index, IndexMut};
+
+/// Stands for a server of an engine. It is not used again for another one.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(u16);
+
+impl PeerId {
+    /// The only server, where there is one.
+    pub const FIRST: Self = Self(0);
+}
+
+/// One thing for each server: few, so that looking through them takes no time.
+#[derive(Debug)]
+pub struct ByPeer<V>(Vec<(PeerId, V)>);
+
+impl<V> ByPeer<V> {
+    /// That of the only server.
+    #[must_use]
+    pub fn of_first(value: V) -> Self {
+        Self(vec![(PeerId::FIRST, value)])
+    }
+
+    /// The server at a place, counted from 0; `None` behind the last one.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<PeerId> {
+        self.0.get(place).map(|(id, _)| *id)
+    }
+
+    /// That of a server.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, of: PeerId) -> Option<&V> {
+        self.0.iter().find(|(id, _)| *id == of).map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, of: PeerId) -> Option<&mut V> {
+        self.0.iter_mut().find(|(id, _)| *id == of).map(|(_, value)| value)
+    }
+
+    /// All, with their servers.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &V)> {
+        self.0.iter().map(|(id, value)| (*id, value))
+    }
+
+    /// All.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// All, with their servers, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut V)> {
+        self.0.iter_mut().map(|(id, value)| (*id, value))
+    }
+
+    /// All, taken out.
+    pub fn into_values(self) -> impl Iterator<Item = V> {
+        self.0.into_iter().map(|(_, value)| value)
+    }
+
+    /// Something of each.
+    #[must_use]
+    pub fn map<W>(&self, of: impl Fn(&V) -> W) -> ByPeer<W> {
+        ByPeer(self.0.iter().map(|(id, value)| (*id, of(value))).collect())
+    }
+}
+
+/// Of a server that is there.
+impl<V> Index<PeerId> for ByPeer<V> {
+    type Output = V;
+
+    #[inline]
+    fn index(&self, of: PeerId) -> &V {
+        self.get(of).expect("the server is there")
+    }
+}
+
+impl<V> IndexMut<PeerId> for ByPeer<V> {
+    #[inline]
+    fn index_mut(&mut self, of: PeerId) -> &mut V {
+        self.get_mut(of).expect("the server is there")
+    }
+}
