@@ -19,6 +19,9 @@ pub trait Backend {
     /// What an answer from there depends on, as it is now.
     fn epoch(&self, route: Route<'_>) -> Epoch;
 
+    /// The same of each server that holds keys.
+    fn servers(&self) -> impl Iterator<Item = Epoch>;
+
     /// Which run of a server it is, as [`Request::Run`] was answered, which a backend asks for itself; `None`: it does not say.
     fn told_run(&mut self, _from: PeerId, _run: Option<String>) {}
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::near::{KeyState, Near, Ticket, Trace};
+use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::epoch::Epoch;
 use crate::redis::{MILLI, Nanos};
@@ -22,8 +23,8 @@ pub enum Known<'a> {
 /// Whether a read may be answered from memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recall {
-    /// Something is known at this moment. What the socket holds may take it away yet.
-    Maybe(Nanos),
+    /// Something is known at this moment, of a key of that server. What its socket holds may take it away yet.
+    Maybe(Nanos, PeerId),
     /// Nothing is, and so much is there of the key.
     Nothing(Trace),
 }
@@ -33,7 +34,7 @@ impl Recall {
     #[must_use]
     pub const fn nothing(self) -> Option<Trace> {
         match self {
-            Self::Maybe(_) => None,
+            Self::Maybe(..) => None,
             Self::Nothing(trace) => Some(trace),
         }
     }
@@ -80,8 +81,8 @@ const fn state(exists: bool, text: Option<&[u8]>) -> KeyState<'_> {
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
-    /// A PING is under way.
-    proving: bool,
+    /// Servers that a PING is under way to.
+    proving: Vec<PeerId>,
     /// Why the server does not announce changes.
     refusal: Option<String>,
 }
@@ -90,7 +91,7 @@ impl Ids {
     /// `max_bytes`: the bound of the cache; `None` turns it off.
     #[must_use]
     pub fn new(max_bytes: Option<u64>) -> Self {
-        Self { near: max_bytes.map(Near::new), proving: false, refusal: None }
+        Self { near: max_bytes.map(Near::new), proving: Vec::new(), refusal: None }
     }
 
     /// The cache, if it is on.
@@ -112,12 +113,12 @@ impl Ids {
         self.refusal.as_deref()
     }
 
-    /// The connection is ready; since when the server announces changes, or why it does not. True: it has just refused.
-    pub fn ready(&mut self, tracking: Result<Nanos, String>) -> bool {
+    /// A server's connection is ready; since when it announces changes, or why it does not. True: it has just refused.
+    pub fn ready(&mut self, peer: PeerId, tracking: Result<Nanos, String>) -> bool {
         let Some(near) = &mut self.near else { return false };
         match tracking {
             Ok(written) => {
-                near.informed(written);
+                near.informed(peer, written);
                 self.refusal = None;
                 false
             }
@@ -129,18 +130,18 @@ impl Ids {
         }
     }
 
-    /// The connection is lost.
-    pub fn lost(&mut self) {
-        self.proving = false;
+    /// The connection to a server is lost.
+    pub fn lost(&mut self, peer: PeerId) {
+        self.proven(peer);
         if let Some(near) = &mut self.near {
-            near.lost();
+            near.lost(peer);
         }
     }
 
     /// Whether a read of a key may be answered from memory. `clock` is read only where there is an entry.
     pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Recall {
         let Some(near) = &self.near else { return Recall::Nothing(Trace::default()) };
-        near.recall(key, clock).map_or_else(Recall::Nothing, Recall::Maybe)
+        near.recall(key, clock).map_or_else(Recall::Nothing, |(now, peer)| Recall::Maybe(now, peer))
     }
 
     /// What a GET of the first key, or else of the second one, would answer, if that is known.
@@ -179,14 +180,15 @@ impl Ids {
         Some(Known::Text(text))
     }
 
-    fn informed(&mut self) -> Option<&mut Near> {
-        self.near.as_mut().filter(|near| near.is_informed())
+    /// The cache, where that server keeps it informed.
+    fn informed(&mut self, by: PeerId) -> Option<&mut Near> {
+        self.near.as_mut().filter(|near| near.is_informed(by))
     }
 
     /// A read is about to be queued, of a key of which there is so much; behind it its PTTL, if the result says so. `epoch`: what
     /// the answers will depend on.
     pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> (IdRead, Option<Expiry>) {
-        let Some(near) = self.informed() else { return (IdRead { ticket: None, expiry: None }, None) };
+        let Some(near) = self.informed(epoch.peer()) else { return (IdRead { ticket: None, expiry: None }, None) };
         let (ticket, asks_expiry) = near.reading(key, trace, epoch);
         let expiry = asks_expiry.then(Expiry::default);
         (IdRead { ticket: Some(ticket), expiry: expiry.clone() }, expiry)
@@ -194,12 +196,12 @@ impl Ids {
 
     /// A write of an id is about to be queued.
     pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Option<Ticket> {
-        self.informed().map(|near| near.writing(key, epoch))
+        self.informed(epoch.peer()).map(|near| near.writing(key, epoch))
     }
 
     /// Any other write, or a deletion, is about to be queued.
     pub fn forget(&mut self, key: &[u8]) {
-        if let Some(near) = self.informed() {
+        if let Some(near) = &mut self.near {
             near.forget(key);
         }
     }
@@ -257,30 +259,32 @@ impl Ids {
         }
     }
 
-    /// Any reply was read.
-    pub fn proof(&mut self, written: Nanos) {
+    /// Any reply of a server was read.
+    pub fn proof(&mut self, by: PeerId, written: Nanos) {
         if let Some(near) = &mut self.near {
-            near.proof(written);
+            near.proof(by, written);
         }
     }
 
     /// See [`Near::attested`].
-    pub const fn attested(&mut self, at: Nanos) {
+    pub fn attested(&mut self, peer: PeerId, at: Nanos) {
         if let Some(near) = &mut self.near {
-            near.attested(at);
+            near.attested(peer, at);
         }
     }
 
-    /// Whether a PING should be sent now; none is under way.
-    pub const fn proof_sent(&mut self) -> bool {
-        let send = !self.proving;
-        self.proving = true;
+    /// Whether a PING should be sent to a server now; none is under way.
+    pub fn proof_sent(&mut self, to: PeerId) -> bool {
+        let send = !self.proving.contains(&to);
+        if send {
+            self.proving.push(to);
+        }
         send
     }
 
     /// The PING was answered.
-    pub const fn proven(&mut self) {
-        self.proving = false;
+    pub fn proven(&mut self, by: PeerId) {
+        self.proving.retain(|&peer| peer != by);
     }
 
     /// A push message: `invalidate` with keys, or with null for all of them.

@@ -114,7 +114,7 @@ impl Memory {
                 self.answered.tokens.push(Token::Array(page.len()));
                 page.iter().for_each(|key| self.say_text_of(key));
             }
-            Request::Scan { cursor, pattern, count } => self.scan(cursor, pattern, count as usize),
+            Request::Scan { cursor, pattern, count, .. } => self.scan(cursor, pattern, count as usize),
             Request::Pttl(key) => {
                 let millis = match self.entries.get(key) {
                     None => -2,
@@ -123,8 +123,8 @@ impl Memory {
                 };
                 self.answered.tokens.push(Token::Number(millis));
             }
-            Request::Ping => self.say(Some(b"PONG")),
-            Request::Run => self.say(Some(b"run_id:memory")),
+            Request::Ping | Request::Proof(_) => self.say(Some(b"PONG")),
+            Request::Info | Request::Run(_) => self.say(Some(b"run_id:memory")),
         }
         let tokens = first..self.answered.tokens.len();
         self.answered.items.push(Item::Reply { tag: op, tokens, written: self.now, context: None });
@@ -188,6 +188,10 @@ impl Backend for Memory {
 
     fn epoch(&self, _: Route<'_>) -> Epoch {
         Epoch::default()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = Epoch> {
+        [Epoch::default()].into_iter()
     }
 
     fn fit_to_show(&self, _: PeerId, words: &str) -> String {

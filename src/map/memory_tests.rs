@@ -12,6 +12,7 @@ use crate::map::scan::Kind;
 use crate::map::scans::Demand;
 use crate::near::LEASE;
 use crate::redis::batch::Batch;
+use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::lane::News;
 use crate::redis::{MILLI, Nanos};
@@ -107,7 +108,7 @@ impl World {
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
         match self.memory.answers(&mut batch, self.memory.now) {
             News::Ready(tracking) => {
-                self.store.ids.ready(tracking);
+                self.store.ids.ready(PeerId::FIRST, tracking);
             }
             news => assert_eq!(news, News::None),
         }

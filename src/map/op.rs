@@ -32,8 +32,8 @@ pub enum Op {
     HasId(CallId, IdRead),
     /// The PTTL that travels with a read.
     Expiry(Expiry),
-    /// A PING that proves that the server still tells us everything.
-    Proof,
+    /// A PING that proves that that server still tells us everything.
+    Proof(PeerId),
     /// An INFO that tells which run of that server answers.
     Run(PeerId),
     /// SET of an id: the id, as stored.

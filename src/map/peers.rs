@@ -119,7 +119,8 @@ impl Backend for Peers {
         if matches!(request, Request::Scan { .. }) && peer.wants_run() {
             // First, so that a scan which has come further than its first page knows whose cursors it has. Without an answer it
             // would only start anew more often; so it is with a full queue.
-            if peer.lane.push_quiet(Op::Run(PeerId::FIRST), |out| Request::Run.encode(out)).is_ok() {
+            let run = Request::Run(PeerId::FIRST);
+            if peer.lane.push_quiet(Op::Run(PeerId::FIRST), |out| run.encode(out)).is_ok() {
                 peer.asked_run();
             }
         }
@@ -134,6 +135,10 @@ impl Backend for Peers {
     #[inline]
     fn epoch(&self, _: Route<'_>) -> Epoch {
         self.0[PeerId::FIRST].epoch()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = Epoch> {
+        self.0.values().map(Peer::epoch)
     }
 
     fn told_run(&mut self, from: PeerId, run: Option<String>) {

@@ -25,8 +25,8 @@ impl Store {
             Item::Reply { tag, tokens, written, context } => (tag, tokens, written, context),
             Item::Push { tokens } => return self.ids.pushed(&batch.tokens[tokens], &batch.buffer),
         };
-        self.ids.proof(written);
         let epoch = batch.epoch;
+        self.ids.proof(epoch.peer(), written);
         let tokens = &batch.tokens[range.clone()];
         if let Op::Scan(id) | Op::Values(id) | Op::Deleted(id) = tag
             && let Some(running) = self.scans.get_mut(&id)
@@ -68,7 +68,7 @@ impl Store {
                 (call, Outcome::Boolean(*count > 0))
             }
             (Op::Expiry(expiry), [Token::Number(millis)]) => return self.ids.expiry(&expiry, *millis),
-            (Op::Proof, [_]) => return self.ids.proven(),
+            (Op::Proof(peer), [_]) => return self.ids.proven(peer),
             (Op::Run(peer), [token]) => return from.told_run(peer, run_id(&batch.buffer, token)),
             (Op::Stored(call, id, ticket), [_]) => {
                 self.ids.written(ticket, &id, epoch);

@@ -2,6 +2,7 @@
 //! is no server.
 
 use crate::map::scan::Page;
+use crate::redis::by_peer::PeerId;
 use crate::redis::encode::{push_command, push_head, push_number, push_word};
 use crate::redis::handshake::ASK_RUN;
 
@@ -47,8 +48,10 @@ pub enum Request<'a> {
     Del(Keys<'a>),
     /// The texts of a page's keys, in their order.
     Values(&'a Page),
-    /// Some keys that match a pattern, and where to go on.
+    /// Some keys of a server that match a pattern, and where to go on.
     Scan {
+        /// The server.
+        of: PeerId,
         /// Where to go on, as the last answer has it; `0` at the beginning.
         cursor: &'a [u8],
         /// The pattern.
@@ -60,8 +63,12 @@ pub enum Request<'a> {
     Pttl(&'a [u8]),
     /// Any answer.
     Ping,
-    /// Which run of the server answers.
-    Run,
+    /// Any answer of that server.
+    Proof(PeerId),
+    /// What a server says of itself.
+    Info,
+    /// Which run of that server answers.
+    Run(PeerId),
 }
 
 /// Where a request can be answered.
@@ -71,8 +78,8 @@ pub enum Route<'a> {
     Anywhere,
     /// Where the keys are. With several servers they may be on several, and then the request is divided.
     Keys(Keys<'a>),
-    /// Every server that owns keys must be asked, each about its own.
-    EveryMaster,
+    /// At that server.
+    Peer(PeerId),
 }
 
 impl Request<'_> {
@@ -98,7 +105,7 @@ impl Request<'_> {
             Self::Del(Keys::One(key)) => push_keyed(out, b"*2\r\n$3\r\nDEL\r\n", key),
             Self::Del(keys) => push_keys(out, b"DEL", keys),
             Self::Values(page) => push_keys(out, b"MGET", Keys::Page(page)),
-            Self::Scan { cursor, pattern, count } => {
+            Self::Scan { cursor, pattern, count, .. } => {
                 push_head(out, 6);
                 for word in [b"SCAN", cursor, b"MATCH", pattern, b"COUNT"] {
                     push_word(out, word);
@@ -106,8 +113,8 @@ impl Request<'_> {
                 push_number_word(out, count.into());
             }
             Self::Pttl(key) => push_keyed(out, b"*2\r\n$4\r\nPTTL\r\n", key),
-            Self::Ping => push_command(out, &[b"PING"]),
-            Self::Run => push_command(out, ASK_RUN),
+            Self::Ping | Self::Proof(_) => push_command(out, &[b"PING"]),
+            Self::Info | Self::Run(_) => push_command(out, ASK_RUN),
         }
     }
 }
@@ -123,8 +130,8 @@ impl<'a> Request<'a> {
             Self::Exists(keys) | Self::Del(keys) => Route::Keys(keys),
             Self::First(first, second) => Route::Keys(Keys::Two(first, second)),
             Self::Values(page) => Route::Keys(Keys::Page(page)),
-            Self::Scan { .. } => Route::EveryMaster,
-            Self::Ping | Self::Run => Route::Anywhere,
+            Self::Scan { of: peer, .. } | Self::Proof(peer) | Self::Run(peer) => Route::Peer(peer),
+            Self::Ping | Self::Info => Route::Anywhere,
         }
     }
 }
@@ -174,6 +181,7 @@ mod tests {
         for key in ["a", "bb", ""] {
             page.push(key.as_bytes());
         }
+        let peer = PeerId::of(3);
         let one = Keys::One(b"k");
         let two = Keys::Two(b"k", b"l");
         let set = |ttl| Request::Set { key: b"k", value: b"v\r\n", ttl };
@@ -190,13 +198,15 @@ mod tests {
             (Request::Del(Keys::Page(&page)), "DEL a bb ", Route::Keys(Keys::Page(&page))),
             (Request::Values(&page), "MGET a bb ", Route::Keys(Keys::Page(&page))),
             (
-                Request::Scan { cursor: b"17", pattern: b"m:*", count: 1_000 },
+                Request::Scan { of: peer, cursor: b"17", pattern: b"m:*", count: 1_000 },
                 "SCAN 17 MATCH m:* COUNT 1000",
-                Route::EveryMaster,
+                Route::Peer(peer),
             ),
             (Request::Pttl(b"k"), "PTTL k", Route::Keys(one)),
             (Request::Ping, "PING", Route::Anywhere),
-            (Request::Run, "INFO server", Route::Anywhere),
+            (Request::Proof(peer), "PING", Route::Peer(peer)),
+            (Request::Info, "INFO server", Route::Anywhere),
+            (Request::Run(peer), "INFO server", Route::Peer(peer)),
         ] {
             let mut ours = Vec::new();
             request.encode(&mut ours);

@@ -68,7 +68,7 @@ impl Rig {
     pub(super) fn connected(&mut self, config: &Config, prefixes: Vec<String>) {
         let epoch = self.peer().epoch();
         self.store.scans_answered_under(epoch);
-        let asks_run = self.store.has_cursors();
+        let asks_run = self.store.has_cursors_of(PeerId::FIRST);
         self.peer().connected(config, prefixes, None, asks_run);
     }
 
@@ -79,7 +79,7 @@ impl Rig {
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
         match self.peers.answers(PeerId::FIRST, &mut batch, now) {
             News::Ready(tracking) => {
-                self.store.ids.ready(tracking);
+                self.store.ids.ready(PeerId::FIRST, tracking);
             }
             News::None => {}
             news => panic!("{news:?}"),
@@ -90,6 +90,6 @@ impl Rig {
 
     pub(super) fn lost(&mut self) {
         self.peer().lane.lost();
-        self.store.ids.lost();
+        self.store.ids.lost(PeerId::FIRST);
     }
 }

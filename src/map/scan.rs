@@ -4,13 +4,16 @@
 //! most one `SCAN` runs ahead of what was asked for, and never an `MGET`: who breaks out of a loop has read no values in
 //! vain. Keys are bytes here.
 //!
+//! Each server that holds keys is a part of its own, one after the other.
+//!
 //! A cursor means something to the run of the server that gave it, and to no other: it follows the order of a table whose
 //! hashes are seeded anew at each start. Another run goes on from it all the same and passes over keys without a word. So
-//! after a change of the server a scan starts anew, and what it has shown already it does not show again.
+//! after a change of a server its part starts anew, and what the scan has shown already it does not show again.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
+use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::epoch::Epoch;
 
 /// What a scan makes of the keys that it finds.
@@ -81,14 +84,32 @@ impl Hasher for Identity {
 /// million keys the chance that two share a hash, so that one is passed over, is 1 in 37 million.
 #[derive(Default)]
 struct Seen {
-    hashes: HashSet<u64, BuildHasherDefault<Identity>>,
+    /// In the part under way.
+    here: HashSet<u64, BuildHasherDefault<Identity>>,
+    /// In parts that are over.
+    before: HashSet<u64, BuildHasherDefault<Identity>>,
     /// Keyed at random, so that nobody can choose keys that collide.
     hasher: RandomState,
 }
 
 impl Seen {
     fn is_new(&mut self, key: &[u8]) -> bool {
-        self.hashes.insert(self.hasher.hash_one(key))
+        let hash = self.hasher.hash_one(key);
+        !self.before.contains(&hash) && self.here.insert(hash)
+    }
+
+    /// The next part begins.
+    fn part_is_over(&mut self) {
+        self.before.extend(self.here.drain());
+    }
+
+    /// The part under way begins anew, and nobody was told of its keys.
+    fn forget_part(&mut self) {
+        self.here.clear();
+    }
+
+    fn count(&self) -> u64 {
+        (self.before.len() + self.here.len()) as u64
     }
 }
 
@@ -97,6 +118,8 @@ impl Seen {
 pub enum Command {
     /// `SCAN cursor MATCH pattern COUNT count`
     Scan {
+        /// The server.
+        of: PeerId,
         /// As Redis gave it.
         cursor: Vec<u8>,
         /// COUNT
@@ -144,16 +167,23 @@ enum Asked {
 /// Where a scan begins.
 const BEGINNING: &[u8] = b"0";
 
+/// What there is of one server's part.
+struct Part {
+    /// Where the next SCAN goes on; `None` once the server has said that it was the last.
+    cursor: Option<Vec<u8>>,
+    /// What the cursor depends on.
+    epoch: Epoch,
+}
+
 /// One scan.
 pub struct Scan {
     kind: Kind,
     count: u32,
     count_max: u32,
     seen: Seen,
-    found: u64,
-    /// Where the next SCAN goes on; `None` once Redis has said that it was the last.
-    cursor: Option<Vec<u8>>,
-    scanning: Option<Asked>,
+    parts: ByPeer<Part>,
+    /// The SCAN under way, and whose it is.
+    scanning: Option<(PeerId, Asked)>,
     /// DELs that are not answered.
     deleting: usize,
     /// A page that nobody has asked for yet.
@@ -162,8 +192,6 @@ pub struct Scan {
     current: Option<Page>,
     /// Somebody waits for an answer.
     demanded: bool,
-    /// What the cursors depend on.
-    epoch: Epoch,
 }
 
 impl Scan {
@@ -176,14 +204,12 @@ impl Scan {
             count,
             count_max,
             seen: Seen::default(),
-            found: 0,
-            cursor: Some(BEGINNING.to_vec()),
+            parts: ByPeer::default(),
             scanning: None,
             deleting: 0,
             ahead: None,
             current: None,
             demanded: false,
-            epoch: Epoch::default(),
         }
     }
 
@@ -207,8 +233,11 @@ impl Scan {
 
     /// A SCAN was answered. `cursor` is where the next one goes on.
     pub fn scanned<'a>(&mut self, cursor: &[u8], keys: impl Iterator<Item = &'a [u8]>) -> Step {
-        self.scanning = None;
-        self.cursor = (cursor != BEGINNING).then(|| cursor.to_vec());
+        if let Some((of, _)) = self.scanning.take()
+            && let Some(part) = self.parts.get_mut(of)
+        {
+            part.cursor = (cursor != BEGINNING).then(|| cursor.to_vec());
+        }
         let mut page = Page::default();
         for key in keys {
             // A second DEL of a key does no harm; for the others each key counts once.
@@ -216,52 +245,51 @@ impl Scan {
                 page.push(key);
             }
         }
-        self.found += page.len() as u64;
         self.ahead = (!page.is_empty()).then_some(page);
         self.go_on()
     }
 
-    /// Whether it depends on the run of the server that has answered it so far.
+    /// Whether it depends on the run of a server that has answered it so far.
     #[must_use]
-    pub fn is_bound(&self) -> bool {
-        let has_cursor = self.cursor.as_deref().is_some_and(|cursor| cursor != BEGINNING);
+    pub fn is_bound(&self, to: PeerId) -> bool {
+        let cursor = self.parts.get(to).and_then(|part| part.cursor.as_deref());
+        let has_cursor = cursor.is_some_and(|cursor| cursor != BEGINNING);
         // A clear is not over while deletions are under way, which the next server may get in place of the last one.
-        has_cursor || matches!(self.scanning, Some(Asked::Next | Asked::Stale)) || self.deleting > 0
+        has_cursor || self.deleting > 0 || self.is_scanning(to, &[Asked::Next, Asked::Stale])
     }
 
-    /// Before each of its steps: what the server's answers depend on now. Where another run of it answers than the one that
-    /// gave the cursor, the scan starts anew. Unanswered commands are sent again.
+    fn is_scanning(&self, of: PeerId, how: &[Asked]) -> bool {
+        self.scanning.is_some_and(|(peer, asked)| peer == of && how.contains(&asked))
+    }
+
+    /// Before each of its steps: what a server's answers depend on now. One that is not known yet is another part. Where
+    /// another run of it answers than the one that gave the cursor, its part starts anew. Unanswered commands are sent again.
     pub fn answered_under(&mut self, epoch: Epoch) {
-        if !epoch.has_cursors_of(self.epoch) {
-            self.restart();
+        let peer = epoch.peer();
+        let part = self.parts.or_insert(peer, || Part { cursor: Some(BEGINNING.to_vec()), epoch });
+        let before = std::mem::replace(&mut part.epoch, epoch);
+        if !epoch.has_cursors_of(before) && self.is_bound(peer) {
+            self.restart(peer);
         }
-        self.epoch = epoch;
     }
 
-    fn restart(&mut self) {
-        if !self.is_bound() {
-            return;
-        }
-        match self.scanning {
-            Some(Asked::First) => {}
-            Some(Asked::Next | Asked::Stale) => self.scanning = Some(Asked::Stale),
-            None => self.cursor = Some(BEGINNING.to_vec()),
+    fn restart(&mut self, of: PeerId) {
+        if self.is_scanning(of, &[Asked::Next, Asked::Stale]) {
+            self.scanning = Some((of, Asked::Stale));
+        } else if !self.is_scanning(of, &[Asked::First]) {
+            self.parts[of].cursor = Some(BEGINNING.to_vec());
         }
         if self.kind == Kind::Count {
             // Nobody was shown anything: only what is there now counts.
-            self.seen = Seen::default();
-            self.found = 0;
+            self.seen.forget_part();
         }
     }
 
     /// A SCAN was answered, be it with an error, that a cursor of another run was sent with: the next one is the first.
     /// `None`: it was another one.
     pub fn discard(&mut self) -> Option<Step> {
-        if self.scanning != Some(Asked::Stale) {
-            return None;
-        }
-        self.scanning = None;
-        self.cursor = Some(BEGINNING.to_vec());
+        let (of, _) = self.scanning.take_if(|(_, asked)| *asked == Asked::Stale)?;
+        self.parts[of].cursor = Some(BEGINNING.to_vec());
         Some(self.go_on())
     }
 
@@ -299,10 +327,10 @@ impl Scan {
             (Kind::Count, _) | (_, None) => {}
         }
         step.commands.extend(self.next_scan());
-        let over = self.cursor.is_none() && self.scanning.is_none();
+        let over = self.scanning.is_none() && self.parts.values().all(|part| part.cursor.is_none());
         if over && self.demanded && self.current.is_none() && self.deleting == 0 {
             self.demanded = false;
-            step.answer = Some(if self.kind == Kind::Count { Answer::Count(self.found) } else { Answer::End });
+            step.answer = Some(if self.kind == Kind::Count { Answer::Count(self.seen.count()) } else { Answer::End });
         }
         step
     }
@@ -311,14 +339,22 @@ impl Scan {
         if self.scanning.is_some() {
             return None;
         }
-        let cursor = self.cursor.take()?;
-        self.scanning = Some(if cursor == BEGINNING { Asked::First } else { Asked::Next });
+        let (of, cursor) = self.parts.iter_mut().find_map(|(of, part)| Some((of, part.cursor.take()?)))?;
+        let asked = if cursor == BEGINNING { Asked::First } else { Asked::Next };
+        if asked == Asked::First {
+            self.seen.part_is_over();
+        }
+        self.scanning = Some((of, asked));
         let count = self.count;
         self.count = (self.count * 2).min(self.count_max);
-        Some(Command::Scan { cursor, count })
+        Some(Command::Scan { of, cursor, count })
     }
 }
 
 #[cfg(test)]
 #[path = "scan_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "scan_parts_tests.rs"]
+mod parts_tests;

@@ -52,9 +52,15 @@ impl Redis {
     }
 }
 
+fn of_one_server(kind: Kind, count: u32, count_max: u32) -> Scan {
+    let mut scan = Scan::new(kind, count, count_max);
+    scan.answered_under(Epoch::default());
+    scan
+}
+
 fn collect(kind: Kind, pages: Vec<Vec<&'static str>>) -> (Vec<String>, Redis) {
     let mut redis = Redis { pages, deleted: Vec::new(), round_trips: 0 };
-    let mut scan = Scan::new(kind, 100, 1_000);
+    let mut scan = of_one_server(kind, 100, 1_000);
     let mut keys = Vec::new();
     loop {
         let step = scan.demand();
@@ -92,7 +98,7 @@ fn a_clear_deletes_everything_and_ends_after_the_last_deletion() {
 
 #[test]
 fn the_count_doubles_to_its_bound() {
-    let mut scan = Scan::new(Kind::Count, 100, 1_000);
+    let mut scan = of_one_server(Kind::Count, 100, 1_000);
     let mut step = scan.demand();
     let mut counts = Vec::new();
     for _ in 0..6 {
@@ -105,7 +111,7 @@ fn the_count_doubles_to_its_bound() {
 
 #[test]
 fn nothing_is_asked_before_the_first_demand_and_one_scan_runs_ahead() {
-    let mut scan = Scan::new(Kind::Keys, 100, 100);
+    let mut scan = of_one_server(Kind::Keys, 100, 100);
     let step = scan.demand();
     assert_eq!(step.commands.len(), 1);
     let step = scan.scanned(b"7", [b"a".as_slice()].into_iter());

@@ -5,10 +5,11 @@ use std::ops::Range;
 use crate::error::{Code, Error, Result};
 use crate::map::backend::Backend;
 use crate::map::op::{Op, Outcome, Outcomes, ScanId};
-use crate::map::request::{Keys, Request, Route};
+use crate::map::request::{Keys, Request};
 use crate::map::running::Running;
 use crate::map::scan::{Answer, Command, Kind, Scan, Step};
 use crate::map::store::Store;
+use crate::redis::by_peer::PeerId;
 use crate::redis::epoch::Epoch;
 
 /// What a demand for a page leads to.
@@ -35,15 +36,15 @@ impl Store {
         self.scans.remove(&id);
     }
 
-    /// Tells scans under which epoch they are answered now: those that hold a cursor of another run begin anew.
+    /// Tells scans under which epoch a server answers now: what holds a cursor of another run of it begins anew.
     pub fn scans_answered_under(&mut self, epoch: Epoch) {
         self.scans.values_mut().for_each(|running| running.scan.answered_under(epoch));
     }
 
-    /// Whether any scan depends on the run of the server that has answered it so far.
+    /// Whether any scan depends on the run of a server that has answered it so far.
     #[must_use]
-    pub fn has_cursors(&self) -> bool {
-        self.scans.values().any(|running| running.scan.is_bound())
+    pub fn has_cursors_of(&self, peer: PeerId) -> bool {
+        self.scans.values().any(|running| running.scan.is_bound(peer))
     }
 
     /// The next page of a scan. Each scan has one caller at a time.
@@ -55,7 +56,7 @@ impl Store {
             self.scans.remove(&id);
             return Err(error);
         }
-        running.scan.answered_under(to.epoch(Route::EveryMaster));
+        to.servers().for_each(|epoch| running.scan.answered_under(epoch));
         let step = running.scan.demand();
         let call = self.next_call;
         running.caller = Some(call);
@@ -83,8 +84,8 @@ impl Store {
         let Some(running) = self.scans.get_mut(&id) else { return };
         for command in step.commands {
             let queued = match command {
-                Command::Scan { cursor, count } => {
-                    to.submit(Op::Scan(id), &Request::Scan { cursor: &cursor, pattern: &running.pattern, count })
+                Command::Scan { of, cursor, count } => {
+                    to.submit(Op::Scan(id), &Request::Scan { of, cursor: &cursor, pattern: &running.pattern, count })
                 }
                 Command::Values => {
                     let page = running.scan.current().expect("values are of the current page");

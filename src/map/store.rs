@@ -13,6 +13,7 @@ use crate::map::op::{CallId, Op, Outcome, Outcomes, ScanId};
 use crate::map::request::{Keys, Request};
 use crate::map::running::Running;
 use crate::near::Trace;
+use crate::redis::by_peer::PeerId;
 
 /// The operations of maps. Each takes the backend that its requests go to, which is the same all the time.
 pub struct Store {
@@ -111,10 +112,10 @@ impl Store {
         Ok(())
     }
 
-    /// Any answer, to renew the lease.
-    pub fn prove(&mut self, to: &mut impl Backend) {
-        if self.ids.proof_sent() && to.submit_quietly(Op::Proof, &Request::Ping).is_err() {
-            self.ids.proven();
+    /// Any answer of a server, to renew its lease.
+    pub fn prove(&mut self, to: &mut impl Backend, peer: PeerId) {
+        if self.ids.proof_sent(peer) && to.submit_quietly(Op::Proof(peer), &Request::Proof(peer)).is_err() {
+            self.ids.proven(peer);
         }
     }
 
@@ -165,7 +166,7 @@ impl Store {
 
     /// What the server says of itself.
     pub fn info(&mut self, to: &mut impl Backend) -> Result<()> {
-        self.call(to, Op::Get, &Request::Run)
+        self.call(to, Op::Get, &Request::Info)
     }
 
     /// Any answer: the outcome is nothing.
@@ -188,7 +189,7 @@ impl Store {
             // Where PTTL is forbidden, entries stay brief.
             Op::Expiry(expiry) => self.ids.without_expiry(expiry),
             // It proves the same whatever it says.
-            Op::Proof => self.ids.proven(),
+            Op::Proof(peer) => self.ids.proven(*peer),
             Op::Run(peer) => from.told_run(*peer, None),
             Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }

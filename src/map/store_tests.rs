@@ -9,6 +9,7 @@ use crate::map::scan::Kind;
 use crate::map::scans::Demand;
 use crate::near::LEASE;
 use crate::redis::Nanos;
+use crate::redis::by_peer::PeerId;
 use crate::redis::epoch::Epoch;
 
 /// A store whose server announces changes.
@@ -20,7 +21,7 @@ fn tracking() -> Rig {
     answer(&mut store, "%0\r\n");
     assert!(sent(&mut store).starts_with("CLIENT TRACKING ON BCAST NOLOOP"));
     answer(&mut store, "+OK\r\n");
-    assert!(store.ids.near().unwrap().is_informed());
+    assert!(store.ids.near().unwrap().is_informed(PeerId::FIRST));
     store
 }
 
@@ -251,7 +252,7 @@ fn read(store: &mut Rig) -> Result<()> {
 
 /// What a GET is answered with, asked for as the engine does.
 fn known(store: &mut Rig) -> Option<String> {
-    if store.ids.recall(KEY, || 1) != Recall::Maybe(1) {
+    if store.ids.recall(KEY, || 1) != Recall::Maybe(1, PeerId::FIRST) {
         return None;
     }
     match store.ids.text(KEY, b"", 1)? {
@@ -377,7 +378,7 @@ fn existence_answers_has_and_not_get() {
     store.has_id(KEY, Trace::default()).unwrap();
     sent(&mut store);
     answer(&mut store, ":1\r\n");
-    assert_eq!(store.ids.recall(KEY, || 1), Recall::Maybe(1));
+    assert_eq!(store.ids.recall(KEY, || 1), Recall::Maybe(1, PeerId::FIRST));
     assert_eq!(store.ids.presence(KEY, b"", 1), Some(Known::Exists(true)));
     assert_eq!(known(&mut store), None);
 }
@@ -394,7 +395,7 @@ fn a_key_that_is_asked_for_by_has_again_is_asked_for_its_expiry_too() {
     answer(&mut store, ":1\r\n");
     assert_eq!(has(&mut store, LEASE), "EXISTS signal_cache:x:s:B PTTL signal_cache:x:s:B");
     answer(&mut store, ":1\r\n:-1\r\n");
-    store.ids.proof(10 * LEASE);
+    store.ids.proof(PeerId::FIRST, 10 * LEASE);
     assert_eq!(store.ids.presence(KEY, b"", 10 * LEASE), Some(Known::Exists(true)));
 }
 
@@ -407,7 +408,7 @@ fn of_two_keys_the_second_is_known_as_soon_as_it_is_answered() {
     }
     sent(&mut store);
     answer(&mut store, "_\r\n$1\r\nC\r\n");
-    assert_eq!(store.ids.recall(KEY, || 1), Recall::Maybe(1));
+    assert_eq!(store.ids.recall(KEY, || 1), Recall::Maybe(1, PeerId::FIRST));
     assert_eq!(store.ids.text(KEY, second, 1), Some(Known::Text(b"C")));
 }
 
@@ -430,7 +431,7 @@ fn an_answer_of_another_epoch_than_its_ticket_fills_nothing() {
         store.ids.got(read, Some(b"id"), 1, epoch);
         let ticket = store.ids.writing(b"signal_cache:w", now);
         store.ids.written(ticket, b"id", epoch);
-        assert_eq!(store.ids.recall(KEY, || 1) == Recall::Maybe(1), fills > 0);
+        assert_eq!(store.ids.recall(KEY, || 1) == Recall::Maybe(1, PeerId::FIRST), fills > 0);
         let counters = store.ids.near().unwrap().counters();
         assert_eq!((counters.fills, counters.dropped_fills), (2 * fills, 2));
     }

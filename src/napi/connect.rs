@@ -199,7 +199,7 @@ impl Engine {
                 let local = link.stream.local_address();
                 let peer = &mut core.peers[at];
                 core.store.scans_answered_under(peer.epoch());
-                peer.connected(&core.config, prefixes, local, core.store.has_cursors());
+                peer.connected(&core.config, prefixes, local, core.store.has_cursors_of(at));
                 self.progressed(core, at);
             }
             result => {
@@ -239,7 +239,7 @@ impl Engine {
             sentinels.rules.give_up();
         }
         core.peers[at].failed(why, self.uv.now());
-        core.store.ids.lost();
+        core.store.ids.lost(at);
         core.nodes[at].changed();
         if let Some(&mark) = core.closing.back().and_then(|closing| closing.marks.get(at)) {
             let (_, settled) = core.peers[at].lane.queue().watermark();

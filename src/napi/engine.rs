@@ -29,7 +29,7 @@ use crate::map::peers::Peers;
 use crate::map::store::Store;
 use crate::redis::Nanos;
 use crate::redis::batch::Batch;
-use crate::redis::by_peer::ByPeer;
+use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::spin::Spin;
 use crate::redis::trust::Trust;
 use crate::services::table::{Entry, entries};
@@ -194,7 +194,7 @@ impl Engine {
         let busy = before.as_ref().is_some_and(|core| core.busy);
         let mut store = Store::new(&config, before.as_ref().map(|core| &core.store));
         if config.sentinels.is_some() {
-            store.ids.attested(0);
+            store.ids.attested(PeerId::FIRST, 0);
         }
         let (peers, lookups) = before.map_or_else(Default::default, |core| (Some(core.peers), core.lookups));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);

@@ -13,6 +13,7 @@ use super::state::Core;
 use crate::map::ids::{Ids, Known, Recall};
 use crate::map::op::Outcome;
 use crate::near::Trace;
+use crate::redis::by_peer::PeerId;
 use crate::redis::{MILLI, Nanos};
 
 /// How long hits may be answered at once without a turn of the loop.
@@ -38,14 +39,14 @@ impl Engine {
     ) -> Js<Hit> {
         self.with_core(outside, |core| {
             // Only what may be a hit is worth a read of the socket; what that brings may take the answer away.
-            let now = match core.store.ids.recall(key, wall) {
-                Recall::Maybe(now) => now,
+            let (now, peer) = match core.store.ids.recall(key, wall) {
+                Recall::Maybe(now, peer) => (now, peer),
                 Recall::Nothing(trace) => return Ok(Hit::Miss(trace)),
             };
             if !self.drain_sockets(core) {
                 return Ok(Hit::Miss(Trace::default()));
             }
-            self.keep_lease(core, now);
+            self.keep_lease(core, peer, now);
             let Some(answer) = ask(&core.store.ids, now) else {
                 return Ok(Hit::Miss(core.store.ids.recall(key, || now).nothing().unwrap_or_default()));
             };
@@ -76,7 +77,7 @@ impl Engine {
     /// The text that the near cache knows of a key, or else of the second one, without asking the server.
     pub(super) fn peek(self: &Rc<Self>, outside: &mut Outside, first: &[u8], second: &[u8]) -> Js<Option<NapiValue>> {
         self.with_core(outside, |core| {
-            let Recall::Maybe(now) = core.store.ids.recall(first, wall) else { return Ok(None) };
+            let Recall::Maybe(now, _) = core.store.ids.recall(first, wall) else { return Ok(None) };
             if !self.drain_sockets(core) {
                 return Ok(None);
             }
@@ -89,15 +90,13 @@ impl Engine {
     }
 
     /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them.
-    fn keep_lease(self: &Rc<Self>, core: &mut Core, now: Nanos) {
-        if core.store.ids.near().is_some_and(|near| near.wants_proof(now)) {
-            core.store.prove(&mut core.peers);
-            core.each(|core, at| {
-                core.write_out(at);
-                self.watch(core, at);
-            });
+    fn keep_lease(self: &Rc<Self>, core: &mut Core, peer: PeerId, now: Nanos) {
+        if core.store.ids.near().is_some_and(|near| near.wants_proof(peer, now)) {
+            core.store.prove(&mut core.peers, peer);
+            core.write_out(peer);
+            self.watch(core, peer);
         }
-        if core.store.ids.near().is_some_and(|near| near.wants_attestation(now)) {
+        if core.store.ids.near().is_some_and(|near| near.wants_attestation(peer, now)) {
             self.look_at_sentinels(core);
             // What is to be told, or resolved, is so in the next turn.
             self.answer_soon();

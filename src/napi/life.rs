@@ -262,9 +262,9 @@ impl Engine {
             self.disconnect(core, at);
             core.peers[at].closed();
             core.nodes[at].changed();
+            core.store.ids.lost(at);
         });
         self.leave_sentinels(core);
-        core.store.ids.lost();
     }
 }
 

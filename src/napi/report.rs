@@ -90,7 +90,7 @@ fn latency(summary: Summary) -> serde_json::Value {
 fn near_health(core: &Core) -> serde_json::Value {
     let ids = &core.store.ids;
     let Some(near) = ids.near() else { return json!({ "state": "off", "reason": null }) };
-    let state = match (ids.refusal(), near.is_informed(), near.is_alive(wall())) {
+    let state = match (ids.refusal(), near.is_informed(PeerId::FIRST), near.is_alive(PeerId::FIRST, wall())) {
         (Some(_), _, _) => "refused",
         (None, false, _) => "disconnected",
         (None, true, false) => "expired",

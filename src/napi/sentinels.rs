@@ -63,7 +63,7 @@ impl Engine {
         }
         self.write_to_sentinels(core);
         let Some(sentinels) = &mut core.sentinels else { return };
-        core.store.ids.attested(sentinels.rules.attested());
+        core.store.ids.attested(MASTER, sentinels.rules.attested());
         match sentinels.rules.found() {
             None => {}
             Some(Found::Master(master)) => {
@@ -239,7 +239,7 @@ impl Engine {
             self.close_socket(link);
         }
         core.forget_host(MASTER);
-        core.store.ids.attested(0);
+        core.store.ids.attested(MASTER, 0);
     }
 
     fn sentinel_polled(self: &Rc<Self>, core: &mut Core, status: c_int, handle: *mut uv::Handle) {

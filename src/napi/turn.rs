@@ -162,7 +162,7 @@ impl Engine {
         let news = core.peers.answers(at, batch, wall());
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
-            && core.store.ids.ready(tracking.clone())
+            && core.store.ids.ready(at, tracking.clone())
         {
             core.notice = core.store.ids.refusal().map(str::to_owned);
         }

@@ -8,10 +8,11 @@
 //!    since. An invalidation touches its key.
 //! 2. A write of our own, by whatever object, touches the key when it is queued (NOLOOP: nobody will tell us). The reply to
 //!    a SET without expiry stores what was written, if nothing else has touched the key since.
-//! 3. A lost connection, or an invalidation of everything, removes everything.
+//! 3. A lost connection, to whichever server, or an invalidation of everything, removes everything.
 //! 4. The cache answers only within the *lease*: for [`LEASE`] after the last proof that the server had told us everything.
 //!    Each reply is such a proof. It counts from when its command was written, not from when the reply was read, because
 //!    JavaScript may have been busy in between.
+//!    Each server has a lease of its own, which is that of the keys that it holds.
 //!    A server that lost its office still answers. Where sentinels know who holds it, the lease counts from when a majority of them
 //!    was asked, too ([`Near::attested`]).
 //! 5. Redis announces an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
@@ -35,6 +36,7 @@ use std::num::NonZeroU64;
 
 pub use entry::KeyState;
 
+use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::epoch::Epoch;
 use crate::redis::{MILLI, Nanos};
 use entry::Entry;
@@ -95,7 +97,30 @@ pub struct Counters {
 /// So many touches are remembered one by one while tickets are under way. With one more, all earlier tickets become void.
 const MAX_TOUCHED: usize = 65_536;
 
-/// The cache of one connection.
+/// For how long what is known of one server's keys may be told.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
+    informed: bool,
+    /// When the command of the latest reply was written.
+    proven: Nanos,
+    /// By when others said that the server is the one that writes go to.
+    attested: Nanos,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self { informed: false, proven: 0, attested: Nanos::MAX }
+    }
+}
+
+impl Lease {
+    fn holds(&self, now: Nanos) -> bool {
+        self.informed && now < self.proven.min(self.attested) + LEASE
+    }
+}
+
+/// The cache of one engine.
 pub struct Near {
     entries: Log,
     /// Counts touches. A touch is whatever removes an entry, or would if there were one.
@@ -109,12 +134,7 @@ pub struct Near {
     /// counted, touches are noted, which makes earlier tickets void at [`MAX_TOUCHED`] of them.
     outstanding: u64,
     fingerprints: Fingerprints,
-    /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
-    informed: bool,
-    /// When the command of the latest reply was written.
-    proven: Nanos,
-    /// By when others said that the server is the one that writes go to.
-    attested: Nanos,
+    leases: ByPeer<Lease>,
     counters: Counters,
     /// A `Cell`, because an answer is still borrowed when it is counted.
     hits: Cell<u64>,
@@ -132,9 +152,7 @@ impl Near {
             void_before: NonZeroU64::MIN,
             outstanding: 0,
             fingerprints: Fingerprints::default(),
-            informed: false,
-            proven: 0,
-            attested: Nanos::MAX,
+            leases: ByPeer::default(),
             counters: Counters::default(),
             hits: Cell::new(0),
             skipped_writes: Cell::new(0),
@@ -160,71 +178,74 @@ impl Near {
         (self.entries.len(), self.entries.bytes() as u64)
     }
 
-    /// CLIENT TRACKING was answered, which was written at that moment. From here on the server tells us everything.
-    pub fn informed(&mut self, written: Nanos) {
+    /// A server has answered CLIENT TRACKING, which was written at that moment. From here on it tells us everything.
+    pub fn informed(&mut self, by: PeerId, written: Nanos) {
         self.forget_all();
-        self.informed = true;
-        self.proven = written;
+        let lease = self.leases.or_insert(by, Lease::default);
+        lease.informed = true;
+        lease.proven = written;
     }
 
-    /// The connection is lost.
-    pub fn lost(&mut self) {
-        self.informed = false;
+    /// The connection to a server is lost.
+    pub fn lost(&mut self, peer: PeerId) {
+        self.leases.or_insert(peer, Lease::default).informed = false;
         self.forget_all();
     }
 
-    /// A reply was read whose command was written at that moment.
-    pub fn proof(&mut self, written: Nanos) {
-        self.proven = self.proven.max(written);
+    /// A reply of a server was read whose command was written at that moment.
+    pub fn proof(&mut self, by: PeerId, written: Nanos) {
+        if let Some(lease) = self.leases.get_mut(by) {
+            lease.proven = lease.proven.max(written);
+        }
     }
 
-    /// Whether the server tells us of changes at all.
+    /// Whether a server tells us of changes at all.
     #[must_use]
-    pub const fn is_informed(&self) -> bool {
-        self.informed
+    pub fn is_informed(&self, by: PeerId) -> bool {
+        self.leases.get(by).is_some_and(|lease| lease.informed)
     }
 
-    /// Whether the cache may answer.
+    /// Whether the cache may answer for the keys of a server.
     #[must_use]
-    pub fn is_alive(&self, now: Nanos) -> bool {
-        self.informed && now < self.proven.min(self.attested) + LEASE
+    pub fn is_alive(&self, of: PeerId, now: Nanos) -> bool {
+        self.leases.get(of).is_some_and(|lease| lease.holds(now))
     }
 
-    /// Whether a new proof should be asked for, so that the lease does not end while there are only hits.
+    /// Whether a new proof should be asked of a server, so that its lease does not end while there are only hits.
     #[must_use]
-    pub const fn wants_proof(&self, now: Nanos) -> bool {
-        self.informed && now >= self.proven + LEASE / 2
+    pub fn wants_proof(&self, of: PeerId, now: Nanos) -> bool {
+        self.leases.get(of).is_some_and(|lease| lease.informed && now >= lease.proven + LEASE / 2)
     }
 
-    /// Others say by when the server was still the one that writes go to; the lease counts from there, too. Where nobody is asked,
+    /// Others say by when a server was still the one that writes go to; its lease counts from there, too. Where nobody is asked,
     /// it is [`Nanos::MAX`], as at first.
-    pub const fn attested(&mut self, at: Nanos) {
-        self.attested = at;
+    pub fn attested(&mut self, peer: PeerId, at: Nanos) {
+        self.leases.or_insert(peer, Lease::default).attested = at;
     }
 
     /// Whether those others should be asked again, so that the lease does not end.
     #[must_use]
-    pub const fn wants_attestation(&self, now: Nanos) -> bool {
-        now >= self.attested.saturating_add(LEASE / 2)
+    pub fn wants_attestation(&self, of: PeerId, now: Nanos) -> bool {
+        self.leases.get(of).is_some_and(|lease| now >= lease.attested.saturating_add(LEASE / 2))
     }
 
     /// What is known of a key, if that may be told now. The caller counts the hit: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<KeyState<'_>> {
-        self.tell(self.fingerprints.of(key), || now).map(|(state, _)| state).ok()
+        self.tell(self.fingerprints.of(key), || now).map(|(known, _)| known.state).ok()
     }
 
-    /// Whether anything may be told of a key: the time that `clock` gave, for [`Near::known`], or what the read that follows
-    /// needs. The clock is read only where there is an entry, because reading it costs more than all else here.
-    pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<Nanos, Trace> {
-        self.tell(self.fingerprints.of(key), clock).map(|(_, now)| now)
+    /// Whether anything may be told of a key: the time that `clock` gave, for [`Near::known`], and the server that holds the key; or
+    /// what the read that follows needs. The clock is read only where there is an entry, because reading it costs more than all else here.
+    pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Nanos, PeerId), Trace> {
+        self.tell(self.fingerprints.of(key), clock).map(|(known, now)| (now, known.peer))
     }
 
-    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(KeyState<'_>, Nanos), Trace> {
+    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(Entry<'_>, Nanos), Trace> {
         let known = self.entries.get(key).ok_or(Trace { key: Some(key), brief: false })?;
         let now = clock();
-        if now < known.ends && self.is_alive(now) {
-            Ok((known.state, now))
+        if now < known.ends && self.is_alive(known.peer, now) {
+            Ok((known, now))
         } else {
             Err(Trace { key: Some(key), brief: known.brief })
         }
@@ -298,11 +319,12 @@ impl Near {
         }
         // Absence has no expiry: whoever makes the key is announced.
         let ends = if state == KeyState::Absent { Some(Nanos::MAX) } else { ends };
-        let read = Entry { state, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none() };
+        let peer = ticket.epoch.peer();
+        let read = Entry { state, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none(), peer };
         // An entry that says the same and lasts longer stays. For example, the reply to our own write came first.
         let is_confirmed = |known: Entry<'_>| {
             let same = known.state == state || (state == KeyState::Present && known.state != KeyState::Absent);
-            same && !known.brief
+            same && !known.brief && known.peer == peer
         };
         self.counters.fills += u64::from(self.entries.insert(ticket.key, read, is_confirmed));
     }
@@ -321,7 +343,8 @@ impl Near {
         if self.returned(&ticket) {
             self.counters.dropped_fills += 1;
         } else {
-            let known = Entry { state: KeyState::Text(value), own: true, ends: Nanos::MAX, brief: false };
+            let (state, peer) = (KeyState::Text(value), ticket.epoch.peer());
+            let known = Entry { state, own: true, ends: Nanos::MAX, brief: false, peer };
             self.entries.insert(ticket.key, known, |_| false);
             self.counters.fills += 1;
         }
@@ -360,7 +383,7 @@ impl Near {
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
         match self.entries.get(self.fingerprints.of(key))? {
-            Entry { state: KeyState::Text(text), own: true, .. } if self.is_alive(now) => Some(text),
+            Entry { state: KeyState::Text(text), own: true, peer, .. } if self.is_alive(peer, now) => Some(text),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ const KEY: &[u8] = b"signal_cache:x:s:B";
 
 fn near() -> Near {
     let mut near = Near::new(1 << 20);
-    near.informed(0);
+    near.informed(PeerId::FIRST, 0);
     near
 }
 
@@ -63,7 +63,7 @@ fn a_call_that_is_given_up_has_touches_noted_up_to_the_bound_and_no_longer() {
 fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
     let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
-    near.informed(0);
+    near.informed(PeerId::FIRST, 0);
     near.filled(ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
 }
@@ -121,9 +121,9 @@ fn a_lost_connection_takes_entries_and_tickets() {
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
     let (ticket, _) = near.reading(other, Trace::default(), Epoch::default());
-    near.lost();
+    near.lost(PeerId::FIRST);
     assert_eq!(near.known(KEY, 1), None);
-    near.informed(5);
+    near.informed(PeerId::FIRST, 5);
     assert_eq!(near.known(KEY, 6), None);
     near.filled(ticket, text("from before"), 6, None);
     assert_eq!(near.known(other, 6), None);
@@ -146,7 +146,7 @@ fn the_lease_ends_and_a_new_proof_brings_the_entries_back() {
     write(&mut near, "v");
     assert!(near.known(KEY, LEASE - 1).is_some());
     assert!(near.known(KEY, LEASE).is_none());
-    near.proof(LEASE);
+    near.proof(PeerId::FIRST, LEASE);
     assert!(near.known(KEY, LEASE).is_some());
 }
 
@@ -155,34 +155,74 @@ fn a_reply_that_was_read_late_does_not_renew_the_lease_on_old_news() {
     let mut near = near();
     write(&mut near, "v");
     // JavaScript was blocked for three leases: the reply to a command of back then lay in the socket all the time.
-    near.proof(10);
+    near.proof(PeerId::FIRST, 10);
     assert!(near.known(KEY, 3 * LEASE).is_none());
 }
 
 #[test]
 fn a_server_that_answers_and_that_nobody_vouches_for_proves_nothing() {
     let mut near = near();
-    near.attested(0);
+    near.attested(PeerId::FIRST, 0);
     write(&mut near, "a");
     let later = 10 * LEASE;
-    near.proof(later);
+    near.proof(PeerId::FIRST, later);
     assert_eq!(near.known(KEY, later), None);
-    assert!(near.wants_attestation(later));
-    near.attested(later);
+    assert!(near.wants_attestation(PeerId::FIRST, later));
+    near.attested(PeerId::FIRST, later);
     assert_eq!(near.known(KEY, later), Some(text("a")));
-    assert!(!near.wants_attestation(later));
-    near.proof(later + LEASE);
+    assert!(!near.wants_attestation(PeerId::FIRST, later));
+    near.proof(PeerId::FIRST, later + LEASE);
     assert_eq!(near.known(KEY, later + LEASE), None, "the older of the two counts");
-    near.attested(0);
+    near.attested(PeerId::FIRST, 0);
     assert_eq!(near.known(KEY, later), None, "and they may take their word back");
+}
+
+#[test]
+fn a_server_that_falls_silent_takes_the_answers_of_its_own_keys_alone() {
+    let mut near = near();
+    let (silent, other) = (PeerId::FIRST, PeerId::of(1));
+    near.informed(other, 0);
+    write(&mut near, "a");
+    let key: &[u8] = b"signal_cache:other";
+    let ticket = near.writing(key, Epoch::of(other));
+    near.written(ticket, b"b");
+    near.proof(other, LEASE);
+    assert_eq!((near.known(KEY, LEASE), near.known(key, LEASE)), (None, Some(text("b"))));
+    assert_eq!((near.own_write(KEY, LEASE), near.own_write(key, LEASE)), (None, Some(b"b".as_slice())));
+    assert_eq!([silent, other].map(|peer| near.wants_proof(peer, LEASE)), [true, false]);
+    assert_eq!(near.recall(key, || LEASE), Ok((LEASE, other)), "and it is told whose key it is");
+}
+
+#[test]
+fn a_server_that_is_lost_takes_everything() {
+    let mut near = near();
+    let other = PeerId::of(1);
+    near.informed(other, 0);
+    write(&mut near, "a");
+    let ticket = near.writing(b"signal_cache:other", Epoch::of(other));
+    near.lost(other);
+    near.written(ticket, b"b");
+    near.informed(other, 0);
+    assert_eq!((near.known(KEY, 1), near.known(b"signal_cache:other", 1)), (None, None));
+}
+
+#[test]
+fn a_key_that_another_server_answers_for_is_that_ones() {
+    let mut near = near();
+    let other = PeerId::of(1);
+    near.informed(other, 0);
+    write(&mut near, "a");
+    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::of(other));
+    near.filled(ticket, text("a"), 1, Some(Nanos::MAX));
+    assert_eq!(near.recall(KEY, || 1), Ok((1, other)));
 }
 
 #[test]
 fn proofs_do_not_go_back() {
     let mut near = near();
     write(&mut near, "v");
-    near.proof(LEASE);
-    near.proof(10);
+    near.proof(PeerId::FIRST, LEASE);
+    near.proof(PeerId::FIRST, 10);
     assert!(near.known(KEY, LEASE + 1).is_some());
 }
 
@@ -192,7 +232,7 @@ fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let (ticket, expiry) = near.reading(KEY, Trace::default(), Epoch::default());
     assert!(!expiry, "a key that is read once costs no second command");
     near.filled(ticket, text("v"), 10, None);
-    near.proof(LEASE);
+    near.proof(PeerId::FIRST, LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
     let trace = near.recall(KEY, || LEASE + 10).unwrap_err();
@@ -235,7 +275,7 @@ fn existence_is_not_a_value() {
 #[test]
 fn memory_is_bounded_in_bytes() {
     let mut near = Near::new(10_000);
-    near.informed(0);
+    near.informed(PeerId::FIRST, 0);
     for number in 0..1_000 {
         let key = format!("signal_cache:{number}");
         let ticket = near.writing(key.as_bytes(), Epoch::default());
@@ -254,7 +294,7 @@ fn of_two_reads_of_a_key_the_one_that_brings_its_expiry_stays_known() {
         near.filled(first, text("v"), 0, ends(true));
         near.filled(second, text("v"), 0, ends(false));
         assert_eq!(near.known(KEY, 1), Some(text("v")));
-        near.proof(LEASE);
+        near.proof(PeerId::FIRST, LEASE);
         assert_eq!(near.known(KEY, LEASE + 1), Some(text("v")), "brief one first: {brief_first}");
     }
 }

@@ -9,13 +9,40 @@ pub struct PeerId(u16);
 impl PeerId {
     /// The only server, where there is one.
     pub const FIRST: Self = Self(0);
+
+    /// The server of a number.
+    #[must_use]
+    pub const fn of(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
 }
 
 /// One thing for each server: few, so that looking through them takes no time.
 #[derive(Debug)]
 pub struct ByPeer<V>(Vec<(PeerId, V)>);
 
+impl<V> Default for ByPeer<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<V> ByPeer<V> {
+    /// That of a server, which is made where there was none.
+    pub fn or_insert(&mut self, of: PeerId, make: impl FnOnce() -> V) -> &mut V {
+        let place = self.0.iter().position(|(id, _)| *id == of).unwrap_or_else(|| {
+            self.0.push((of, make()));
+            self.0.len() - 1
+        });
+        &mut self.0[place].1
+    }
+
     /// That of the only server.
     #[must_use]
     pub fn of_first(value: V) -> Self {

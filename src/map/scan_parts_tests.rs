@@ -1,0 +1,217 @@
+//! A scan over several servers, each of which may be replaced by another run at any time, in random schedules.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Keys that each server has from the beginning to the end, and so many more that each run of it has for itself.
+const LASTING: usize = 12;
+const OWN: usize = 5;
+
+/// One server's present run: a table in an order of its own, in which its cursors count.
+struct Server {
+    epoch: Epoch,
+    runs: usize,
+    table: Vec<String>,
+    /// Commands that it has not answered.
+    unanswered: VecDeque<Command>,
+}
+
+impl Server {
+    fn new(number: u16) -> Self {
+        let (epoch, table) = (Epoch::of(PeerId::of(number)), Vec::new());
+        let mut server = Self { epoch, runs: 0, table, unanswered: VecDeque::new() };
+        server.fill();
+        server
+    }
+
+    fn fill(&mut self) {
+        let number = self.epoch.peer().number();
+        let lasting = (0..LASTING).map(|i| format!("{number}:{i}"));
+        self.table = lasting.chain((0..OWN).map(|i| format!("{number}:{}:{i}", self.runs))).collect();
+        self.shuffle();
+    }
+
+    fn shuffle(&mut self) {
+        let seed = self.runs as u64;
+        self.table.sort_by_key(|key| xxhash_rust::xxh3::xxh3_64_with_seed(key.as_bytes(), seed));
+    }
+
+    /// Another process answers from now on; it has its keys from elsewhere, or those that were left.
+    fn replace(&mut self, keeps: bool) {
+        self.runs += 1;
+        self.epoch.connected(false);
+        if keeps {
+            self.table.retain(|key| !key.is_empty());
+            self.shuffle();
+        } else {
+            self.fill();
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Demand,
+    Answer(usize),
+    /// The connection is lost, and the next one is to the same run.
+    Reconnect(usize),
+    Replace(usize),
+}
+
+struct World {
+    scan: Scan,
+    servers: Vec<Server>,
+    waits: bool,
+    /// The last answer of a scan that is over.
+    over: Option<Answer>,
+    given: BTreeMap<String, u32>,
+    /// SCANs that begin a part, in their order.
+    begun: Vec<PeerId>,
+}
+
+impl World {
+    fn new(kind: Kind, servers: u16) -> Self {
+        let servers = (0..servers).map(Server::new).collect();
+        let scan = Scan::new(kind, 2, 5);
+        Self { scan, servers, waits: false, over: None, given: BTreeMap::new(), begun: Vec::new() }
+    }
+
+    fn take(&mut self, step: Step) {
+        for command in step.commands {
+            let to = match &command {
+                Command::Scan { of, cursor, .. } => {
+                    if cursor == BEGINNING {
+                        self.begun.push(*of);
+                    }
+                    of.number().into()
+                }
+                // Pages are of one server here.
+                Command::Values => server_of(self.scan.current().unwrap()),
+                Command::Delete(page) => server_of(page),
+            };
+            self.servers[to].unanswered.push_back(command);
+        }
+        match step.answer {
+            None => return,
+            Some(Answer::Keys(page) | Answer::Values(page)) => {
+                for key in page.iter() {
+                    *self.given.entry(String::from_utf8(key.to_vec()).unwrap()).or_default() += 1;
+                }
+            }
+            end => self.over = end,
+        }
+        self.waits = false;
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Demand if !self.waits && self.over.is_none() => {
+                self.waits = true;
+                self.servers.iter().for_each(|server| self.scan.answered_under(server.epoch));
+                let step = self.scan.demand();
+                self.take(step);
+            }
+            Event::Answer(at) => {
+                let server = &mut self.servers[at];
+                let Some(command) = server.unanswered.pop_front() else { return };
+                self.scan.answered_under(server.epoch);
+                let step = match command {
+                    Command::Values => self.scan.values_arrived(),
+                    Command::Delete(page) => {
+                        for key in page.iter() {
+                            server.table.iter_mut().filter(|there| there.as_bytes() == key).for_each(String::clear);
+                        }
+                        self.scan.deleted()
+                    }
+                    Command::Scan { cursor, count, .. } => self.scan.discard().unwrap_or_else(|| {
+                        let start: usize = String::from_utf8(cursor).unwrap().parse().unwrap();
+                        let end = server.table.len().min(start + count as usize);
+                        let next = if end < server.table.len() { end } else { 0 };
+                        let page = server.table.get(start..end).unwrap_or_default();
+                        let page = page.iter().filter(|key| !key.is_empty()).map(|key| key.as_bytes());
+                        self.scan.scanned(next.to_string().as_bytes(), page)
+                    }),
+                };
+                self.take(step);
+            }
+            Event::Reconnect(at) => self.servers[at].epoch.connected(true),
+            Event::Replace(at) => self.servers[at].replace(self.scan.kind() == Kind::Clear),
+            Event::Demand => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..5_000 {
+            self.happen(&Event::Demand);
+            (0..self.servers.len()).for_each(|at| self.happen(&Event::Answer(at)));
+        }
+    }
+}
+
+fn server_of(page: &Page) -> usize {
+    let servers: BTreeSet<_> = page.iter().map(|key| key[0] - b'0').collect();
+    assert_eq!(servers.len(), 1);
+    servers.into_iter().next().unwrap().into()
+}
+
+fn events(servers: usize) -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        8 => Just(Event::Demand),
+        16 => (0..servers).prop_map(Event::Answer),
+        1 => (0..servers).prop_map(Event::Reconnect),
+        1 => (0..servers).prop_map(Event::Replace),
+    ];
+    prop::collection::vec(event, 0..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #[test]
+    fn no_key_of_several_servers_is_passed_over_or_named_twice_whichever_runs_answer(
+        kind in prop::sample::select(vec![Kind::Keys, Kind::Pairs, Kind::Values, Kind::Count, Kind::Clear]),
+        events in events(3),
+    ) {
+        let mut world = World::new(kind, 3);
+        for event in &events {
+            world.happen(event);
+        }
+        world.finish();
+        prop_assert!(world.over.is_some(), "it came to its end");
+        prop_assert!(world.given.values().all(|&times| times == 1), "{:?}", world.given);
+        match kind {
+            Kind::Clear => {
+                let left: Vec<_> = world.servers.iter().flat_map(|server| &server.table).collect();
+                prop_assert!(left.iter().all(|key| key.is_empty()), "a clear is over, and keys are left: {:?}", left);
+            }
+            Kind::Count => {
+                let count = 3 * (LASTING + OWN) as u64;
+                prop_assert_eq!(world.over, Some(Answer::Count(count)));
+            }
+            _ => {
+                for (number, key) in (0..3).flat_map(|number| (0..LASTING).map(move |key| (number, key))) {
+                    prop_assert!(world.given.contains_key(&format!("{number}:{key}")), "{}:{} was passed over", number, key);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn servers_are_asked_one_after_the_other_and_one_that_is_replaced_begins_anew_alone() {
+    let [first, second] = [0, 1].map(PeerId::of);
+    for kind in [Kind::Keys, Kind::Count] {
+        let mut world = World::new(kind, 2);
+        let go_on = [Event::Demand, Event::Answer(0), Event::Answer(1)];
+        while world.begun.len() < 2 {
+            go_on.iter().for_each(|event| world.happen(event));
+        }
+        go_on.iter().for_each(|event| world.happen(event));
+        world.happen(&Event::Replace(1));
+        world.happen(&Event::Replace(0));
+        world.finish();
+        assert_eq!(world.begun, [first, second, second], "{kind:?}");
+    }
+}
