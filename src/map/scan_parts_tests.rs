@@ -131,7 +131,7 @@ impl World {
                         let end = server.table.len().min(start + count as usize);
                         let next = if end < server.table.len() { end } else { 0 };
                         let page = server.table.get(start..end).unwrap_or_default();
-                        let page = page.iter().filter(|key| !key.is_empty()).map(|key| key.as_bytes());
+                        let page = page.iter().filter(|key| !key.is_empty()).map(String::as_bytes);
                         self.scan.scanned(next.to_string().as_bytes(), page)
                     }),
                 };
@@ -140,6 +140,12 @@ impl World {
             Event::Reconnect(at) => self.servers[at].epoch.connected(true),
             Event::Replace(at) => self.servers[at].replace(self.scan.kind() == Kind::Clear),
             Event::Demand => {}
+        }
+    }
+
+    fn happen_all(&mut self, events: &[Event]) {
+        for event in events {
+            self.happen(event);
         }
     }
 
@@ -175,9 +181,7 @@ proptest! {
         events in events(3),
     ) {
         let mut world = World::new(kind, 3);
-        for event in &events {
-            world.happen(event);
-        }
+        world.happen_all(&events);
         world.finish();
         prop_assert!(world.over.is_some(), "it came to its end");
         prop_assert!(world.given.values().all(|&times| times == 1), "{:?}", world.given);
@@ -206,9 +210,9 @@ fn servers_are_asked_one_after_the_other_and_one_that_is_replaced_begins_anew_al
         let mut world = World::new(kind, 2);
         let go_on = [Event::Demand, Event::Answer(0), Event::Answer(1)];
         while world.begun.len() < 2 {
-            go_on.iter().for_each(|event| world.happen(event));
+            world.happen_all(&go_on);
         }
-        go_on.iter().for_each(|event| world.happen(event));
+        world.happen_all(&go_on);
         world.happen(&Event::Replace(1));
         world.happen(&Event::Replace(0));
         world.finish();
