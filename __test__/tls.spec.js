@@ -76,7 +76,8 @@ test("a rediss:// URL connects to an IPv6 address", async (t) => {
 
 test("a certificate is for an IPv6 address whatever its scope", async (t) => {
   const redis = await secure(t, { args: ["--bind", "127.0.0.1", "::1"] });
-  await works(t, trusting(redis.secure("[::1%25lo]")));
+  // Everywhere the first interface is the machine's own.
+  await works(t, trusting(redis.secure("[::1%251]")));
 });
 
 test("the authority may be given as PEM text, also in one line, and is not shown", async (t) => {

@@ -27,11 +27,24 @@ function buildLibrary(crate) {
   const manifest = fs.realpathSync(path.join(crate, "Cargo.toml"));
   const own = messages.filter(({ reason, manifest_path: file }) => reason === "compiler-artifact" && file === manifest);
   const files = own.filter(({ target }) => target.crate_types.includes("cdylib")).flatMap(({ filenames }) => filenames);
-  const built = files.find((file) => /\.(so|dylib)$/.test(file));
+  const built = files.find((file) => /\.(so|dylib|dll)$/.test(file));
   if (built === undefined) {
     throw new Failure(`cargo built no library that Node can load${files.length > 0 ? `, but ${files.join(", ")}` : ""}`);
   }
   return built;
+}
+
+/** Windows renames a library that a process has loaded, but neither replaces nor removes it. */
+function setAside(target) {
+  const old = `${path.basename(target)}.old-`;
+  for (const name of fs.readdirSync(path.dirname(target)).filter((one) => one.startsWith(old))) {
+    try {
+      fs.rmSync(path.join(path.dirname(target), name));
+    } catch {
+      // It is loaded still; the next build tries again.
+    }
+  }
+  if (fs.existsSync(target)) fs.renameSync(target, `${target}.old-${process.pid}`);
 }
 
 /** Puts the binary where it is wanted. By a copy and a rename: a process that has the old one loaded keeps it. */
@@ -39,6 +52,7 @@ function place(library, target) {
   try {
     fs.mkdirSync(path.dirname(target), { recursive: true });
     fs.copyFileSync(library, `${target}.new`);
+    if (process.platform === "win32") setAside(target);
     fs.renameSync(`${target}.new`, target);
   } catch (error) {
     throw new Failure(`${target} cannot be written (${error.code}); --out names another file`, { cause: error });

@@ -19,11 +19,15 @@ function libc() {
   }
 }
 
-/** This platform as napi-rs names it: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`. */
+/** This platform as napi-rs names it: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`, `win32-x64-msvc`. */
 function platformName() {
   const parts = [process.platform, process.arch];
   if (process.platform === "linux") {
     parts.push(libc());
+  }
+  if (process.platform === "win32") {
+    // Node's own builds for Windows are made with this compiler's library; what another one makes loads there too.
+    parts.push("msvc");
   }
   return parts.join("-");
 }

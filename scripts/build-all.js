@@ -4,7 +4,8 @@
 //
 //   node scripts/build-all.js [platform…]   all that this machine can build, where none is named
 //
-// On Linux (x64) it builds for Linux: x64 and arm64, for glibc 2.17 and for musl. On macOS it builds for both kinds of Mac.
+// On Linux (x64) it builds for Linux: x64 and arm64, for glibc 2.17 and for musl; and win32-x64-gnu, where that is named, with MinGW: it
+// proves the port to Windows and is not published. On macOS it builds for both kinds of Mac, on Windows for Windows.
 
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
@@ -13,15 +14,32 @@ const { binaryName } = require("../js/platform.js");
 const { rustFor } = require("./cross/rust.js");
 const { zig } = require("./cross/zig.js");
 const { root } = require("./lib/tools.js");
-const { GLIBC_FLOOR, TARGETS } = require("./release/targets.js");
+const { binaryProblems } = require("./release/checks.js");
+const { GLIBC_FLOOR, MINGW, TARGETS } = require("./release/targets.js");
 
 const targetFolder = path.join(root, "target", "cross");
 const binaries = path.join(root, "target", "binaries");
+/** What cargo calls the library. */
+const LIBRARIES = { linux: "libbacktest_kit_native.so", darwin: "libbacktest_kit_native.dylib", win32: "backtest_kit_native.dll" };
+
+/**
+ * A folder with a library of Node's in which there is nothing: the build of the napi crate asks for one with MinGW, although all that
+ * it needs of Node is looked up when the addon is loaded.
+ */
+function emptyNode() {
+  const folder = path.join(targetFolder, "empty-node");
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, "libnode.dll"), "");
+  fs.writeFileSync(path.join(folder, "libnode.a"), "!<arch>\n");
+  return folder;
+}
 
 /** The program and words that build for a target, and more environment. `words` go to cargo. */
 function commandFor({ triple, os, libc }, words) {
   const build = ["--release", "--lib", "--locked", "--target-dir", targetFolder, ...words];
-  if (os === "darwin") return { command: "cargo", args: ["build", ...build, "--target", triple], env: {} };
+  if (os !== "linux") {
+    return { command: "cargo", args: ["build", ...build, "--target", triple], env: triple === MINGW.triple ? { LIBNODE_PATH: emptyNode() } : {} };
+  }
   const { compiler, zigbuild } = zig();
   const flags = `CARGO_TARGET_${triple.toUpperCase().replaceAll("-", "_")}_RUSTFLAGS`;
   return {
@@ -39,23 +57,25 @@ function build(target) {
   const started = Date.now();
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...rust.env, ...env } });
   if (status !== 0) throw new Error(`${target.platform} could not be built: ${error?.message ?? `${path.basename(command)} ended with code ${status}`}`);
-  const library = `libbacktest_kit_native.${target.os === "darwin" ? "dylib" : "so"}`;
+  const library = path.join(targetFolder, target.triple, "release", LIBRARIES[target.os]);
+  const problems = target.os === "darwin" ? [] : binaryProblems(fs.readFileSync(library), target);
+  if (problems.length > 0) throw new Error(problems.join("; "));
   const file = path.join(binaries, binaryName(target.platform));
   fs.mkdirSync(binaries, { recursive: true });
-  fs.copyFileSync(path.join(targetFolder, target.triple, "release", library), `${file}.new`);
+  fs.copyFileSync(library, `${file}.new`);
   fs.renameSync(`${file}.new`, file);
   console.log(`-- ${path.relative(root, file)}: ${(fs.statSync(file).size / 1e6).toFixed(1)} MB (${((Date.now() - started) / 1000).toFixed(0)} s)`);
 }
 
 function main(names) {
-  const possible = TARGETS.filter(({ os }) => os === process.platform);
+  const possible = [...TARGETS.filter(({ os }) => os === process.platform), ...(process.platform === "linux" ? [MINGW] : [])];
   const unknown = names.filter((name) => !possible.some(({ platform }) => platform === name));
   if (unknown.length > 0) {
     console.error(`${unknown.join(", ")} cannot be built here; there are ${possible.map(({ platform }) => platform).join(", ")}`);
     return 2;
   }
   let failed = 0;
-  for (const target of possible.filter(({ platform }) => names.length === 0 || names.includes(platform))) {
+  for (const target of possible.filter((one) => (names.length === 0 ? one !== MINGW : names.includes(one.platform)))) {
     try {
       build(target);
     } catch (error) {

@@ -5,7 +5,7 @@
 //
 //   node scripts/core.js                 with this Node
 //   node scripts/core.js --node <file>   with another one
-//   node scripts/core.js --without-mongo what needs Redis alone
+//   node scripts/core.js --without-mongo what needs no MongoDB
 
 const { parseArgs } = require("node:util");
 const fs = require("node:fs");
@@ -23,9 +23,12 @@ const MONGO = [
   ...["mongo-crud", "mongo-services", "mongo-bulk", "mongo-documents", "mongo-cursors", "mongo-outage", "candle-cache", "candle-cache-writes"],
   ...["adapters/kits", "adapters/contract", "adapters/setup", "adapters/lists"],
 ];
+/** The embedded store, which needs no servers. */
+const STORE = ["store", "store-calls", "store-rows", "store-candles"];
+const EVERYTHING = [...STORE, ...REDIS, ...MONGO];
 
 /** Runs the core with a Node (path of its program), more environment and on these files; resolves with the counts. */
-async function core(node, { env = {}, files = [...REDIS, ...MONGO], title } = {}) {
+async function core(node, { env = {}, files = EVERYTHING, title } = {}) {
   const specs = files.map((name) => path.join("__test__", `${name}.spec.js`));
   // ava passes over a file that is not there while others are.
   const gone = specs.filter((file) => !fs.existsSync(path.join(root, file)));
@@ -50,13 +53,13 @@ async function main(args) {
     ensureNodeModules(kitFolder);
     ensureMongod();
   }
-  const files = values["without-mongo"] ? REDIS : [...REDIS, ...MONGO];
+  const files = values["without-mongo"] ? [...STORE, ...REDIS] : EVERYTHING;
   const { passed, failed } = await core(values.node ?? process.execPath, { files, title: values.node ?? `Node ${process.version}` });
   console.log(`\n${passed} passed, ${failed} failed`);
   return passed > 0 && failed === 0 ? 0 : 1;
 }
 
-module.exports = { core, REDIS, MONGO };
+module.exports = { core, EVERYTHING };
 
 if (require.main === module) {
   main(process.argv.slice(2)).then(

@@ -51,7 +51,7 @@ function packTarget(target, out, problem) {
     problem(`${target.platform}: there is no binary`);
     return { manifest: platformManifest(target) };
   }
-  if (target.os === "linux") {
+  if (target.os !== "darwin") {
     for (const words of binaryProblems(fs.readFileSync(binary), target)) problem(`${target.platform}: ${words} (${path.relative(root, binary)})`);
   }
   const packed = packPlatform(target, binary, out);

@@ -43,7 +43,10 @@ class MongoServer extends ServerProcess {
 
   words() {
     const words = ["--port", this.port, "--bind_ip", this.host, "--dbpath", this.dir, "--logpath", this.logFile];
-    words.push("--unixSocketPrefix", this.dir, "--wiredTigerCacheSizeGB", "0.25", "--quiet");
+    words.push("--wiredTigerCacheSizeGB", "0.25", "--quiet");
+    // A server for Windows has no such sockets, one for Linux that is used from Windows (under Wine) is to make none.
+    if (process.platform !== "win32") words.push("--unixSocketPrefix", this.dir);
+    else if (process.env.BKN_NATIVE_PROGRAMS) words.push("--nounixsocket");
     words.push("--setParameter", "diagnosticDataCollectionEnabled=false");
     words.push("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100");
     if (this.options.replSet) words.push("--replSet", REPLICA_SET, "--oplogSize", "64");
@@ -60,7 +63,7 @@ class MongoServer extends ServerProcess {
       }
       client = await connectWire(this, { patience: ANSWER_MS });
       const { parsed } = await client.command("admin", { getCmdLineOpts: 1 });
-      if (parsed.storage.dbPath !== this.dir) return false;
+      if (path.resolve(parsed.storage.dbPath) !== path.resolve(this.dir)) return false;
       if (!this.options.replSet || this.options.initiate === false) return true;
       const hello = await client.command("admin", { hello: 1 });
       if (!hello.setName) await this.initiate(client);

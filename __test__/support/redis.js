@@ -43,7 +43,9 @@ class RedisServer extends ServerProcess {
 
   words() {
     const words = ["--port", this.port, "--bind", this.host, "--save", "", "--appendonly", "no", "--dir", this.dir];
-    words.push("--unixsocket", this.socket, "--logfile", this.logFile, "--daemonize", "no");
+    words.push("--logfile", this.logFile, "--daemonize", "no");
+    // Windows knows no such sockets, and cannot remove the file of one.
+    if (process.platform !== "win32") words.push("--unixsocket", this.socket);
     if (this.password) words.push("--requirepass", this.password);
     return words.concat(this.options.args || []);
   }

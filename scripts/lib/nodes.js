@@ -20,9 +20,13 @@ const NODES = {
     22: ["22.23.3", "sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA=="],
     24: ["24.22.0", "sha512-xbI0deR0+gzJizE0IdT7x3ewSqtvWW7tx6QlJIBI6IszUY41yrPmOeS+b6WkA7DmSS8VKJRcMthWVwO1LbjamQ=="],
   },
+  "win-x64": {
+    20: ["20.20.2", "sha512-JCwLL25UBIyiXLXUN6dfb/AMZTBtV5LUugV+DpurEn3uAM/GKm7Z/rgR4aV5Z76UHSbzK4n43ox6GTvsOAoNxA=="],
+    22: ["22.23.3", "sha512-lJNBVsNw5Zf+VEHAwatmQxF8eY5hHVEd1ufVYn+5XVrSNB0x55V1cd/rJyOeElCnY2cRebGq//siePEGRZKYjg=="],
+  },
 };
 
-/** Path of the Node of a major version for a system with glibc, `linux-x64` or `linux-arm64`. */
+/** Path of the Node of a major version for `linux-x64` or `linux-arm64`, both with glibc, or `win-x64`. */
 function fetchNode(system, major) {
   const [version, integrity] = NODES[system][major];
   const folder = cached(`node-${version}-${system}`, (work) => {
@@ -33,7 +37,7 @@ function fetchNode(system, major) {
     program("tar", ["xzf", archive, "-C", work, "--strip-components=1"]);
     fs.rmSync(archive);
   });
-  return path.join(folder, "bin", "node");
+  return path.join(folder, "bin", system.startsWith("win") ? "node.exe" : "node");
 }
 
 /** The major versions that there are for a system, the oldest first. */

@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { root } = require("../lib/tools.js");
 const { readElf, glibcNeeded } = require("./elf.js");
+const { readPe } = require("./pe.js");
 const { GLIBC_FLOOR } = require("./targets.js");
 
 /** The most that a platform's package may take, packed, in bytes. */
@@ -51,10 +52,14 @@ function treeProblems({ manifest, lock, crate, crateLock, changelog }, tag) {
   return problems;
 }
 
-/** What systems have without anything being installed: the C library, and GCC's unwinder, which Node itself needs. */
+/**
+ * What systems have without anything being installed: on Linux the C library, and GCC's unwinder, which Node itself needs; on Windows
+ * its own libraries, to which the C library of Visual Studio does not belong.
+ */
 const SYSTEM = {
   glibc: /^(lib(c|m|dl|pthread|rt)\.so\.\d|libgcc_s\.so\.1|ld-linux-(x86-64|aarch64)\.so\.\d)$/,
   musl: /^(libc\.so|libc\.musl-\w+\.so\.1|libgcc_s\.so\.1)$/,
+  win32: /^(kernel32|ntdll|ws2_32|advapi32|bcrypt|bcryptprimitives|crypt32|secur32|iphlpapi|userenv|oleaut32|msvcrt|api-ms-win-(core|crt)-[\w-]+)\.dll$/i,
 };
 
 const newer = (one, other) => {
@@ -63,14 +68,14 @@ const newer = (one, other) => {
   return at >= 0 && a[at] > (b[at] ?? 0);
 };
 
-/** What keeps a Linux binary from being published for its target, a sentence each. */
-function binaryProblems(bytes, { cpu, libc }) {
-  const elf = readElf(bytes);
+/** What keeps a binary for Linux or Windows from being published for its target, a sentence each. */
+function binaryProblems(bytes, { os: system, cpu, libc }) {
+  const found = system === "win32" ? readPe(bytes) : readElf(bytes);
   const problems = [];
-  if (elf.machine !== cpu) problems.push(`it is built for ${elf.machine}`);
-  for (const library of elf.libraries.filter((one) => !SYSTEM[libc].test(one))) problems.push(`it needs ${library}`);
-  const needed = glibcNeeded(elf);
-  if (libc === "glibc" && needed !== null && newer(needed, GLIBC_FLOOR)) problems.push(`it needs glibc ${needed}, and may ask for ${GLIBC_FLOOR}`);
+  if (found.machine !== cpu) problems.push(`it is built for ${found.machine}`);
+  for (const library of found.libraries.filter((one) => !SYSTEM[libc ?? system].test(one))) problems.push(`it needs ${library}`);
+  const needed = libc === "glibc" ? glibcNeeded(found) : null;
+  if (needed !== null && newer(needed, GLIBC_FLOOR)) problems.push(`it needs glibc ${needed}, and may ask for ${GLIBC_FLOOR}`);
   return problems;
 }
 

@@ -1,5 +1,7 @@
 //! Where a server is, as URLs say it.
 
+use std::path::PathBuf;
+
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 
 use super::variables::invalid;
@@ -78,6 +80,9 @@ pub(super) fn parse_url(name: &str, text: &str) -> Result<Target> {
     if tls && text.contains('#') {
         return Err(invalid(name, "nothing may follow a # in a rediss:// URL; certificates are always verified"));
     }
+    if is_socket(text) && !ConnectionAddr::Unix(PathBuf::new()).is_supported() {
+        return Err(invalid(name, "there are no Unix sockets on this system; redis://host:port reaches a server here"));
+    }
     let (plain, scope) = take_scope(&plain);
     // The parser's own error may quote the URL, password and all; say what is expected instead.
     let info = plain.into_connection_info().map_err(|_| {
@@ -100,6 +105,11 @@ pub(super) fn parse_url(name: &str, text: &str) -> Result<Target> {
         password: password.to_owned(),
     });
     Ok(Target { address, credentials, database: settings.db(), tls, seeds: Vec::new() })
+}
+
+/// Whether a URL names a Unix socket.
+fn is_socket(text: &str) -> bool {
+    ["unix:", "redis+unix:", "valkey+unix:"].iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// The rest of a URL behind `redis+sentinel:` or `rediss+sentinel:`, as a target whose address is the master's name.

@@ -5,7 +5,7 @@
 //! * [`uv`]: the few libuv functions that we need, looked up in the running node binary.
 //! * [`socket`]: a non-blocking stream. [`files`]: the files and the system's certificates that TLS is told of.
 //! * [`js`]: Node-API calls that return results instead of status codes, and the proof that JavaScript may run.
-//! * [`clock`]: the clock of the near cache's lease.
+//! * [`os`]: what differs between systems. [`clock`]: the clock of the near cache's lease.
 //! * [`engine`]: one engine for one copy of the JavaScript module; [`state`]: what it does with its configuration; [`maps`],
 //!   [`hooks`]: what JavaScript has made of it and handed to it.
 //! * [`teardown`], [`lifeline`]: who keeps it alive, and how it ends.
@@ -45,6 +45,7 @@ mod maps;
 mod mongo;
 mod mongo_calls;
 mod mongo_state;
+mod os;
 mod part;
 mod probe;
 mod report;

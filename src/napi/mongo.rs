@@ -17,27 +17,12 @@ use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::{Js, NapiValue, Outside, Pending};
 use super::mongo_state::{Answers, Wake};
+use super::os::pin;
 use crate::config::mongo::MongoConfig;
 use crate::error::{Code, Error, Result};
 use crate::mongo::driver::executor::Executor;
 use crate::mongo::driver::runtime::Runtime;
 use crate::mongo::wire::Request;
-
-/// The thread runs code of this library, so the library stays loaded when the last worker that used it has ended.
-fn pin() {
-    let mut info = libc::Dl_info {
-        dli_fname: ptr::null(),
-        dli_fbase: ptr::null_mut(),
-        dli_sname: ptr::null(),
-        dli_saddr: ptr::null_mut(),
-    };
-    // SAFETY: the address is of this library; the name that is found belongs to the loader and is only read.
-    unsafe {
-        if libc::dladdr(pin as *const c_void, &raw mut info) != 0 && !info.dli_fname.is_null() {
-            libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
-        }
-    }
-}
 
 impl Engine {
     /// Where answers of other threads are gathered; made with the first use.
@@ -45,6 +30,7 @@ impl Engine {
         if let Some(answers) = &self.mongo.borrow().answers {
             return Ok(Arc::clone(answers));
         }
+        // The thread runs code of this library, so the library stays loaded when the last worker that used it has ended.
         pin();
         let answers = Arc::new(Answers { gathered: Mutex::default(), wake: Mutex::new(None) });
         let refused = |Pending| Error::new(Code::MongoUnavailable, "the thread cannot be started: Node-API refuses");

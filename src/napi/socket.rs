@@ -4,11 +4,11 @@
 use std::ffi::CString;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use super::os::{self, Descriptor, IN_PROGRESS};
 use crate::host::Literal;
 use crate::redis::tls::{Failure, Session};
 use crate::redis::trust::Trust;
@@ -51,8 +51,7 @@ fn interface(scope: &str) -> Option<u32> {
         return Some(number);
     }
     let name = CString::new(scope).ok()?;
-    // SAFETY: a text that ends with a zero byte, and lives as long as the call.
-    let number = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let number = os::interface(&name);
     (number > 0).then_some(number)
 }
 
@@ -78,13 +77,11 @@ impl Stream {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)))?;
             // A machine that is gone is given up by the system in the end. Not sooner: a server that reads nothing because it
             // is busy or stopped looks the same once its buffers are full, and it is waited for.
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(Some(Duration::from_secs(60)))?;
+            os::give_up_after(&socket, Duration::from_secs(60))?;
         }
         match socket.connect(&address) {
             Ok(()) => {}
-            // EINPROGRESS; a Unix socket whose backlog is full says EAGAIN and is tried again like any failure.
-            Err(error) if error.raw_os_error() == Some(in_progress()) => {}
+            Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => {}
             Err(error) => return Err(error),
         }
         let tls = trust.map(Session::new).transpose()?.map(Box::new);
@@ -92,8 +89,8 @@ impl Stream {
     }
 
     /// For the event loop.
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+    pub(super) fn descriptor(&self) -> Descriptor {
+        os::descriptor(&self.socket)
     }
 
     /// How connecting ended, once the socket is writable.
@@ -169,11 +166,6 @@ impl Write for Patient<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// EINPROGRESS, which std has no kind for.
-const fn in_progress() -> i32 {
-    if cfg!(target_os = "linux") { 115 } else { 36 }
 }
 
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

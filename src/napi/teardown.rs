@@ -15,6 +15,7 @@ use napi::sys;
 use super::engine::Engine;
 use super::js::{Js, Pending};
 use super::lifeline::{Cleanup, Handles};
+use super::os::Descriptor;
 use super::uv::{HandleCallback, RawHandle};
 
 impl Engine {
@@ -54,7 +55,7 @@ impl Engine {
     }
 
     /// Notes a handle on a socket; it owns a count of the engine until [`released`].
-    pub(super) fn poll_handle(self: &Rc<Self>, descriptor: i32) -> Option<RawHandle> {
+    pub(super) fn poll_handle(self: &Rc<Self>, descriptor: Descriptor) -> Option<RawHandle> {
         let owner = Rc::into_raw(Rc::clone(self)).cast::<c_void>();
         // SAFETY: the loop is this environment's; the connection closes the handle before the descriptor.
         let handle = unsafe { self.uv.poll(self.event_loop, descriptor, owner, released) };

@@ -7,6 +7,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 
+use super::os::{Descriptor, program};
+
 /// `uv_loop_t`, opaque.
 pub(super) type Loop = c_void;
 /// `uv_handle_t`, opaque.
@@ -36,7 +38,7 @@ macro_rules! functions {
         impl Uv {
             /// Looks all of them up. The error names the first that is missing.
             pub(super) fn load() -> Result<Self, &'static str> {
-                let this = libloading::os::unix::Library::this();
+                let this = program().ok_or("the program itself")?;
                 $(
                     // SAFETY: the types are those of uv.h; libuv keeps its ABI within major version 1.
                     let $name = unsafe {
@@ -58,7 +60,7 @@ functions! {
     uv_ref: fn(*mut Handle);
     uv_unref: fn(*mut Handle);
     uv_close: fn(*mut Handle, Option<HandleCallback>);
-    uv_poll_init: fn(*mut Loop, *mut Handle, c_int) -> c_int;
+    uv_poll_init_socket: fn(*mut Loop, *mut Handle, Descriptor) -> c_int;
     uv_poll_start: fn(*mut Handle, c_int, PollCallback) -> c_int;
     uv_timer_init: fn(*mut Loop, *mut Handle) -> c_int;
     uv_timer_start: fn(*mut Handle, HandleCallback, u64, u64) -> c_int;
@@ -133,19 +135,19 @@ impl Uv {
         }
     }
 
-    /// A poll handle on a descriptor.
+    /// A poll handle on a socket.
     ///
     /// # Safety
     /// `event_loop` is alive and belongs to this thread; `descriptor` stays open until the handle is closed.
     pub(super) unsafe fn poll(
         &self,
         event_loop: *mut Loop,
-        descriptor: c_int,
+        descriptor: Descriptor,
         context: *const c_void,
         closed: unsafe fn(*const c_void),
     ) -> Option<RawHandle> {
         // SAFETY: passed on.
-        self.allocate(UV_POLL, context, closed, |h| unsafe { (self.uv_poll_init)(event_loop, h, descriptor) })
+        self.allocate(UV_POLL, context, closed, |h| unsafe { (self.uv_poll_init_socket)(event_loop, h, descriptor) })
     }
 
     /// A timer.

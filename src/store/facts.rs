@@ -11,8 +11,8 @@ use serde_json::{Value as Json, json};
 use super::check::check;
 use super::error::{Outcome, of};
 use super::open::{FILE, Use, VERSION, open};
-use super::place;
 use super::table::table;
+use super::{os, place};
 use crate::error::{Code, Error};
 use crate::mongo::table::CANDLES;
 use crate::mongo::wire::Answer;
@@ -96,7 +96,8 @@ pub fn backup(folder: &Path, target: &Path, patience: Duration) -> Result<u64, E
     let part = PathBuf::from(part);
     let copied = copy(&file, &part, patience).map_err(|failure| failure.error).and_then(|()| {
         let cannot = |error: std::io::Error| unavailable(target, &error);
-        let whole = std::fs::File::open(&part).map_err(cannot)?;
+        // Windows syncs only what may be written.
+        let whole = std::fs::OpenOptions::new().write(true).open(&part).map_err(cannot)?;
         whole.sync_all().map_err(cannot)?;
         // Never in place of a file that has come meanwhile; not every file system has links.
         match std::fs::hard_link(&part, target) {
@@ -106,7 +107,7 @@ pub fn backup(folder: &Path, target: &Path, patience: Duration) -> Result<u64, E
             linked => linked.map_err(cannot)?,
         }
         if let Some(folder) = target.canonicalize().ok().as_deref().and_then(Path::parent) {
-            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)?;
+            os::sync_folder(folder).map_err(cannot)?;
         }
         Ok(whole.metadata().map_err(cannot)?.len())
     });

@@ -14,8 +14,8 @@ use super::course::{Course, LONG};
 use super::error::Outcome;
 use super::library;
 use super::log::Log;
+use super::os::identity;
 use super::owner::Identity;
-use super::place::identity;
 use super::thread::{LOG, WATCH};
 use super::work::{Answered, User as _, Work};
 

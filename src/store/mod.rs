@@ -1,6 +1,6 @@
 //! The store without servers: ids, rows and candles in one SQLite file.
 //!
-//! * [`open`], [`place`], [`owner`]: the file, where it may lie, and whose it is.
+//! * [`open`], [`place`], [`owner`]: the file, where it may lie, and whose it is. [`os`]: what differs between systems.
 //! * [`table`], [`key`], [`query`]: rows as SQL has them.
 //! * [`block`], [`block_view`], [`candles`], [`bulk`], [`columns`]: candles in columns.
 //! * [`candle_ids`], [`candle_keys`]: their ids.
@@ -39,6 +39,7 @@ pub mod library;
 pub mod log;
 pub mod maps;
 pub mod open;
+pub mod os;
 pub mod owner;
 pub mod place;
 pub mod query;

@@ -7,8 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::{Outcome, of};
-use super::place;
 use super::table::TABLES;
+use super::{os, place};
 use crate::error::{Code, Error};
 
 /// The first SQLite whose log cannot lose what was committed when it is begun anew.
@@ -42,7 +42,7 @@ pub fn prepare(folder: &Path) -> Result<PathBuf, Error> {
     let cannot =
         |what: &str, error: &std::io::Error| refuse(Code::StoreUnavailable, folder, &format!("{what}: {error}"));
     std::fs::create_dir_all(folder).map_err(|error| cannot("the folder cannot be made", &error))?;
-    let folder = folder.canonicalize().map_err(|error| cannot("the folder cannot be used", &error))?;
+    let folder = os::canonical(folder).map_err(|error| cannot("the folder cannot be used", &error))?;
     place::check(&folder)?;
     Ok(folder.join(FILE))
 }
@@ -80,7 +80,7 @@ fn set(store: &Connection, purpose: Use) -> rusqlite::Result<()> {
     store.pragma_update(None, "synchronous", "NORMAL")?;
     store.pragma_update(None, "cache_size", -16_384)?;
     store.pragma_update(None, "temp_store", "MEMORY")?;
-    if cfg!(target_os = "macos") {
+    if os::FULL_SYNC {
         // What is synced is on the disk, and not in its cache.
         store.pragma_update(None, "fullfsync", true)?;
         store.pragma_update(None, "checkpoint_fullfsync", true)?;

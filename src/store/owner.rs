@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use super::place;
+use super::os::{self, Mark};
 use crate::error::{Code, Error};
 
-/// Device and inode.
+/// Which file it is: the device, or the volume, and the file's number there.
 pub type Identity = (u64, u64);
 
 /// As long as it lives, this copy has the file.
@@ -30,7 +30,7 @@ pub fn claim_file(file: &Path) -> Result<(Identity, Arc<Owner>), Error> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(named(&error)),
         _ => {}
     }
-    let identity = place::identity(file).ok_or_else(|| named(&"the file is gone"))?;
+    let identity = os::identity(file).ok_or_else(|| named(&"the file is gone"))?;
     Ok((identity, claim(&mut owned, identity)?))
 }
 
@@ -38,8 +38,8 @@ fn claim(marked: &mut HashMap<Identity, Weak<Owner>>, identity: Identity) -> Res
     if let Some(owner) = marked.get(&identity).and_then(Weak::upgrade) {
         return Ok(owner);
     }
-    let mark = mark(identity).map_err(|error| {
-        let why = if matches!(error.kind(), std::io::ErrorKind::AddrInUse | std::io::ErrorKind::WouldBlock) {
+    let mark = os::mark(identity).map_err(|error| {
+        let why = if error.kind() == std::io::ErrorKind::AddrInUse {
             "another copy of backtest-kit-native in this process has the store open; one process must load one copy"
                 .to_owned()
         } else {
@@ -51,38 +51,6 @@ fn claim(marked: &mut HashMap<Identity, Weak<Owner>>, identity: Identity) -> Res
     marked.retain(|_, owner| owner.strong_count() > 0);
     marked.insert(identity, Arc::downgrade(&owner));
     Ok(owner)
-}
-
-/// A name that only this process uses.
-fn name((device, inode): Identity) -> String {
-    // Processes of two containers may have the same number.
-    let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("backtest-kit-native-{}-{}-{device}-{inode}", space.display(), std::process::id())
-}
-
-#[cfg(target_os = "linux")]
-type Mark = std::os::unix::net::UnixListener;
-
-#[cfg(target_os = "linux")]
-fn mark(identity: Identity) -> std::io::Result<Mark> {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixListener};
-    UnixListener::bind_addr(&SocketAddr::from_abstract_name(name(identity))?)
-}
-
-#[cfg(not(target_os = "linux"))]
-type Mark = std::fs::File;
-
-#[cfg(not(target_os = "linux"))]
-#[allow(unsafe_code, reason = "flock has no safe form in this release's std")]
-fn mark(identity: Identity) -> std::io::Result<Mark> {
-    use std::os::fd::AsRawFd as _;
-    let file = std::fs::File::create(std::env::temp_dir().join(name(identity)))?;
-    // SAFETY: the descriptor is open.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -99,9 +67,9 @@ mod tests {
         assert_eq!(identity, again);
         assert!(Arc::ptr_eq(&first, &second));
         // What a second copy would do.
-        let refused = mark(identity).map(drop).unwrap_err();
-        assert!(matches!(refused.kind(), std::io::ErrorKind::AddrInUse | std::io::ErrorKind::WouldBlock));
+        let refused = os::mark(identity).map(drop).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
         drop((first, second));
-        drop(mark(identity).unwrap());
+        drop(os::mark(identity).unwrap());
     }
 }

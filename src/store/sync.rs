@@ -10,6 +10,7 @@ use std::ptr;
 use rusqlite::{Connection, ffi};
 
 use super::error::Outcome;
+use super::os::FULL_SYNC;
 use crate::error::{Code, Error};
 
 /// Syncs what this connection's process has written to the log. It must be the connection's own thread.
@@ -55,9 +56,8 @@ pub fn is_failure(failure: &rusqlite::Error) -> bool {
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }
 
-/// On macOS a plain fsync leaves what it writes in the disk's cache.
 const fn flags() -> c_int {
-    if cfg!(target_os = "macos") { ffi::SQLITE_SYNC_FULL } else { ffi::SQLITE_SYNC_NORMAL }
+    if FULL_SYNC { ffi::SQLITE_SYNC_FULL } else { ffi::SQLITE_SYNC_NORMAL }
 }
 
 #[cfg(test)]
