@@ -10,6 +10,7 @@ const { serial: test } = require("ava");
 const { binaryName, packageName, platformName } = require("../js/platform.js");
 const { binaryProblems, readTree, treeProblems } = require("../scripts/release/checks.js");
 const { glibcNeeded, readElf } = require("../scripts/release/elf.js");
+const { readPe } = require("../scripts/release/pe.js");
 const { choose } = require("../scripts/release/licences.js");
 const { packPlatform, packPublished } = require("../scripts/release/pack.js");
 const { TARGETS } = require("../scripts/release/targets.js");
@@ -75,6 +76,45 @@ onGnu("a binary for another machine, one that needs more than the system's libra
   t.true(problems.includes(`it is built for ${process.arch}`), problems.join());
   t.true(problems.includes("it needs libstdc++.so.6"), problems.join());
   t.regex(problems.at(-1), /^it needs glibc 2\.\d+, and may ask for 2\.17$/);
+});
+
+/** A library for Windows with nothing in it but what it names: `libraries` at once, `delayed` when they are first used. */
+function windowsLibrary({ machine = 0x8664, libraries = [], delayed = [] }) {
+  const [START, OPTIONAL, SECTION, ADDRESS, OFFSET] = [0x80, 0x98, 0x188, 0x5000, 0x200];
+  const bytes = Buffer.alloc(0x2000);
+  bytes.write("MZ");
+  bytes.writeUInt32LE(START, 60);
+  bytes.write("PE\0\0", START, "latin1");
+  bytes.writeUInt16LE(machine, START + 4);
+  bytes.writeUInt16LE(1, START + 6);
+  bytes.writeUInt16LE(SECTION - OPTIONAL, START + 20);
+  bytes.writeUInt16LE(0x20b, OPTIONAL);
+  [ADDRESS, 0x1000, OFFSET].forEach((word, index) => bytes.writeUInt32LE(word, SECTION + 12 + index * 4));
+  let text = OFFSET + 0x800;
+  const tables = [
+    { names: libraries, index: 1, at: OFFSET, size: 20, name: 12 },
+    { names: delayed, index: 13, at: OFFSET + 0x400, size: 32, name: 4 },
+  ];
+  for (const { names, index, at, size, name } of tables) {
+    if (names.length > 0) bytes.writeUInt32LE(at - OFFSET + ADDRESS, OPTIONAL + 112 + index * 8);
+    for (const [number, one] of names.entries()) {
+      bytes.writeUInt32LE(text - OFFSET + ADDRESS, at + number * size + name);
+      text += bytes.write(`${one}\0`, text, "latin1");
+    }
+  }
+  return bytes;
+}
+
+test("a Windows binary that is for another machine, or needs what Windows does not bring, is not published", (t) => {
+  const target = TARGETS.find(({ platform }) => platform === "win32-x64-msvc");
+  const libraries = ["KERNEL32.dll", "ws2_32.dll", "api-ms-win-core-synch-l1-2-0.dll"];
+  t.deepEqual(readPe(windowsLibrary({ libraries, delayed: ["crypt32.dll"] })), { machine: "x64", libraries: [...libraries, "crypt32.dll"] });
+  t.deepEqual(readPe(windowsLibrary({})).libraries, []);
+  t.deepEqual(binaryProblems(windowsLibrary({ libraries, delayed: ["crypt32.dll"] }), target), []);
+  const other = windowsLibrary({ machine: 0xaa64, libraries: ["VCRUNTIME140.dll", ...libraries], delayed: ["node.exe"] });
+  t.deepEqual(binaryProblems(other, target), ["it is built for arm64", "it needs VCRUNTIME140.dll", "it needs node.exe"]);
+  t.throws(() => readPe(Buffer.from("no library".repeat(40))), { message: /no 64-bit file for Windows/ });
+  t.throws(() => readPe(fs.readFileSync(path.join(root, "package.json"))), { message: /no 64-bit file for Windows/ });
 });
 
 test("of licences to choose from the shortest is taken, of those that hold together all", (t) => {

@@ -262,7 +262,7 @@ test("a TLS server that is slow to answer is not taken for a plain one", async (
 });
 
 for (const [what, config, words] of [
-  ["an authority's file that is not there", { CC_REDIS_TLS_CA: "/nowhere/ca.pem" }, /^CC_REDIS_TLS_CA: \/nowhere\/ca\.pem cannot be read: .*No such file/],
+  ["an authority's file that is not there", { CC_REDIS_TLS_CA: "/nowhere/ca.pem" }, /^CC_REDIS_TLS_CA: \/nowhere\/ca\.pem cannot be read: .*(No such file|not find|not found)/],
   ["an authority's file that is a folder", { CC_REDIS_TLS_CA: __dirname }, /^CC_REDIS_TLS_CA: .*__test__ cannot be read/],
   ["an authority's file without a certificate", { CC_REDIS_TLS_CA: __filename }, /^CC_REDIS_TLS_CA: .*tls\.spec\.js holds no certificate/],
   ["PEM text that is broken", { CC_REDIS_TLS_CA: "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n" }, /^CC_REDIS_TLS_CA: the text /],

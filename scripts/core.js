@@ -5,7 +5,7 @@
 //
 //   node scripts/core.js                 with this Node
 //   node scripts/core.js --node <file>   with another one
-//   node scripts/core.js --without-mongo what needs no MongoDB
+//   node scripts/core.js --without-mongo what needs no MongoDB; --without-servers: what needs neither that nor Redis
 
 const { parseArgs } = require("node:util");
 const fs = require("node:fs");
@@ -45,15 +45,17 @@ async function core(node, { env = {}, files = EVERYTHING, title } = {}) {
 }
 
 async function main(args) {
-  const options = { node: { type: "string" }, "without-mongo": { type: "boolean" } };
+  const options = { node: { type: "string" }, "without-mongo": { type: "boolean" }, "without-servers": { type: "boolean" } };
   const { values } = parseArgs({ args, options });
-  ensureRedisServer();
+  const redis = !values["without-servers"];
+  const mongo = redis && !values["without-mongo"];
   ensureNodeModules();
-  if (!values["without-mongo"]) {
+  if (redis) ensureRedisServer();
+  if (mongo) {
     ensureNodeModules(kitFolder);
     ensureMongod();
   }
-  const files = values["without-mongo"] ? [...STORE, ...REDIS] : EVERYTHING;
+  const files = [...STORE, ...(redis ? REDIS : []), ...(mongo ? MONGO : [])];
   const { passed, failed } = await core(values.node ?? process.execPath, { files, title: values.node ?? `Node ${process.version}` });
   console.log(`\n${passed} passed, ${failed} failed`);
   return passed > 0 && failed === 0 ? 0 : 1;

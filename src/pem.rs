@@ -61,7 +61,10 @@ impl Pem {
 
 /// Whether a text is certainly the path of a file and nothing secret. In doubt it is not.
 fn is_path(text: &str) -> bool {
-    let begins_as_one = ["/", "./", "../", "~"].iter().any(|start| text.starts_with(start));
+    let on_drive = behind_drive(text);
+    let text = on_drive.unwrap_or(text);
+    let begins_as_one =
+        on_drive.is_some() || ["/", "./", "../", "~", ".\\", "..\\"].iter().any(|start| text.starts_with(start));
     let is_name = |word: &str| {
         let most = if word.chars().all(char::is_lowercase) { LONGEST_PLAIN_WORD } else { LONGEST_WORD };
         word.len() <= most || !word.is_ascii()
@@ -69,8 +72,14 @@ fn is_path(text: &str) -> bool {
     // Neither base64 nor hexadecimal digits have dots.
     (begins_as_one || text.contains('.'))
         && text.len() <= LONGEST_PATH
-        && text.chars().all(|c| c.is_alphanumeric() || "/._-~@ ()".contains(c))
+        && text.chars().all(|c| c.is_alphanumeric() || "/\\._-~@ ()".contains(c))
         && text.split(|c: char| !c.is_alphanumeric()).all(is_name)
+}
+
+/// What follows the drive in a path of Windows, `C:\…` or `C:/…`. No key has a colon.
+fn behind_drive(text: &str) -> Option<&str> {
+    let (drive, path) = text.split_once(':')?;
+    (drive.len() == 1 && drive.is_ascii() && path.starts_with(['\\', '/'])).then_some(path)
 }
 
 #[cfg(test)]
@@ -99,6 +108,11 @@ mod tests {
             "/Users/me/Library/Application Support/redis (1)/client.key",
             "/var/lib/kubelet/pods/3f2a9c1e-7a51-4a50-9f0e-2b7f6c1d9e11/volumes/tls.key",
             "/home/josé/schlüssel.pem",
+            "C:\\certs\\ca.pem",
+            "d:/certs/ca",
+            "..\\certs\\key",
+            ".\\key",
+            "certs\\ca.pem",
         ] {
             assert_eq!(file(path).shown(), Some(path));
             assert_eq!(file(path).origin(), path);
@@ -122,6 +136,9 @@ mod tests {
             format!("/8Qe1o3/{line}/x"),
             format!("{line}\n-----END PRIVATE KEY-----\n"),
             format!("Proc-Type: 4,ENCRYPTED\n{line}"),
+            format!("C:\\{line}"),
+            "p4Ssw0rd:hunter2".to_owned(),
+            "x:hunter2".to_owned(),
             "p4Ssw0rd".to_owned(),
             "hunter2".to_owned(),
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60".to_owned(),

@@ -8,6 +8,9 @@ const path = require("node:path");
 const { root } = require("./addon.js");
 const { folderFor } = require("./folder.js");
 
+/** Windows asks for rights to make links, so there is a copy of what elsewhere is linked. */
+const link = process.platform === "win32" ? (from, to) => fs.cpSync(from, to, { recursive: true }) : fs.symlinkSync;
+
 const STAND_IN = path.join(__dirname, "stand-in-kit.js");
 
 /** Puts this package where `npm install` puts it. Linked: the way `npm link` does. */
@@ -15,15 +18,15 @@ function installPackage(folder, linked) {
   const target = path.join(folder, "node_modules", "backtest-kit-native");
   fs.mkdirSync(path.dirname(target), { recursive: true });
   if (linked) {
-    fs.symlinkSync(root, target);
+    fs.symlinkSync(root, target, "junction");
     return;
   }
   fs.mkdirSync(target);
   for (const name of ["package.json", "index.js", "index.mjs", "global.js", "js"]) {
     fs.cpSync(path.join(root, name), path.join(target, name), { recursive: true });
   }
-  for (const name of fs.readdirSync(root).filter((one) => one.endsWith(".node"))) fs.symlinkSync(path.join(root, name), path.join(target, name));
-  fs.symlinkSync(path.join(root, "node_modules", "bson"), path.join(folder, "node_modules", "bson"));
+  for (const name of fs.readdirSync(root).filter((one) => one.endsWith(".node"))) link(path.join(root, name), path.join(target, name));
+  link(path.join(root, "node_modules", "bson"), path.join(folder, "node_modules", "bson"));
 }
 
 /**
@@ -60,7 +63,7 @@ function makeProject(t, { kits = {}, files = {}, packages = [], linked = false, 
   const folder = folderFor(t, "project");
   installPackage(folder, linked);
   for (const [name, options] of Object.entries(kits)) installKit(folder, name, options);
-  for (const name of packages) fs.symlinkSync(path.join(root, "node_modules", name), path.join(folder, "node_modules", name));
+  for (const name of packages) link(path.join(root, "node_modules", name), path.join(folder, "node_modules", name));
   fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "project", version: "1.0.0", private: true, type }));
   for (const [file, text] of Object.entries(files)) {
     fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
