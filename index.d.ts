@@ -2719,7 +2719,8 @@ export interface Config {
   /**
    * `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or `unix:/path/to/socket`; or, where sentinels
    * say which server is the master, `redis+sentinel://[user:password@]host[:26379][,host[:26379]…]/master[/database]` or
-   * `rediss+sentinel://…`. Wins over the four variables above; without credentials none are sent. getConfig() masks the
+   * `rediss+sentinel://…`; or, of a Redis Cluster, `redis+cluster://[user:password@]host[:6379][,host[:6379]…]` or
+   * `rediss+cluster://…` with any of its nodes. Wins over the four variables above; without credentials none are sent. getConfig() masks the
    * password. Default: null, none.
    */
   CC_REDIS_URL: string | null;
@@ -3357,6 +3358,39 @@ export interface RedisStats {
   readonly latency: Latency | null;
   /** What was asked of sentinels; null without them. */
   readonly sentinel: SentinelStats | null;
+  /** What the nodes of a cluster were asked; null without one. The other figures are those of all nodes together. */
+  readonly cluster: ClusterStats | null;
+}
+
+/** Counters of a Redis Cluster, since the configuration was taken into use. */
+export interface ClusterStats {
+  /** Times that a node told whose the slots are. */
+  readonly maps: number;
+  /** Slots that a node said were another one's (`MOVED`). */
+  readonly moved: number;
+  /** Commands that were asked of the node that their slot was on its way to (`ASK`). */
+  readonly asked: number;
+  /** Refusals after which a command was sent again a little later (`TRYAGAIN`, `CLUSTERDOWN`). */
+  readonly putOff: number;
+  /** Slots that came to another node. */
+  readonly switched: number;
+  /** Calls that no node has been sent, now: the owner of their slot is not known, or is changing. */
+  readonly held: number;
+  /** The nodes that are connected, or are to be. */
+  readonly nodes: readonly {
+    /** `host:port`. */
+    readonly server: string;
+    /** Commands. */
+    readonly commands: number;
+    /** Replies. */
+    readonly replies: number;
+    /** Replies that are errors. */
+    readonly errors: number;
+    /** Connections that were lost. */
+    readonly losses: number;
+    /** How long it took to answer, in the last one to two minutes. */
+    readonly latency: Latency;
+  }[];
 }
 
 /** Counters of the sentinels, since the configuration was taken into use. */
@@ -3503,7 +3537,8 @@ export interface RedisHealth {
   /**
    * `idle`: not needed so far, or closed; `connecting`; `ready`; `waiting`: the last attempt failed or the connection
    * was lost, and the next attempt comes after a pause; `resting`: the last attempts failed and nobody waits, so nothing is
-   * tried until the next call, which connects at once.
+   * tried until the next call, which connects at once. Of a cluster `ready` where any node is, and so on in this order:
+   * `connecting`, `waiting`, `resting`, `idle`.
    */
   readonly state: "idle" | "connecting" | "ready" | "waiting" | "resting";
   /** Since when, in milliseconds since 1970; null before the first call. */
@@ -3511,6 +3546,7 @@ export interface RedisHealth {
   /**
    * Which server: `host:port`, or `unix:path`; with sentinels `master/host:port`, and before they were asked `the master master`.
    * Null before the first call.
+   * Of a cluster: one of the nodes in that state.
    */
   readonly server: string | null;
   /** Attempts to connect since the last connection that worked. */
@@ -3523,6 +3559,33 @@ export interface RedisHealth {
   readonly inFlight: number;
   /** What the sentinels say; null without them. */
   readonly sentinel: SentinelHealth | null;
+  /** The nodes of a cluster; null without one. */
+  readonly cluster: ClusterHealth | null;
+}
+
+/** What is known of a Redis Cluster, without asking it. */
+export interface ClusterHealth {
+  /** How many of the 16,384 slots have no owner, as far as is known. */
+  readonly unowned: number;
+  /** The nodes that are connected, or are to be: those that own slots, and before any is known those of the configuration. */
+  readonly nodes: readonly {
+    /** `host:port`. */
+    readonly server: string;
+    /** How many slots it owns. */
+    readonly slots: number;
+    /** The state of the connection to it, as of a single server. */
+    readonly state: RedisHealth["state"];
+    /** Since when, in milliseconds since 1970. */
+    readonly since: number;
+    /** Attempts to connect since the last connection that worked. */
+    readonly attempts: number;
+    /** Text of the last failure, or null. */
+    readonly lastError: string | null;
+    /** Commands that wait to be sent. */
+    readonly queued: number;
+    /** Commands that wait for their reply. */
+    readonly inFlight: number;
+  }[];
 }
 
 /** What is known of the sentinels and of their master, without asking them. */
@@ -3619,7 +3682,7 @@ export interface MongoMember {
 export interface NearCacheHealth {
   /**
    * `alive`: it answers; `expired`: nothing has been heard of Redis for two seconds, so the next read asks; `disconnected`;
-   * `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE.
+   * `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE, and with a cluster.
    */
   readonly state: "alive" | "expired" | "disconnected" | "refused" | "off";
   /** The server's words where it refused. */

@@ -310,8 +310,8 @@ test("a server that is busy for seconds is waited for on the same connection", a
 });
 
 const COUNTERS = "commands replies errors timeouts retried connects losses flushes bytesSent bytesReceived";
-const STATS = `${COUNTERS} queued inFlight latency sentinel`.split(" ");
-const HEALTH = "state since server attempts lastError queued inFlight sentinel".split(" ");
+const STATS = `${COUNTERS} queued inFlight latency sentinel cluster`.split(" ");
+const HEALTH = "state since server attempts lastError queued inFlight sentinel cluster".split(" ");
 
 test("stats counts what happened, as a plain object", async (t) => {
   const redis = await serverFor(t);
@@ -320,7 +320,7 @@ test("stats counts what happened, as a plain object", async (t) => {
   t.deepEqual(Object.keys(before).sort(), ["candleCache", "mongo", "nearCache", "redis", "store"]);
   t.is(Object.getPrototypeOf(before), Object.prototype);
   t.deepEqual(Object.keys(before.redis).sort(), [...STATS].sort());
-  t.deepEqual(before.redis, { ...Object.fromEntries(Object.keys(before.redis).map((name) => [name, 0])), latency: null, sentinel: null });
+  t.deepEqual(before.redis, { ...Object.fromEntries(Object.keys(before.redis).map((name) => [name, 0])), latency: null, sentinel: null, cluster: null });
   const map = new lib.BaseMap("ns", -1);
   for (let i = 0; i < 10; i++) await map.set("k", "v");
   await redis.command("HSET", "ns:h", "f", "v");

@@ -76,7 +76,8 @@ const getRedis = once(() => {
   const { tls, ...rest } = options().redis;
   // ioredis speaks plain to sentinels unless it is told.
   const secure = tls && { tls: tlsOf(tls), ...(rest.sentinels && { sentinelTLS: tlsOf(tls), enableTLSForSentinelMode: true }) };
-  const client = new Redis({ ...rest, ...secure });
+  const { nodes, ...each } = rest;
+  const client = nodes ? new Redis.Cluster(nodes, { redisOptions: { ...each, ...secure } }) : new Redis({ ...rest, ...secure });
   // Without a listener ioredis prints each failed attempt.
   client.on("error", (error) => callLogger(loggerService, "warn", ["backtest-kit-native: getRedis()", error]));
   opened.add(async () => {

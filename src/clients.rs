@@ -6,7 +6,7 @@ use crate::config::{self, Address, Values};
 use crate::error::Result;
 use crate::pem::Pem;
 
-/// `{ redis, mongo }`: what ioredis's constructor takes, with files of TLS still as `{ file }` or `{ text }`, and a
+/// `{ redis, mongo }`: what ioredis's constructor takes, or with `nodes` that of its cluster, with files of TLS still as `{ file }` or `{ text }`, and a
 /// connection string with the longest wait for a server in milliseconds. It holds secrets, so it is shown to nobody.
 pub fn options(values: &Values) -> Result<Value> {
     let config = config::resolve(values)?;
@@ -17,6 +17,9 @@ pub fn options(values: &Values) -> Result<Value> {
         Address::Master(name) => json!({ "name": name }),
     };
     redis["db"] = config.database.into();
+    if let Some(cluster) = config.cluster {
+        redis = json!({ "nodes": addresses(cluster.seeds) });
+    }
     if let Some(credentials) = config.credentials {
         redis["password"] = credentials.password.into();
         if let Some(user) = credentials.user {
@@ -24,8 +27,7 @@ pub fn options(values: &Values) -> Result<Value> {
         }
     }
     if let Some(sentinels) = config.sentinels {
-        redis["sentinels"] =
-            sentinels.seeds.into_iter().map(|(host, port)| json!({ "host": host, "port": port })).collect();
+        redis["sentinels"] = addresses(sentinels.seeds);
         if let Some(credentials) = sentinels.credentials {
             redis["sentinelPassword"] = credentials.password.into();
             if let Some(user) = credentials.user {
@@ -47,6 +49,10 @@ pub fn options(values: &Values) -> Result<Value> {
     }
     let timeout = u64::try_from(mongo.timeout.as_millis()).unwrap_or(u64::MAX);
     Ok(json!({ "redis": redis, "mongo": { "uri": mongo.uri, "timeout": timeout } }))
+}
+
+fn addresses(of: Vec<(String, u16)>) -> Value {
+    of.into_iter().map(|(host, port)| json!({ "host": host, "port": port })).collect()
 }
 
 #[cfg(test)]
@@ -82,6 +88,13 @@ mod tests {
             "sentinelUsername": "watch", "sentinelPassword": "pw2",
         });
         assert_eq!(options["redis"], expected);
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_become_options() {
+        let options = of(&[("CC_REDIS_URL", "redis+cluster://bot:pw@one,two:7000")]);
+        let nodes = json!([{ "host": "one", "port": 6_379 }, { "host": "two", "port": 7_000 }]);
+        assert_eq!(options["redis"], json!({ "nodes": nodes, "username": "bot", "password": "pw" }));
     }
 
     #[test]

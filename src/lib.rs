@@ -12,6 +12,7 @@
 //! * [`services`]: the table of cache services, call forms and keys. Pure.
 //! * [`redis`]: the protocol and the rules of one connection, as state machines without sockets or a clock.
 //! * [`sentinel`]: which server is the master, as Redis Sentinel says it. Pure.
+//! * [`cluster`]: which server of a Redis Cluster a command goes to. Pure.
 //! * [`near`]: the in-process cache of ids: coherence rules, pure, and storage.
 //! * [`map`]: the ten operations of a map over a backend, and scans. Pure.
 //! * [`mongo`]: the collections of the MongoDB services: documents, filters, batches, pure; and the driver, on a thread
@@ -20,6 +21,7 @@
 //! * [`napi`]: the boundary, and the driver that binds a socket to Node's event loop.
 
 pub mod clients;
+pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod host;

@@ -16,8 +16,11 @@ const rowOf = (key, id) => {
   return { id, symbol, strategyName, exchangeName };
 };
 
+/** The key in Redis. */
+const keyOf = (key) => `signal_cache:${contextOf(key).reverse().join(":")}`;
+
 class Judged {
-  /** `writer` and `reader`: two copies of the package; `masterOf(lib)`: which server a copy is connected to. */
+  /** `writer` and `reader`: two copies of the package; `masterOf(lib, key)`: which server a copy sends calls of a key to. */
   constructor(writer, reader, masterOf) {
     Object.assign(this, { writer, reader, masterOf });
     this.running = true;
@@ -31,6 +34,9 @@ class Judged {
     this.hits = 0;
     /** Moments at which writes were acknowledged. */
     this.moments = [];
+    /** Of each call that was answered, and of each that was not: `{ key, start, took }`. */
+    this.times = [];
+    this.failures = [];
   }
 
   start() {
@@ -39,7 +45,8 @@ class Judged {
     return this;
   }
 
-  failed(error) {
+  failed(error, key, start) {
+    this.failures.push({ key, start, code: error.code, message: error.message });
     this.errors[error.code] = (this.errors[error.code] ?? 0) + 1;
     this.message = error.message;
   }
@@ -48,13 +55,16 @@ class Judged {
     const { signalCacheService: service } = this.writer.ioc;
     while (this.running) {
       const id = ++this.tried[key];
+      const start = performance.now();
       this.calls++;
       try {
         await service.setSignalId(rowOf(key, String(id)));
-        this.acknowledged[key].push({ id, at: performance.now(), by: this.masterOf(this.writer) });
-        this.moments.push(performance.now());
+        const at = performance.now();
+        this.acknowledged[key].push({ id, at, by: this.masterOf(this.writer, key) });
+        this.moments.push(at);
+        this.times.push({ key, start, took: at - start });
       } catch (error) {
-        this.failed(error);
+        this.failed(error, key, start);
       }
       await sleep(4);
     }
@@ -69,7 +79,7 @@ class Judged {
         const text = await service.getSignalId(...contextOf(key));
         this.seen(key, text === null ? 0 : Number(text), start);
       } catch (error) {
-        this.failed(error);
+        this.failed(error, key, start);
       }
       await sleep(3);
     }
@@ -78,7 +88,7 @@ class Judged {
   /** What was read must have been written, and be no older than the lease allows on the server that acknowledged it. */
   seen(key, id, start) {
     if (!Number.isInteger(id) || id > this.tried[key]) this.problems.push(`key ${key} has ${id}, which nobody wrote`);
-    const by = this.masterOf(this.reader);
+    const by = this.masterOf(this.reader, key);
     const { length } = this.acknowledged[key];
     for (let at = length - 1; at >= 0 && at >= length - 2000; at--) {
       const write = this.acknowledged[key][at];
@@ -98,6 +108,17 @@ class Judged {
     return this.moments.find((at) => at > moment) ?? 0;
   }
 
+  /** The same, of a key. */
+  wroteKeyAfter(key, moment) {
+    return this.acknowledged[key].find(({ at }) => at > moment)?.at ?? 0;
+  }
+
+  /** Of writes of some keys that began between two moments: how long 99 of 100 took at the most, in milliseconds. */
+  p99(keys, from, to) {
+    const took = this.times.filter(({ key, start }) => keys.includes(key) && start >= from && start < to).map((one) => one.took);
+    return took.sort((a, b) => a - b)[Math.floor(took.length * 0.99)] ?? 0;
+  }
+
   /** The longest time without an acknowledged write. */
   longestPause() {
     return this.moments.reduce((longest, at, i) => Math.max(longest, at - (this.moments[i - 1] ?? at)), 0);
@@ -107,11 +128,11 @@ class Judged {
   async stop(valueOf, since) {
     this.running = false;
     await Promise.all(this.work);
-    const last = this.masterOf(this.writer);
     let lost = 0;
     let lostByRedis = 0;
     for (let key = 0; key < KEYS; key++) {
-      const value = Number((await valueOf(`signal_cache:${contextOf(key).reverse().join(":")}`)) ?? 0);
+      const last = this.masterOf(this.writer, key);
+      const value = Number((await valueOf(keyOf(key))) ?? 0);
       if (value > this.tried[key]) this.problems.push(`key ${key} holds ${value}, which nobody wrote`);
       const newest = this.acknowledged[key].at(-1);
       if (newest && newest.id > value) {
@@ -126,4 +147,4 @@ class Judged {
   }
 }
 
-module.exports = { Judged, KEYS };
+module.exports = { Judged, KEYS, keyOf };

@@ -9,7 +9,7 @@
 const { parseArgs } = require("node:util");
 const { ensureRedisServer } = require("../../scripts/lib/tools.js");
 
-const CASES = ["sentinel", "mongo"].flatMap((group) => require(`./cases/${group}.js`));
+const CASES = ["sentinel", "redis-cluster", "mongo"].flatMap((group) => require(`./cases/${group}.js`));
 const COLUMNS = ["calls", "lost", "wrong", "stale", "lostByRedis", "seconds", "pause"];
 const HEADS = ["calls", "lost", "wrong", "stale", "lost by Redis", "seconds until writes went on after the promotion", "longest pause of writes"];
 const show = (report) => COLUMNS.map((column) => (["seconds", "pause"].includes(column) ? report[column].toFixed(2) : String(report[column])));

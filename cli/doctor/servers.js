@@ -1,6 +1,8 @@
 "use strict";
 // What doctor says of the configured servers.
 
+const { setTimeout: sleep } = require("node:timers/promises");
+
 const { Opened } = require("../stores/opened.js");
 
 /** Redis answers ids from memory from this version on. */
@@ -14,6 +16,39 @@ const MONGO_ADVICE = {
   MONGO_TIMEOUT: "it is there and does not answer in time; a firewall or a proxy in between may swallow it",
 };
 
+/** What is known of a cluster when each master was reached, or could not be. */
+async function reached(health) {
+  const isUnderWay = ({ slots, state }) => slots > 0 && state === "connecting";
+  for (const end = Date.now() + Number(PATIENCE_MS); health().redis.cluster.nodes.some(isUnderWay) && Date.now() < end; ) await sleep(20);
+  return health().redis.cluster;
+}
+
+/** What there is to say of a cluster; how it is set up, as far as one of its nodes tells. */
+async function cluster(native, health, findings) {
+  const { nodes, unowned } = await reached(health);
+  const masters = nodes.filter(({ slots }) => slots > 0);
+  findings.ok(`a cluster of ${masters.length} masters: ${masters.map(({ server }) => server).join(", ")}`);
+  for (const { server, state, lastError } of masters) {
+    if (state !== "ready") findings.note(`${server} cannot be reached${lastError === null ? "" : `: ${lastError}`}`, "calls on its slots wait for it, or for its replica");
+  }
+  if (unowned > 0) findings.problem(`${unowned.toLocaleString("en-US")} of 16,384 slots have no owner: calls on them fail`, "redis-cli --cluster fix");
+  findings.note("ids are not kept in memory: a node that has lost its slots still answers");
+  let settings;
+  try {
+    const list = await native.promise(native.engine.clusterSettings());
+    settings = Object.fromEntries(Array.from({ length: list.length / 2 }, (_, i) => list.slice(2 * i, 2 * i + 2)));
+  } catch (error) {
+    findings.note(`how its nodes are set up is not told: ${error.message}`, "allow CONFIG GET to this user for doctor: ACL SETUSER … +config|get");
+    return;
+  }
+  if (settings["cluster-require-full-coverage"] === "yes") {
+    findings.note("cluster-require-full-coverage is on: while one master is missing, calls on all slots fail", "CONFIG SET cluster-require-full-coverage no, on each node");
+  }
+  if (settings["cluster-allow-reads-when-down"] === "yes") {
+    findings.note("cluster-allow-reads-when-down is on: a node that is cut off answers reads for as long as it is, however old", "CONFIG SET cluster-allow-reads-when-down no, on each node");
+  }
+}
+
 async function redis(store, findings) {
   const { native } = store.package.engine;
   const health = () => store.package.engine.health();
@@ -24,7 +59,8 @@ async function redis(store, findings) {
     const version = field("valkey_version") ?? field("redis_version") ?? "unknown";
     findings.ok(`Redis answers on ${health().redis.server}; version ${version}`);
     const near = health().nearCache;
-    if (near?.state === "off") findings.note("ids are not kept in memory, because CC_NEAR_CACHE is off");
+    if (health().redis.cluster !== null) await cluster(native, health, findings);
+    else if (near?.state === "off") findings.note("ids are not kept in memory, because CC_NEAR_CACHE is off");
     else if (near?.reason) {
       const advice = Number.parseInt(version, 10) < TRACKING ? "Redis 6 or newer announces changes" : "allow CLIENT TRACKING to this user: ACL SETUSER … +client|tracking";
       findings.note(`ids cannot be kept in memory: the server says ${near.reason}`, advice);

@@ -6,8 +6,10 @@
 //! * [`url`]: where a Redis server is.
 //! * [`redis`], [`mongo`], [`store`]: what they amount to for each side, and for the embedded store.
 //! * [`sentinel`]: whom to ask which Redis server is the master.
+//! * [`cluster`]: whom to ask for the nodes of a Redis Cluster.
 //! * [`shown`]: checking one variable, and showing all of them without secrets.
 
+pub mod cluster;
 pub mod mongo;
 pub mod redis;
 pub mod sentinel;
@@ -18,6 +20,7 @@ mod tests;
 pub mod url;
 pub mod variables;
 
+pub use self::cluster::ClusterConfig;
 pub use self::redis::{Config, TLS_VARIABLES, Tls, resolve};
 pub use self::sentinel::SentinelConfig;
 pub use self::shown::{check, show};

@@ -1,5 +1,6 @@
 //! What the variables amount to on the Redis side.
 
+use super::cluster::ClusterConfig;
 use super::sentinel::{self, SentinelConfig};
 use super::url::{Address, Credentials, Target, parse_url};
 use super::variables::{Values, invalid, is_on, number, size, text};
@@ -26,6 +27,8 @@ pub struct Config {
     pub address: Address,
     /// Whom to ask for it, where sentinels know.
     pub sentinels: Option<SentinelConfig>,
+    /// Whom to ask for the nodes, where a cluster is meant; the address is that of the first.
+    pub cluster: Option<ClusterConfig>,
     /// How TLS is spoken, where it is.
     pub tls: Option<Tls>,
     /// Sent with the handshake; `None` when a URL without credentials was given.
@@ -85,7 +88,7 @@ fn host(text: &str) -> Result<&str> {
 /// Turns variables into configuration, or says which one cannot be used.
 pub fn resolve(values: &Values) -> Result<Config> {
     let url = text(values, "CC_REDIS_URL");
-    let Target { address, credentials, database, tls: speaks_tls, seeds } = if url.is_empty() {
+    let Target { address, credentials, database, tls: speaks_tls, seeds, is_cluster } = if url.is_empty() {
         let port = u16::try_from(number(values, "CC_REDIS_PORT")?);
         let port = port.map_err(|_| invalid("CC_REDIS_PORT", "above 65535"))?;
         let given = |name| Some(text(values, name).to_owned()).filter(|text| !text.is_empty());
@@ -93,13 +96,14 @@ pub fn resolve(values: &Values) -> Result<Config> {
         let credentials =
             given("CC_REDIS_PASSWORD").map(|password| Credentials { user: given("CC_REDIS_USER"), password });
         let address = Address::Tcp(host(text(values, "CC_REDIS_HOST"))?.to_owned(), port);
-        Target { address, credentials, database: 0, tls: false, seeds: Vec::new() }
+        Target { address, credentials, database: 0, tls: false, seeds: Vec::new(), is_cluster: false }
     } else {
         parse_url("CC_REDIS_URL", url)?
     };
     let count = |name| u32::try_from(number(values, name)?).map_err(|_| invalid(name, "too large"));
     let (scan_count, scan_count_max) = (count("CC_REDIS_SCAN_COUNT")?, count("CC_REDIS_SCAN_COUNT_MAX")?);
     Ok(Config {
+        cluster: is_cluster.then(|| ClusterConfig { seeds: seeds.clone() }),
         sentinels: sentinel::resolve(values, &address, seeds)?,
         address,
         tls: tls(values, speaks_tls)?,
@@ -112,6 +116,8 @@ pub fn resolve(values: &Values) -> Result<Config> {
         spin_us: number(values, "CC_REDIS_SPIN_US")?,
         queue_max: size(values, "CC_REDIS_QUEUE_MAX")?,
         queue_max_bytes: size(values, "CC_REDIS_QUEUE_MAX_BYTES")?,
-        near_max_bytes: is_on(values, "CC_NEAR_CACHE")?.then_some(number(values, "CC_NEAR_CACHE_MAX_BYTES")?),
+        // A node that has lost its slots still answers, so that nothing proves for how long what it said holds.
+        near_max_bytes: (is_on(values, "CC_NEAR_CACHE")? && !is_cluster)
+            .then_some(number(values, "CC_NEAR_CACHE_MAX_BYTES")?),
     })
 }

@@ -11,6 +11,8 @@ use crate::secrets::Secrets;
 
 /// The port of a sentinel whose URL names none.
 const SENTINEL_PORT: u16 = 26_379;
+/// The port of a cluster's node whose URL names none.
+const NODE_PORT: u16 = 6_379;
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +63,10 @@ pub(super) struct Target {
     pub(super) credentials: Option<Credentials>,
     pub(super) database: i64,
     pub(super) tls: bool,
-    /// Sentinels, where the address is the name of a master.
+    /// Sentinels, where the address is the name of a master; nodes, where it is that of one of a cluster.
     pub(super) seeds: Vec<(String, u16)>,
+    /// A cluster is meant.
+    pub(super) is_cluster: bool,
 }
 
 /// Reads a URL; an error names the variable and never quotes it.
@@ -70,6 +74,11 @@ pub(super) fn parse_url(name: &str, text: &str) -> Result<Target> {
     for (scheme, tls) in [("redis+sentinel:", false), ("rediss+sentinel:", true)] {
         if let Some(rest) = text.strip_prefix(scheme) {
             return parse_sentinel_url(name, rest, tls);
+        }
+    }
+    for (scheme, tls) in [("redis+cluster:", false), ("rediss+cluster:", true)] {
+        if let Some(rest) = text.strip_prefix(scheme) {
+            return parse_cluster_url(name, rest, tls);
         }
     }
     // The parser knows rediss:// only where it brings a TLS of its own; the rest of the URL is the same.
@@ -87,7 +96,7 @@ pub(super) fn parse_url(name: &str, text: &str) -> Result<Target> {
     // The parser's own error may quote the URL, password and all; say what is expected instead.
     let info = plain.into_connection_info().map_err(|_| {
         let form = "redis[s]://[user[:password]@]host[:port][/database]";
-        let others = "redis[s]+sentinel://… or unix:/path/to/socket";
+        let others = "redis[s]+sentinel://…, redis[s]+cluster://… or unix:/path/to/socket";
         invalid(name, format!("not a URL of the form {form}, {others}"))
     })?;
     let address = match info.addr() {
@@ -104,7 +113,7 @@ pub(super) fn parse_url(name: &str, text: &str) -> Result<Target> {
         user: settings.username().filter(|user| !user.is_empty()).map(str::to_owned),
         password: password.to_owned(),
     });
-    Ok(Target { address, credentials, database: settings.db(), tls, seeds: Vec::new() })
+    Ok(Target { address, credentials, database: settings.db(), tls, seeds: Vec::new(), is_cluster: false })
 }
 
 /// Whether a URL names a Unix socket.
@@ -127,25 +136,51 @@ fn parse_sentinel_url(name: &str, rest: &str, tls: bool) -> Result<Target> {
         let what = "behind the sentinels it takes the name of the master: letters, digits and .-_";
         return Err(invalid(name, format!("{what}; {form}")));
     }
+    let (first, seeds) = parse_hosts(name, before, hosts, SENTINEL_PORT, database).ok_or_else(wrong)?;
+    let Target { credentials, database, .. } = first;
+    Ok(Target { address: Address::Master(master.to_owned()), credentials, database, tls, seeds, is_cluster: false })
+}
+
+/// The rest of a URL behind `redis+cluster:` or `rediss+cluster:`, as a target whose address is that of the first node.
+fn parse_cluster_url(name: &str, rest: &str, tls: bool) -> Result<Target> {
+    let form = "redis[s]+cluster://[user:password@]host[:6379][,host[:6379]…]";
+    let wrong = || invalid(name, format!("not a URL of the form {form}"));
+    let rest = rest.strip_prefix("//").filter(|rest| !rest.contains(['?', '#'])).ok_or_else(wrong)?;
+    let (before, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+    let (hosts, database) = hosts.split_once('/').unwrap_or((hosts, ""));
+    let (first, seeds) = parse_hosts(name, before, hosts, NODE_PORT, database).ok_or_else(wrong)?;
+    if first.database != 0 {
+        return Err(invalid(name, "a cluster has one database, 0: leave the number out"));
+    }
+    Ok(Target { tls, seeds, is_cluster: true, ..first })
+}
+
+/// Hosts with their ports, joined with commas: what the URL of the first alone would say, and all of them.
+fn parse_hosts(
+    name: &str,
+    before: &str,
+    hosts: &str,
+    port: u16,
+    database: &str,
+) -> Option<(Target, Vec<(String, u16)>)> {
     let user = if before.is_empty() { String::new() } else { format!("{before}@") };
     let mut seeds = Vec::new();
     let mut first = None;
     for host in hosts.split(',') {
-        let port = if has_port(host) { String::new() } else { format!(":{SENTINEL_PORT}") };
+        let port = if has_port(host) { String::new() } else { format!(":{port}") };
         // A host, what stands before it and what behind are read as in any other URL.
-        let target = parse_url(name, &format!("redis://{user}{host}{port}/{database}")).map_err(|_| wrong())?;
-        let Address::Tcp(host, port) = &target.address else { return Err(wrong()) };
+        let target = parse_url(name, &format!("redis://{user}{host}{port}/{database}")).ok()?;
+        let Address::Tcp(host, port) = &target.address else { return None };
         let seed = (host.clone(), *port);
         if seed.0.is_empty() {
-            return Err(wrong());
+            return None;
         }
         if !seeds.contains(&seed) {
             seeds.push(seed);
         }
         first.get_or_insert(target);
     }
-    let Target { credentials, database, .. } = first.ok_or_else(wrong)?;
-    Ok(Target { address: Address::Master(master.to_owned()), credentials, database, tls, seeds })
+    Some((first?, seeds))
 }
 
 /// What Redis takes as the name of a master.

@@ -2,6 +2,7 @@
 //!
 //! * [`request`]: what is wanted of a server, and where it can be answered.
 //! * [`backend`]: what the store needs from below; [`peers`]: servers as that.
+//! * [`cluster`]: servers that share the keys; `join`: requests of several keys there.
 //! * [`op`]: whose reply it is, and what a call comes to.
 //! * [`ids`]: the near cache as the store uses it.
 //! * [`ttl`]: which times to live Redis can take.
@@ -12,7 +13,9 @@
 //! * `replies`: replies in, outcomes out.
 
 pub mod backend;
+pub mod cluster;
 pub mod ids;
+mod join;
 pub mod op;
 pub mod pattern;
 pub mod peers;

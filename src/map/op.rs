@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::map::ids::{Expiry, IdRead};
+use crate::map::join::Part;
 use crate::map::scan::Page;
 use crate::near::Ticket;
 use crate::redis::by_peer::PeerId;
@@ -38,14 +39,31 @@ pub enum Op {
     Run(PeerId),
     /// SET of an id: the id, as stored.
     Stored(CallId, Box<[u8]>, Option<Ticket>),
+    /// CONFIG GET: names and values.
+    Settings(CallId),
     /// MGET: the first value that is there.
     First(CallId),
+    /// One of the commands that a request of several keys was divided into.
+    Part(Part<Self>),
+    /// What a node of a cluster tells of all; it never reaches the store.
+    Map(Told),
+    /// Any answer of a cluster: from here on it is known which servers a scan is about.
+    Begun(ScanId),
     /// A SCAN.
     Scan(ScanId),
     /// The MGET of a scan's page.
     Values(ScanId),
     /// The DEL of a scan's page.
     Deleted(ScanId),
+}
+
+/// What a node of a cluster was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The addresses that clients are meant to use.
+    Addresses,
+    /// The nodes with their slots.
+    Nodes,
 }
 
 /// What a call comes to.

@@ -15,6 +15,15 @@ impl Store {
     pub fn absorb(&mut self, from: &mut impl Backend, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
         let mut items = std::mem::take(&mut batch.items);
         for item in items.drain(..) {
+            let item = match item {
+                Item::Reply { tag: Op::Part(part), tokens, written, context } => {
+                    self.ids.proof(batch.epoch.peer(), written);
+                    let joined = part.answered(&batch.tokens[tokens], written, context, &batch.buffer);
+                    let Some(joined) = joined else { continue };
+                    joined.put(batch)
+                }
+                item => item,
+            };
             self.take(from, item, batch, outcomes);
         }
         batch.items = items;
@@ -32,6 +41,7 @@ impl Store {
             && let Some(running) = self.scans.get_mut(&id)
         {
             running.scan.answered_under(epoch);
+            running.scan.of_servers(from.servers());
             if matches!(tag, Op::Scan(_))
                 && let Some(step) = running.scan.discard()
             {
@@ -69,10 +79,19 @@ impl Store {
             }
             (Op::Expiry(expiry), [Token::Number(millis)]) => return self.ids.expiry(&expiry, *millis),
             (Op::Proof(peer), [_]) => return self.ids.proven(peer),
+            (Op::Begun(id), [_]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                running.scan.of_servers(from.servers());
+                let step = running.scan.demand();
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
             (Op::Run(peer), [token]) => return from.told_run(peer, run_id(&batch.buffer, token)),
             (Op::Stored(call, id, ticket), [_]) => {
                 self.ids.written(ticket, &id, epoch);
                 (call, Outcome::Owned(id))
+            }
+            (Op::Settings(call), [Token::Map(_) | Token::Array(_), ..]) => {
+                (call, Outcome::Values(range.start + 1..range.end))
             }
             (Op::First(call), [Token::Array(_), values @ ..]) => {
                 let first = values.iter().find_map(|token| match token {

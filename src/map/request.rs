@@ -17,6 +17,17 @@ pub enum Keys<'a> {
     Page(&'a Page),
 }
 
+impl<'a> Keys<'a> {
+    /// The first of them; nothing, where there is none.
+    #[must_use]
+    pub fn first(self) -> &'a [u8] {
+        match self {
+            Self::One(key) | Self::Two(key, _) => key,
+            Self::Page(page) => page.iter().next().unwrap_or_default(),
+        }
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -67,6 +78,8 @@ pub enum Request<'a> {
     Proof(PeerId),
     /// What a server says of itself.
     Info,
+    /// How a node of a cluster is set up.
+    Settings,
     /// Which run of that server answers.
     Run(PeerId),
 }
@@ -114,6 +127,7 @@ impl Request<'_> {
             }
             Self::Pttl(key) => push_keyed(out, b"*2\r\n$4\r\nPTTL\r\n", key),
             Self::Ping | Self::Proof(_) => push_command(out, &[b"PING"]),
+            Self::Settings => push_command(out, &[b"CONFIG", b"GET", b"cluster-*"]),
             Self::Info | Self::Run(_) => push_command(out, ASK_RUN),
         }
     }
@@ -131,7 +145,7 @@ impl<'a> Request<'a> {
             Self::First(first, second) => Route::Keys(Keys::Two(first, second)),
             Self::Values(page) => Route::Keys(Keys::Page(page)),
             Self::Scan { of: peer, .. } | Self::Proof(peer) | Self::Run(peer) => Route::Peer(peer),
-            Self::Ping | Self::Info => Route::Anywhere,
+            Self::Ping | Self::Info | Self::Settings => Route::Anywhere,
         }
     }
 }
@@ -205,6 +219,7 @@ mod tests {
             (Request::Pttl(b"k"), "PTTL k", Route::Keys(one)),
             (Request::Ping, "PING", Route::Anywhere),
             (Request::Proof(peer), "PING", Route::Peer(peer)),
+            (Request::Settings, "CONFIG GET cluster-*", Route::Anywhere),
             (Request::Info, "INFO server", Route::Anywhere),
             (Request::Run(peer), "INFO server", Route::Peer(peer)),
         ] {

@@ -77,7 +77,7 @@ impl Rig {
         self.peer().lane.space()[..bytes.len()].copy_from_slice(bytes);
         self.peer().lane.filled(bytes.len());
         let (mut batch, mut outcomes) = (Batch::default(), Vec::new());
-        match self.peers.answers(PeerId::FIRST, &mut batch, now) {
+        match self.peers.answers(PeerId::FIRST, &mut batch, now, now) {
             News::Ready(tracking) => {
                 self.store.ids.ready(PeerId::FIRST, tracking);
             }

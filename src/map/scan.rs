@@ -173,6 +173,10 @@ struct Part {
     cursor: Option<Vec<u8>>,
     /// What the cursor depends on.
     epoch: Epoch,
+    /// The same when its first SCAN was asked for: the server may have got slots since.
+    begun: Epoch,
+    /// Its server was named among those that hold keys.
+    is_there: bool,
 }
 
 /// One scan.
@@ -266,11 +270,39 @@ impl Scan {
     /// another run of it answers than the one that gave the cursor, its part starts anew. Unanswered commands are sent again.
     pub fn answered_under(&mut self, epoch: Epoch) {
         let peer = epoch.peer();
-        let part = self.parts.or_insert(peer, || Part { cursor: Some(BEGINNING.to_vec()), epoch });
+        let Some(part) = self.parts.get_mut(peer) else { return };
         let before = std::mem::replace(&mut part.epoch, epoch);
         if !epoch.has_cursors_of(before) && self.is_bound(peer) {
             self.restart(peer);
         }
+    }
+
+    /// Before each of its steps: the servers that hold keys now, with what their answers depend on.
+    pub fn of_servers(&mut self, servers: impl Iterator<Item = Epoch>) {
+        let mut there = 0;
+        for epoch in servers {
+            there += 1;
+            let begin = || Part { cursor: Some(BEGINNING.to_vec()), epoch, begun: epoch, is_there: true };
+            self.parts.or_insert(epoch.peer(), begin).is_there = true;
+            self.answered_under(epoch);
+        }
+        // What a server held that holds nothing any more is at others, which have got it since they were begun with.
+        if there < self.parts.len() {
+            self.parts.retain(|part| part.is_there);
+        }
+        self.parts.iter_mut().for_each(|(_, part)| part.is_there = false);
+    }
+
+    /// Whether any server is known.
+    #[must_use]
+    pub fn has_servers(&self) -> bool {
+        self.parts.at(0).is_some()
+    }
+
+    /// The server of the SCAN under way has left.
+    pub fn left(&mut self) -> Step {
+        self.scanning = None;
+        self.go_on()
     }
 
     fn restart(&mut self, of: PeerId) {
@@ -289,7 +321,9 @@ impl Scan {
     /// `None`: it was another one.
     pub fn discard(&mut self) -> Option<Step> {
         let (of, _) = self.scanning.take_if(|(_, asked)| *asked == Asked::Stale)?;
-        self.parts[of].cursor = Some(BEGINNING.to_vec());
+        if let Some(part) = self.parts.get_mut(of) {
+            part.cursor = Some(BEGINNING.to_vec());
+        }
         Some(self.go_on())
     }
 
@@ -326,6 +360,9 @@ impl Scan {
             }
             (Kind::Count, _) | (_, None) => {}
         }
+        if self.scanning.is_none() && self.parts.iter().all(|(_, part)| part.cursor.is_none()) {
+            self.scan_again_what_has_moved();
+        }
         step.commands.extend(self.next_scan());
         let over = self.scanning.is_none() && self.parts.values().all(|part| part.cursor.is_none());
         if over && self.demanded && self.current.is_none() && self.deleting == 0 {
@@ -335,13 +372,22 @@ impl Scan {
         step
     }
 
+    /// All servers were scanned. Those that have got slots since they were begun with are scanned again.
+    fn scan_again_what_has_moved(&mut self) {
+        for (_, part) in self.parts.iter_mut().filter(|(_, part)| !part.epoch.has_slots_of(part.begun)) {
+            part.cursor = Some(BEGINNING.to_vec());
+        }
+    }
+
     fn next_scan(&mut self) -> Option<Command> {
         if self.scanning.is_some() {
             return None;
         }
-        let (of, cursor) = self.parts.iter_mut().find_map(|(of, part)| Some((of, part.cursor.take()?)))?;
+        let (of, part) = self.parts.iter_mut().find(|(_, part)| part.cursor.is_some())?;
+        let cursor = part.cursor.take()?;
         let asked = if cursor == BEGINNING { Asked::First } else { Asked::Next };
         if asked == Asked::First {
+            part.begun = part.epoch;
             self.seen.part_is_over();
         }
         self.scanning = Some((of, asked));

@@ -54,7 +54,7 @@ impl Redis {
 
 fn of_one_server(kind: Kind, count: u32, count_max: u32) -> Scan {
     let mut scan = Scan::new(kind, count, count_max);
-    scan.answered_under(Epoch::default());
+    scan.of_servers([Epoch::default()].into_iter());
     scan
 }
 

@@ -56,10 +56,19 @@ impl Store {
             self.scans.remove(&id);
             return Err(error);
         }
-        to.servers().for_each(|epoch| running.scan.answered_under(epoch));
-        let step = running.scan.demand();
+        running.scan.of_servers(to.servers());
         let call = self.next_call;
         running.caller = Some(call);
+        if !running.scan.has_servers() {
+            // Whoever answers this, the servers are known then.
+            if let Err(error) = to.submit(Op::Begun(id), &Request::Exists(Keys::One(&running.prefix))) {
+                self.scans.remove(&id);
+                return Err(error);
+            }
+            self.next_call += 1;
+            return Ok(Demand::Queued);
+        }
+        let step = running.scan.demand();
         let mut outcomes = Vec::new();
         self.carry_out(to, id, step, &(0..0), &mut outcomes);
         match outcomes.pop() {
@@ -118,6 +127,19 @@ impl Store {
             self.scans.remove(&id);
         }
         outcomes.push((call, outcome));
+    }
+
+    /// A server was left, and will not answer any more: what a scan asked it for is there to be found at others.
+    pub fn server_left(&mut self, to: &mut impl Backend, op: &Op, why: Error, outcomes: &mut Outcomes) {
+        if let Op::Scan(id) = op
+            && let Some(running) = self.scans.get_mut(id)
+        {
+            running.scan.of_servers(to.servers());
+            let step = running.scan.left();
+            self.carry_out(to, *id, step, &(0..0), outcomes);
+        } else {
+            self.fail(to, op, why, outcomes);
+        }
     }
 
     /// Ends a scan with an error: whoever waits gets it, or else whoever asks next.

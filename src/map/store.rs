@@ -169,6 +169,11 @@ impl Store {
         self.call(to, Op::Get, &Request::Info)
     }
 
+    /// How a node of a cluster is set up: names and values in turn.
+    pub fn settings(&mut self, to: &mut impl Backend) -> Result<()> {
+        self.call(to, Op::Settings, &Request::Settings)
+    }
+
     /// Any answer: the outcome is nothing.
     pub fn ping(&mut self, to: &mut impl Backend) -> Result<()> {
         self.call(to, Op::Done, &Request::Ping)
@@ -185,13 +190,20 @@ impl Store {
             | Op::GetId(call, _)
             | Op::HasId(call, _)
             | Op::Stored(call, ..)
+            | Op::Settings(call)
             | Op::First(call) => outcomes.push((*call, Outcome::Failed(error))),
             // Where PTTL is forbidden, entries stay brief.
             Op::Expiry(expiry) => self.ids.without_expiry(expiry),
             // It proves the same whatever it says.
             Op::Proof(peer) => self.ids.proven(*peer),
             Op::Run(peer) => from.told_run(*peer, None),
-            Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
+            Op::Map(_) => {}
+            Op::Part(part) => {
+                if let Some(op) = part.failed() {
+                    self.fail(from, &op, error, outcomes);
+                }
+            }
+            Op::Begun(id) | Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
         }
     }
 }

@@ -40,8 +40,7 @@ impl Engine {
 
     /// Starts an attempt where calls want one now.
     pub(super) fn attempt_if_wanted(self: &Rc<Self>, core: &mut Core, at: PeerId) {
-        let peer = &mut core.peers[at];
-        if peer.lane.queue().unanswered() > 0 && peer.supervisor.wanted(self.uv.now()) {
+        if core.peers.want(at) && core.peers[at].supervisor.wanted(self.uv.now()) {
             self.start_attempt(core, at);
         }
     }
@@ -221,7 +220,9 @@ impl Engine {
     /// is put right is found.
     pub(super) fn hopeless(self: &Rc<Self>, core: &mut Core, at: PeerId, why: &str) {
         self.attempt_failed(core, at, why);
-        core.abandon(at, u64::MAX, Error::new(Code::RedisUnavailable, why).finally());
+        let error = Error::new(Code::RedisUnavailable, why).finally();
+        core.give_up_held(&error);
+        core.abandon(at, u64::MAX, error);
     }
 
     /// The connection is lost.
@@ -238,12 +239,12 @@ impl Engine {
         if let Some(sentinels) = &mut core.sentinels {
             sentinels.rules.give_up();
         }
-        core.peers[at].failed(why, self.uv.now());
+        core.peers.failed(at, why, self.uv.now(), self.now());
         core.store.ids.lost(at);
         core.nodes[at].changed();
-        if let Some(&mark) = core.closing.back().and_then(|closing| closing.marks.get(at)) {
-            let (_, settled) = core.peers[at].lane.queue().watermark();
-            core.abandon(at, mark.saturating_sub(settled), Error::new(Code::Closed, CLOSED));
+        if let Some(closing) = core.closing.back() {
+            let count = core.peers.unsettled(at, &closing.marks);
+            core.abandon(at, count, Error::new(Code::Closed, CLOSED));
         }
         self.attempt_if_due(core, at);
     }

@@ -202,7 +202,12 @@ impl Engine {
             spin: Spin::new(config.spin_us),
             store,
             peers: Peers::new(&config, seed, peers),
-            nodes: ByPeer::of_first(Node::new(trust)),
+            nodes: if config.cluster.is_some() {
+                ByPeer::default()
+            } else {
+                ByPeer::of_first(Node::new(trust.clone()))
+            },
+            trust,
             closing: VecDeque::new(),
             later: Vec::new(),
             sentinels: config.sentinels.as_ref().map(SentinelLinks::new),
@@ -210,6 +215,7 @@ impl Engine {
             lookups,
             parked: Vec::new(),
             notice: None,
+            read_last: 0,
             early: EARLY,
             busy,
             config,

@@ -35,8 +35,9 @@ impl Engine {
         let configured = self.with_core(outside, |core| {
             let now = self.now();
             core.early = EARLY;
+            core.peers.stamp(now);
+            self.look_at_cluster(core, false);
             core.each(|core, at| {
-                core.peers[at].lane.stamp(now);
                 self.attempt_if_wanted(core, at);
                 core.write_out(at);
                 self.watch(core, at);
@@ -104,7 +105,7 @@ impl Engine {
             let stalled = if connecting { core.nodes[at].stalled_before } else { self.stalled.get() };
             peer.supervisor.next().map(|due| due.saturating_sub(stalled))
         });
-        let mut due = attempts.min();
+        let mut due = attempts.chain(core.peers.next_look()).min();
         if core.waits() || core.is_searching() || core.peers.iter().any(|(at, _)| core.connects(at)) {
             let deadlines = core.peers.iter().filter_map(|(_, peer)| peer.lane.queue().next_deadline());
             let soonest = deadlines.min().map_or(now + HEARTBEAT, |at| at.min(now + HEARTBEAT));
@@ -136,6 +137,10 @@ impl Engine {
         // First what has arrived meanwhile: nothing expires whose answer lies in the socket.
         let drained = self.turn(outside);
         let configured = self.with_core(outside, |core| {
+            self.look_at_cluster(core, true);
+            if drained {
+                Self::expire_held(core, self.now());
+            }
             core.each(|core, at| {
                 self.give_up_if_overdue(core, at);
                 self.leave_silent_address(core, at);
@@ -177,6 +182,7 @@ impl Engine {
             }
             Verdict::Doubtful => {}
             Verdict::Probe => {
+                core.peers.doubt();
                 self.probe(core, at);
                 self.doubt_master(core, true);
             }
@@ -218,25 +224,44 @@ impl Engine {
         }
     }
 
+    /// Calls of a cluster that no server has.
+    fn expire_held(core: &mut Core, now: Nanos) {
+        let mut tags = Vec::new();
+        core.peers.expire_held(now, &mut tags);
+        let waited = core.config.timeout_ms;
+        for (op, command) in tags {
+            let error = core.peers.why_held(&command, waited);
+            core.store.fail(&mut core.peers, &op, error, &mut core.later);
+        }
+    }
+
     /// `close()`: true when there was nothing to wait for; otherwise the next call number is that of the promise.
     pub(super) fn close(&self, outside: &mut Outside) -> bool {
         self.with_core(outside, |core| {
             core.each(|core, at| {
-                let supervisor = &core.peers[at].supervisor;
-                if supervisor.attempts() > 0 && supervisor.state() != State::Ready {
+                if core.peers[at].is_failing() {
                     // Nobody can say whether the server comes back: what waits for it is not finished.
                     self.disconnect(core, at);
                     self.leave_sentinels(core);
                     core.abandon(at, u64::MAX, Error::new(Code::Closed, CLOSED));
                 }
             });
+            if core.peers.iter().any(|(_, peer)| peer.is_failing()) {
+                // So are those that no server has.
+                for (op, command) in core.peers.give_up_held() {
+                    let error = Error::new(Code::Closed, format!("{CLOSED} ({command})"));
+                    core.store.fail(&mut core.peers, &op, error, &mut core.later);
+                }
+            }
             let idle = !core.waits();
             if idle {
                 self.closed(core);
             } else {
                 let call = core.store.reserve();
                 core.closing.push_back(Closing { call, marks: core.peers.marks() });
-                core.peers.hold_after(core.closing.front().map(|closing| &closing.marks));
+                if let [first] = core.closing.make_contiguous() {
+                    core.peers.hold_after(Some(&mut first.marks));
+                }
             }
             // No hook may run here: JavaScript has not counted the call yet. It arranges a flush when it does.
             self.set_busy(core);
@@ -252,7 +277,7 @@ impl Engine {
         }
         core.later.extend(core.closing.drain(..over).map(|closing| (closing.call, Outcome::Undefined)));
         self.closed(core);
-        core.peers.hold_after(core.closing.front().map(|closing| &closing.marks));
+        core.peers.hold_after(core.closing.front_mut().map(|closing| &mut closing.marks));
         // Calls made since then go out on new connections.
         core.each(|core, at| self.attempt_if_wanted(core, at));
     }
@@ -260,7 +285,7 @@ impl Engine {
     fn closed(&self, core: &mut Core) {
         core.each(|core, at| {
             self.disconnect(core, at);
-            core.peers[at].closed();
+            core.peers.closed(at, self.now());
             core.nodes[at].changed();
             core.store.ids.lost(at);
         });

@@ -12,6 +12,7 @@
 //! * [`link`]: its socket; [`traffic`]: bytes between that and the lane; [`connect`]: attempts; [`turn`]: reading, settling, writing; [`probe`]: second connections that ask
 //!   whether the server is there.
 //! * [`sentinels`], [`sentinel_link`]: connections to sentinels, where they say which server is meant.
+//! * [`cluster`]: servers of a cluster, as they come and go.
 //! * [`life`]: what happens to it between turns: deadlines, alarms, `close()`.
 //! * [`hits`]: answers from the near cache, and fairness.
 //! * [`settle`]: outcomes to JavaScript values, and to the promises that wait for them.
@@ -27,6 +28,7 @@ mod bind;
 mod calls;
 mod candle_calls;
 mod clock;
+mod cluster;
 mod connect;
 mod control_calls;
 mod embedded;

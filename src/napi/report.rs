@@ -7,11 +7,14 @@ use super::engine::Engine;
 use super::js::Outside;
 use super::sentinel_link::SentinelLinks;
 use super::state::Core;
+use crate::map::cluster::Cluster;
 use crate::map::op::Op;
+use crate::map::peers::Totals;
 use crate::redis::Nanos;
 use crate::redis::by_peer::PeerId;
 use crate::redis::latency::Summary;
 use crate::redis::peer::Peer;
+use crate::redis::supervise::State;
 
 impl Engine {
     /// Counters, for `stats()`.
@@ -27,7 +30,7 @@ impl Engine {
         let (redis, near) = found.unwrap_or_else(|| {
             let redis = json!({
                 "state": "idle", "since": null, "server": null, "attempts": 0, "lastError": null,
-                "queued": 0, "inFlight": 0, "sentinel": null,
+                "queued": 0, "inFlight": 0, "sentinel": null, "cluster": null,
             });
             (redis, serde_json::Value::Null)
         });
@@ -35,44 +38,96 @@ impl Engine {
     }
 }
 
-/// The one that is told of.
-fn server(core: &Core) -> &Peer<Op> {
-    &core.peers[PeerId::FIRST]
-}
-
 fn redis_stats(core: Option<&Core>) -> serde_json::Value {
-    let counters = core.map(|core| *server(core).lane.counters()).unwrap_or_default();
-    let (queued, in_flight) = core.map_or((0, 0), |core| server(core).lane.queue().queued_and_in_flight());
+    let totals = core.map(|core| core.peers.totals()).unwrap_or_default();
+    let Totals { counters, connects } = totals;
+    let (queued, in_flight) = core.map_or((0, 0), |core| core.peers.queued_and_in_flight());
     json!({
         "commands": counters.commands,
         "replies": counters.replies,
         "errors": counters.errors,
         "timeouts": counters.timeouts,
         "retried": counters.retried,
-        "connects": core.map_or(0, |core| server(core).connects()),
+        "connects": connects,
         "losses": counters.losses,
         "flushes": counters.flushes,
         "bytesSent": counters.bytes_sent,
         "bytesReceived": counters.bytes_received,
         "queued": queued,
         "inFlight": in_flight,
-        "latency": core.map(|core| latency(server(core).lane.latency(wall()))),
+        "latency": core.map(|core| latency(core.peers.latency(wall()))),
         "sentinel": core.and_then(|core| core.sentinels.as_ref()).map(SentinelLinks::stats),
+        "cluster": core.and_then(|core| core.peers.cluster().map(|cluster| cluster_stats(core, cluster))),
+    })
+}
+
+fn cluster_stats(core: &Core, cluster: &Cluster) -> serde_json::Value {
+    let counters = cluster.router.counters();
+    let of = |(_, peer): (PeerId, &Peer<Op>)| {
+        let counters = peer.lane.counters();
+        json!({
+            "server": peer.name(),
+            "commands": counters.commands,
+            "replies": counters.replies,
+            "errors": counters.errors,
+            "losses": counters.losses,
+            "latency": latency(peer.lane.latency(wall())),
+        })
+    };
+    json!({
+        "maps": counters.maps,
+        "moved": counters.moved,
+        "asked": counters.asked,
+        "putOff": counters.put_off,
+        "switched": counters.switched,
+        "held": cluster.waiting(),
+        "nodes": core.peers.iter().map(of).collect::<Vec<_>>(),
     })
 }
 
 fn redis_health(core: &Core) -> serde_json::Value {
-    let (queued, in_flight) = server(core).lane.queue().queued_and_in_flight();
+    let (queued, in_flight) = core.peers.queued_and_in_flight();
+    let told = core.peers.iter().min_by_key(|(_, peer)| rank(peer.supervisor.state()));
     json!({
-        "state": server(core).supervisor.state().as_str(),
-        "since": core.nodes[PeerId::FIRST].since,
-        "server": server(core).name(),
-        "attempts": server(core).supervisor.attempts(),
-        "lastError": server(core).last_error(),
+        "state": told.map_or("idle", |(_, peer)| peer.supervisor.state().as_str()),
+        "since": told.and_then(|(at, _)| core.nodes.get(at)).map(|node| node.since),
+        "server": told.map(|(_, peer)| peer.name()),
+        "attempts": told.map_or(0, |(_, peer)| peer.supervisor.attempts()),
+        "lastError": core.peers.iter().find_map(|(_, peer)| peer.last_error()),
         "queued": queued,
         "inFlight": in_flight,
         "sentinel": core.sentinels.as_ref().map(SentinelLinks::health),
+        "cluster": core.peers.cluster().map(|cluster| cluster_health(core, cluster)),
     })
+}
+
+/// The states of a cluster's servers, of which the first tells whether calls can be answered.
+const fn rank(state: State) -> u8 {
+    match state {
+        State::Ready => 0,
+        State::Connecting => 1,
+        State::Waiting(_) => 2,
+        State::Resting => 3,
+        State::Idle => 4,
+    }
+}
+
+fn cluster_health(core: &Core, cluster: &Cluster) -> serde_json::Value {
+    let of = |(id, peer): (PeerId, &Peer<Op>)| {
+        let (queued, in_flight) = peer.lane.queue().queued_and_in_flight();
+        json!({
+            "server": peer.name(),
+            "slots": cluster.slots_of(id),
+            "state": peer.supervisor.state().as_str(),
+            "since": core.nodes.get(id).map(|node| node.since),
+            "attempts": peer.supervisor.attempts(),
+            "lastError": peer.last_error(),
+            "queued": queued,
+            "inFlight": in_flight,
+        })
+    };
+    let nodes: Vec<_> = core.peers.iter().map(of).collect();
+    json!({ "unowned": cluster.unowned(), "nodes": nodes })
 }
 
 /// Round trips in microseconds.

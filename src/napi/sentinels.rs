@@ -34,9 +34,11 @@ impl Engine {
 
     /// Time has passed, and there may be calls.
     pub(super) fn look_at_sentinels(self: &Rc<Self>, core: &mut Core) {
-        let is_wanted = core.peers[MASTER].supervisor.state() != State::Idle;
+        if core.sentinels.is_none() || core.peers[MASTER].supervisor.state() == State::Idle {
+            return;
+        }
         let waits = core.waits();
-        let Some(sentinels) = core.sentinels.as_mut().filter(|_| is_wanted) else { return };
+        let Some(sentinels) = &mut core.sentinels else { return };
         sentinels.rules.look(waits, self.now());
         self.tend_sentinels(core);
     }

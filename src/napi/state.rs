@@ -7,7 +7,7 @@ use super::sentinel_link::SentinelLinks;
 use crate::config::Config;
 use crate::error::Error;
 use crate::map::op::{CallId, Op, Outcomes};
-use crate::map::peers::Peers;
+use crate::map::peers::{Marks, Peers};
 use crate::map::store::Store;
 use crate::redis::batch::Batch;
 use crate::redis::by_peer::{ByPeer, PeerId};
@@ -16,6 +16,7 @@ use crate::redis::lookup::Lookups;
 use crate::redis::peer::Peer;
 use crate::redis::spin::Spin;
 use crate::redis::supervise::{Asked, State};
+use crate::redis::trust::Trust;
 
 /// A write of that many commands in the middle of a tick lets the server begin while JavaScript goes on; each further
 /// one of the same tick waits for twice as many.
@@ -38,6 +39,8 @@ pub(super) struct Core {
     pub(super) peers: Peers,
     /// The connection to each of them.
     pub(super) nodes: ByPeer<Node>,
+    /// How TLS is spoken, where it is; of each server under its own name.
+    pub(super) trust: Option<Trust>,
     pub(super) spin: Spin,
     /// In their order.
     pub(super) closing: VecDeque<Closing>,
@@ -52,6 +55,8 @@ pub(super) struct Core {
     pub(super) parked: Vec<Parked>,
     /// Why the server cannot keep the near cache informed; told the logger once.
     pub(super) notice: Option<String>,
+    /// Which server was read last, by its place: the others come first next time.
+    pub(super) read_last: usize,
     /// How many unwritten commands of a tick are written early.
     pub(super) early: usize,
     /// Whether the process is kept alive.
@@ -63,7 +68,7 @@ pub(super) struct Closing {
     /// Whose promise it is.
     pub(super) call: CallId,
     /// It is through when what each server had accepted then is settled.
-    pub(super) marks: ByPeer<u64>,
+    pub(super) marks: Marks,
 }
 
 impl Core {
@@ -84,16 +89,18 @@ impl Core {
 
     /// Tells calls that were given up so, no more of them than one turn may take: the next ones go on.
     pub(super) fn reject(&mut self) {
-        self.each(|core, at| {
-            let mut tags = Vec::new();
-            let peer = &mut core.peers[at];
-            peer.lane.take_abandoned(REJECTED_AT_ONCE.saturating_sub(core.later.len()), &mut tags);
-            for (op, command, why) in tags {
-                let message = format!("{} ({command} on {})", why.message, core.peers[at].name());
-                let error = Error { message, ..Error::clone(&why) };
-                core.store.fail(&mut core.peers, &op, error, &mut core.later);
-            }
-        });
+        self.each(|core, at| core.reject_of(at, REJECTED_AT_ONCE.saturating_sub(core.later.len())));
+    }
+
+    /// Tells so many of a server's calls.
+    pub(super) fn reject_of(&mut self, at: PeerId, most: usize) {
+        let mut tags = Vec::new();
+        self.peers[at].lane.take_abandoned(most, &mut tags);
+        for (op, command, why) in tags {
+            let message = format!("{} ({command} on {})", why.message, self.peers[at].name());
+            let error = Error { message, ..Error::clone(&why) };
+            self.store.fail(&mut self.peers, &op, error, &mut self.later);
+        }
     }
 
     /// Whether answers are there that nobody was told yet.
@@ -138,7 +145,7 @@ impl Core {
 
     /// Who would have something of an attempt.
     pub(super) fn asked(&self, at: PeerId) -> Asked {
-        match self.peers[at].asked() {
+        match self.peers[at].asked(self.peers.want(at)) {
             Asked::Nobody if self.sentinels.as_ref().is_some_and(SentinelLinks::has_names) => Asked::NobodyByName,
             asked => asked,
         }

@@ -58,16 +58,16 @@ impl Core {
         node.failed_write.get_or_insert_with(why);
     }
 
-    /// Reads from the first socket that has something. `None`: nothing is there.
+    /// Reads from a socket that has something, from each in its turn. `None`: nothing is there.
     pub(super) fn read_in_any(&mut self) -> Option<(PeerId, Received)> {
-        let mut place = 0;
-        while let Some(at) = self.peers.at(place) {
-            if let Some(read) = self.read_in(at) {
-                return Some((at, read));
-            }
-            place += 1;
-        }
-        None
+        let count = self.peers.count();
+        (1..=count).find_map(|step| {
+            let place = (self.read_last + step) % count;
+            let at = self.peers.at(place)?;
+            let read = self.read_in(at)?;
+            self.read_last = place;
+            Some((at, read))
+        })
     }
 
     fn read_in(&mut self, at: PeerId) -> Option<Received> {

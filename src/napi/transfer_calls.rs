@@ -78,4 +78,10 @@ functions! {
         engine.queue(outside, Store::info)?;
         Ok(None)
     }
+
+    /// `clusterSettings()`: how a node of the cluster is set up, as a list of names and values in turn.
+    cluster_settings as "clusterSettings" (engine, outside, _call: 0) {
+        engine.queue(outside, Store::settings)?;
+        Ok(None)
+    }
 }

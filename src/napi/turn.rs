@@ -122,8 +122,8 @@ impl Engine {
         while !self.is_dead() {
             let read = self.with_core(outside, |core| {
                 let now = self.now();
+                core.peers.stamp(now);
                 core.each(|core, at| {
-                    core.peers[at].lane.stamp(now);
                     core.write_out(at);
                     core.nodes[at].fresh = false;
                 });
@@ -159,7 +159,7 @@ impl Engine {
         if !core.peers[at].lane.is_up() {
             self.progressed(core, at);
         }
-        let news = core.peers.answers(at, batch, wall());
+        let news = core.peers.answers(at, batch, wall(), self.now());
         // Before what follows in the batch: it is the first that may fill the near cache.
         if let News::Ready(tracking) = &news
             && core.store.ids.ready(at, tracking.clone())
@@ -177,7 +177,9 @@ impl Engine {
             }
             News::Refused(words) => {
                 self.attempt_failed(core, at, &words);
-                core.abandon(at, u64::MAX, Error::new(Code::RedisAuth, words));
+                let error = Error::new(Code::RedisAuth, words);
+                core.give_up_held(&error);
+                core.abandon(at, u64::MAX, error);
             }
             News::Unfit(words) => {
                 // A name may stand for another server by now; an attempt resolves it anew.
@@ -211,7 +213,7 @@ impl Engine {
         }
         self.submit_rows();
         let state = self.with_core(outside, |core| {
-            let unwritten = core.peers.iter().any(|(_, peer)| peer.lane.queue().unflushed() > 0);
+            let unwritten = core.peers.has_unflushed();
             let fresh = core.peers.iter().any(|(at, peer)| core.nodes[at].fresh && peer.lane.expects_replies());
             (unwritten, fresh)
         });
@@ -249,7 +251,8 @@ impl Engine {
 
     /// A socket that is said to be broken, and has nothing to read that says so, must not be watched again.
     fn unexplained(self: &Rc<Self>, core: &mut Core, at: PeerId, status: c_int) {
-        if core.nodes[at].link.as_ref().is_some_and(|link| link.connected && link.watching == 0) {
+        let link = core.nodes.get(at).and_then(|node| node.link.as_ref());
+        if link.is_some_and(|link| link.connected && link.watching == 0) {
             self.attempt_failed(core, at, &format!("poll error {status}"));
         }
     }

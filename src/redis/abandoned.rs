@@ -61,13 +61,14 @@ impl<T> Abandoned<T> {
         while left > 0
             && let Some(batch) = self.batches.front_mut()
         {
-            let Some(Pending { tag, bytes, quiet, .. }) = batch.pending.pop_front() else {
+            let Some(pending) = batch.pending.pop_front() else {
                 self.batches.pop_front();
                 continue;
             };
-            let end = batch.head + bytes;
-            if !quiet {
-                tags.push((tag, describe(&batch.commands[batch.head..end]), Rc::clone(&batch.why)));
+            let (start, end) = (batch.head + pending.prefix(), batch.head + pending.bytes);
+            let Pending { tag, bytes, quiet, .. } = pending;
+            if let Some(tag) = tag.filter(|_| !quiet) {
+                tags.push((tag, describe(&batch.commands[start..end]), Rc::clone(&batch.why)));
                 left -= 1;
                 self.calls -= 1;
             }

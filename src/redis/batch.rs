@@ -5,6 +5,8 @@ use std::ops::Range;
 use crate::redis::Nanos;
 use crate::redis::decode::Token;
 use crate::redis::epoch::Epoch;
+use crate::redis::pending::Withdrawn;
+use crate::redis::refusal::Refused;
 
 /// One thing that the server said.
 pub enum Item<T> {
@@ -36,10 +38,21 @@ pub struct Batch<T> {
     pub items: Vec<Item<T>>,
     /// What the replies depend on.
     pub epoch: Epoch,
+    /// Slots of which a cluster's node refused a command; each once.
+    pub refused: Vec<Refused>,
+    /// The commands that were refused, and all behind them of their slots, in their order. Whoever decodes takes them out.
+    pub withdrawn: Vec<Withdrawn<T>>,
 }
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { buffer: Vec::new(), tokens: Vec::new(), items: Vec::new(), epoch: Epoch::default() }
+        Self {
+            buffer: Vec::new(),
+            tokens: Vec::new(),
+            items: Vec::new(),
+            epoch: Epoch::default(),
+            refused: Vec::new(),
+            withdrawn: Vec::new(),
+        }
     }
 }

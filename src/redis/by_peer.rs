@@ -9,6 +9,8 @@ pub struct PeerId(u16);
 impl PeerId {
     /// The only server, where there is one.
     pub const FIRST: Self = Self(0);
+    /// None: what a server answers that is not known yet.
+    pub const NOBODY: Self = Self(u16::MAX);
 
     /// The server of a number.
     #[must_use]
@@ -68,6 +70,17 @@ impl<V> ByPeer<V> {
         self.0.iter_mut().find(|(id, _)| *id == of).map(|(_, value)| value)
     }
 
+    /// Puts in that of another server.
+    pub fn insert(&mut self, of: PeerId, value: V) {
+        self.0.push((of, value));
+    }
+
+    /// Takes out that of a server.
+    pub fn remove(&mut self, of: PeerId) -> Option<V> {
+        let place = self.0.iter().position(|(id, _)| *id == of)?;
+        Some(self.0.remove(place).1)
+    }
+
     /// All, with their servers.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, &V)> {
         self.0.iter().map(|(id, value)| (*id, value))
@@ -81,6 +94,23 @@ impl<V> ByPeer<V> {
     /// All, with their servers, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut V)> {
         self.0.iter_mut().map(|(id, value)| (*id, value))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps those that are to stay.
+    pub fn retain(&mut self, stays: impl Fn(&V) -> bool) {
+        self.0.retain(|(_, value)| stays(value));
     }
 
     /// All, taken out.

@@ -10,7 +10,9 @@ pub struct Epoch {
     /// How often another run of the server may have begun.
     run: u16,
     /// How many connections to the server were ready.
-    connection: u32,
+    connection: u16,
+    /// How often it may have got slots, or given some away.
+    slots: u16,
 }
 
 impl Epoch {
@@ -26,12 +28,6 @@ impl Epoch {
         self.peer
     }
 
-    /// How many connections were ready.
-    #[must_use]
-    pub const fn connection(self) -> u32 {
-        self.connection
-    }
-
     /// Whether a cursor of one epoch means the same in the other. It does over a lost connection, if the server is the same
     /// process.
     #[must_use]
@@ -43,5 +39,16 @@ impl Epoch {
     pub fn connected(&mut self, is_same_run: bool) {
         self.run = self.run.wrapping_add((!is_same_run).into());
         self.connection = self.connection.wrapping_add(1);
+    }
+
+    /// Whether the server has had the same slots all the time between one epoch and the other.
+    #[must_use]
+    pub fn has_slots_of(self, other: Self) -> bool {
+        self.peer == other.peer && self.slots == other.slots
+    }
+
+    /// It may have got slots, or given some away.
+    pub const fn owns_other_slots(&mut self) {
+        self.slots = self.slots.wrapping_add(1);
     }
 }

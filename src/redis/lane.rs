@@ -13,7 +13,10 @@ use crate::redis::first_words::{Speaks, recognise};
 use crate::redis::handshake::{Handshake, Progress, is_temporary};
 use crate::redis::inbox::Inbox;
 use crate::redis::latency::{Latency, Summary};
+use crate::redis::pending::Withdrawn;
 use crate::redis::queue::{Answered, Front, Queue};
+use crate::redis::refusal::{Refusal, Refused};
+use crate::redis::slot::{Slot, SlotSet};
 use crate::secrets::Secrets;
 
 /// The state of the wire below the calls.
@@ -44,6 +47,21 @@ pub struct Counters {
     pub bytes_sent: u64,
     /// Bytes read from it.
     pub bytes_received: u64,
+}
+
+impl Counters {
+    /// Adds those of another connection.
+    pub const fn add(&mut self, other: &Self) {
+        self.commands += other.commands;
+        self.replies += other.replies;
+        self.errors += other.errors;
+        self.retried += other.retried;
+        self.timeouts += other.timeouts;
+        self.losses += other.losses;
+        self.flushes += other.flushes;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+    }
 }
 
 /// What decoding found besides replies.
@@ -87,6 +105,10 @@ pub struct Lane<T> {
     counters: Counters,
     latency: Latency,
     secrets: Secrets,
+    /// Whether refusals of a cluster's node are told apart from answers.
+    is_in_cluster: bool,
+    /// Slots of which a command was refused in what is being decoded.
+    refused: SlotSet,
 }
 
 impl<T> Lane<T> {
@@ -107,7 +129,15 @@ impl<T> Lane<T> {
             counters: Counters::default(),
             latency: Latency::default(),
             secrets: config.credentials.as_ref().map(Credentials::secrets).unwrap_or_default(),
+            is_in_cluster: false,
+            refused: SlotSet::default(),
         }
+    }
+
+    /// The server is one of a cluster: a command with a slot that it refuses because of who owns the slot is not answered but
+    /// withdrawn, with all of its slot behind it; see [`Batch`].
+    pub const fn in_cluster(&mut self) {
+        self.is_in_cluster = true;
     }
 
     /// What must not be shown of the server's words. Those of [`News`] are fit to be shown; those of replies are as they came.
@@ -143,16 +173,41 @@ impl<T> Lane<T> {
 
     /// Queues a command that `write` appends to the out-buffer.
     pub fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.queue.push(tag, write)?;
-        self.counters.commands += 1;
-        Ok(())
+        self.push_at(Slot::NONE, tag, write)
     }
 
     /// The same for a command that nobody waits for: it keeps nothing alive.
     pub fn push_quiet(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.queue.push_quiet(tag, write)?;
+        self.push_quiet_at(Slot::NONE, tag, write)
+    }
+
+    /// Queues a command of a slot.
+    pub fn push_at(&mut self, slot: Slot, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.queue.push(tag, slot, write)?;
         self.counters.commands += 1;
         Ok(())
+    }
+
+    /// The same for one that nobody waits for.
+    pub fn push_quiet_at(&mut self, slot: Slot, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.queue.push_quiet(tag, slot, write)?;
+        self.counters.commands += 1;
+        Ok(())
+    }
+
+    /// Queues a command that another lane gave back. `asks`: the server does not own its slot yet, and is asked for once.
+    pub fn push_withdrawn(&mut self, command: Withdrawn<T>, asks: bool) {
+        self.queue.push_withdrawn(command, asks);
+    }
+
+    /// Gives back all commands of some slots, in their order.
+    pub fn withdraw(&mut self, slots: &SlotSet, out: &mut Vec<Withdrawn<T>>) {
+        self.queue.withdraw(slots, out);
+    }
+
+    /// Gives back all commands, in their order.
+    pub fn withdraw_all(&mut self, out: &mut Vec<Withdrawn<T>>) {
+        self.queue.withdraw_all(out);
     }
 
     /// The flush at the end of a tick: deadlines of what was queued since the last one start here.
@@ -295,6 +350,10 @@ impl<T> Lane<T> {
                 }
             }
         }
+        if !self.refused.is_empty() {
+            self.queue.withdraw(&self.refused, &mut batch.withdrawn);
+            self.refused.clear();
+        }
         let needed = (!batch.items.is_empty()).then_some(&mut batch.buffer);
         self.inbox.end(&mut batch.tokens, first, needed);
         news
@@ -324,7 +383,7 @@ impl<T> Lane<T> {
                 Progress::Hopeless(words) => News::Hopeless(words),
             };
         }
-        let Some(Front { wanted, sent }) = self.queue.front() else {
+        let Some(Front { wanted, sent, slot }) = self.queue.front() else {
             return News::Broken("protocol error: a reply that nobody asked for".into());
         };
         let is_error = matches!(batch.tokens[first], Token::Error(_));
@@ -337,10 +396,19 @@ impl<T> Lane<T> {
             && wanted
             && let words = String::from_utf8_lossy(&self.inbox.bytes()[range.clone()])
             && is_temporary(&words)
+            && !(self.is_in_cluster && words.starts_with("TRYAGAIN"))
         {
             return News::Unfit(self.secrets.mask(&words));
         }
         self.counters.replies += 1;
+        if self.is_in_cluster && sent && wanted && self.is_refused(batch, slot, first) {
+            if let Some((command, bytes)) = self.queue.withdraw_front() {
+                self.answered += bytes as u64;
+                batch.withdrawn.push(command);
+            }
+            batch.tokens.truncate(first);
+            return News::None;
+        }
         let context = is_error.then(|| {
             self.counters.errors += 1;
             self.queue.describe_front()
@@ -359,6 +427,20 @@ impl<T> Lane<T> {
         }
         // The rest of that command would be read as the next one.
         if sent { News::None } else { News::Broken("the server answered a command before its end".into()) }
+    }
+
+    /// Whether the command of that slot is to be sent elsewhere: it is refused, or stands behind one that was, whose order it keeps.
+    fn is_refused(&mut self, batch: &mut Batch<T>, slot: Slot, first: usize) -> bool {
+        if self.refused.contains(slot) {
+            return true;
+        }
+        let Token::Error(range) = &batch.tokens[first] else { return false };
+        let Some(why) = Refusal::read(&self.inbox.bytes()[range.clone()]) else { return false };
+        let is_new = self.refused.insert(slot);
+        if is_new {
+            batch.refused.push(Refused { slot, why });
+        }
+        is_new
     }
 
     /// Whether a push message is what SUBSCRIBE is answered with in RESP3.
@@ -416,3 +498,7 @@ mod tests;
 #[cfg(test)]
 #[path = "lane_simulation.rs"]
 mod simulation;
+
+#[cfg(test)]
+#[path = "withdraw_tests.rs"]
+mod withdraw_tests;

@@ -23,7 +23,7 @@ pub(super) fn feed(lane: &mut Lane<u64>, bytes: &[u8]) {
 }
 
 /// Connects and answers HELLO.
-fn up(lane: &mut Lane<u64>, config: &Config) {
+pub(super) fn up(lane: &mut Lane<u64>, config: &Config) {
     lane.connected(config, Vec::new(), None);
     let hello = lane.unsent().len();
     assert!(hello > 0);

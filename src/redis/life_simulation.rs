@@ -6,6 +6,7 @@ use crate::config::{Config, Values, resolve};
 use crate::redis::batch::{Batch, Item};
 use crate::redis::decode::{Decoder, Token};
 use crate::redis::encode::push_command;
+use crate::redis::epoch::Epoch;
 use crate::redis::lane::News;
 use crate::redis::peer::Peer;
 use crate::redis::supervise::{Due, State};
@@ -47,7 +48,7 @@ impl World {
         let values: Values = [("CC_REDIS_TIMEOUT_MS".to_owned(), timeout_ms.to_string())].into();
         let config = resolve(&values).unwrap();
         Self {
-            peer: Peer::new(&config, 7, None),
+            peer: Peer::new(&config, Epoch::default(), config.address.clone(), 7, None),
             timeout: config.timeout_ms * MILLI,
             config,
             now: MILLI,
@@ -154,7 +155,8 @@ impl World {
         for (tag, _) in expired {
             self.calls.retain(|call| call.0 != tag);
         }
-        if self.peer.supervisor.due(self.now, self.peer.asked()) == Due::Attempt {
+        if self.peer.supervisor.due(self.now, self.peer.asked(self.peer.lane.queue().unanswered() > 0)) == Due::Attempt
+        {
             self.attempt();
         }
         for (tag, since) in &self.calls {

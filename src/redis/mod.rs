@@ -13,8 +13,10 @@
 //! * [`lane`]: one connection's traffic: which reply belongs to which command.
 //! * [`lookup`]: questions to the resolver that are under way.
 //! * [`peer`]: one server: all of this together, but for the socket.
-//! * `pending`: a command that is not answered yet.
+//! * [`pending`]: a command that is not answered yet.
 //! * [`queue`]: commands that are not answered yet: bounds, deadlines, what is sent again after a lost connection.
+//! * [`refusal`]: what a node of a cluster says where a command is not its own to answer.
+//! * [`slot`]: what a cluster divides its keys by.
 //! * [`supervise`]: when to connect, and when to try again.
 //! * [`trust`]: authorities, our certificate and the server's name, from configuration to what TLS needs.
 //! * [`tls`]: TLS between a socket and the lane.
@@ -34,8 +36,10 @@ pub mod lane;
 pub mod latency;
 pub mod lookup;
 pub mod peer;
-mod pending;
+pub mod pending;
 pub mod queue;
+pub mod refusal;
+pub mod slot;
 pub mod spin;
 pub mod supervise;
 pub mod tls;

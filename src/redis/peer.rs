@@ -34,28 +34,30 @@ pub struct Peer<T> {
     /// The same as text.
     name: String,
     epoch: Epoch,
+    connects: u32,
     run: Run,
     last_error: Option<String>,
     unfit: Option<String>,
 }
 
 impl<T> Peer<T> {
-    /// A server for a configuration. It goes on with the counters of the one before it, which must be down. `seed`: anything
-    /// that differs between processes.
+    /// A server at an address, of which nothing was answered under an epoch yet. It goes on with the counters of the one before it,
+    /// which must be down. `seed`: anything that differs between processes.
     #[must_use]
-    pub fn new(config: &Config, seed: u64, before: Option<Self>) -> Self {
+    pub fn new(config: &Config, epoch: Epoch, target: Address, seed: u64, before: Option<Self>) -> Self {
         let mut lane = Lane::new(config);
-        let epoch = before.map_or_else(Epoch::default, |peer| {
+        let (epoch, connects) = before.map_or((epoch, 0), |peer| {
             lane.resume(peer.lane);
-            peer.epoch
+            (peer.epoch, peer.connects)
         });
         Self {
             lane,
             supervisor: Supervisor::new(seed),
             watchdog: Watchdog::default(),
-            target: config.address.clone(),
-            name: config.address.to_string(),
+            name: target.to_string(),
+            target,
             epoch,
+            connects,
             run: Run::Unasked,
             last_error: None,
             unfit: None,
@@ -89,7 +91,12 @@ impl<T> Peer<T> {
     /// How many connections were ready since the engine began.
     #[must_use]
     pub const fn connects(&self) -> u32 {
-        self.epoch.connection()
+        self.connects
+    }
+
+    /// See [`Epoch::owns_other_slots`].
+    pub const fn owns_other_slots(&mut self) {
+        self.epoch.owns_other_slots();
     }
 
     /// Why the last attempt failed or the last connection was lost; gone when it is ready again.
@@ -138,6 +145,7 @@ impl<T> Peer<T> {
         // Where nothing is known, it may be another run.
         let is_same = matches!((&self.run, now), (Run::Known(before), Some(now)) if before == now);
         self.epoch.connected(is_same);
+        self.connects = self.connects.wrapping_add(1);
         // A question that is still queued only answers the same once more.
         self.run = now.map_or(Run::Unasked, |now| Run::Known(now.to_owned()));
         self.supervisor.ready();
@@ -182,10 +190,10 @@ impl<T> Peer<T> {
         self.unfit = None;
     }
 
-    /// Who would have something of an attempt.
+    /// Who would have something of an attempt. `is_wanted`: calls want the connection.
     #[must_use]
-    pub fn asked(&self) -> Asked {
-        if self.lane.queue().unanswered() > 0 {
+    pub fn asked(&self, is_wanted: bool) -> Asked {
+        if is_wanted {
             return Asked::Somebody;
         }
         match &self.target {
@@ -199,6 +207,12 @@ impl<T> Peer<T> {
     pub fn is_connecting_to(&self, name: &str) -> bool {
         let is_its = matches!(&self.target, Address::Tcp(host, _) if host == name);
         is_its && self.supervisor.state() == State::Connecting
+    }
+
+    /// Whether attempts to connect have failed, and none has succeeded since.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.supervisor.attempts() > 0 && !matches!(self.supervisor.state(), State::Ready)
     }
 
     /// What it owes. `connects`: an attempt waits for it.
@@ -219,6 +233,11 @@ mod tests {
     use super::*;
     use crate::config::{Values, resolve};
 
+    fn new_peer() -> Peer<u64> {
+        let config = resolve(&Values::new()).unwrap();
+        Peer::new(&config, Epoch::default(), config.address.clone(), 7, None)
+    }
+
     /// A peer whose server has answered HELLO, and INFO where that was asked.
     fn connect(peer: &mut Peer<u64>, run: Option<&str>) -> Epoch {
         let config = resolve(&Values::new()).unwrap();
@@ -238,7 +257,7 @@ mod tests {
 
     #[test]
     fn each_connection_is_an_epoch_and_cursors_outlast_it_where_the_run_is_known_to_be_the_same() {
-        let mut peer = Peer::new(&resolve(&Values::new()).unwrap(), 7, None);
+        let mut peer = new_peer();
         let mut epochs = vec![peer.epoch()];
         for run in [None, Some("a"), Some("a"), Some("b"), None, None] {
             let before = peer.epoch();
@@ -253,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_told_in_the_middle_of_a_connection_holds_for_the_next() {
-        let mut peer = Peer::new(&resolve(&Values::new()).unwrap(), 7, None);
+        let mut peer = new_peer();
         let first = connect(&mut peer, None);
         assert!(peer.wants_run());
         peer.asked_run();

@@ -7,16 +7,24 @@
 //! A command whose deadline has passed has been given up, so it must not run later: what the socket has not begun to take
 //! is taken out. What it has begun is taken to its end, and the reply keeps its place in the order. Such commands stand in
 //! front of all others and are only counted, because nothing but their number matters any more.
+//!
+//! Commands of a slot can be withdrawn, to be sent to another server. What the socket has not begun to take leaves the buffer;
+//! what it has begun becomes a *stray*: it is sent to its end, its reply is dropped, and it goes with the connection.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::redis::abandoned::Abandoned;
 use crate::redis::encode::describe;
-use crate::redis::pending::Pending;
+use crate::redis::pending::{Asks, Pending, Withdrawn};
+use crate::redis::slot::Slot;
 use crate::redis::{MILLI, Nanos};
+
+#[path = "withdraw.rs"]
+mod withdraw;
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP: usize = 1024 * 1024;
@@ -53,10 +61,12 @@ impl Expired {
 /// The command that is answered next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Front {
-    /// Its deadline has not passed.
+    /// Somebody wants its reply.
     pub(super) wanted: bool,
     /// The socket has taken it whole.
     pub(super) sent: bool,
+    /// The slot of its key.
+    pub(super) slot: Slot,
 }
 
 /// A command that was answered.
@@ -84,8 +94,14 @@ pub struct Queue<T> {
     quiet: usize,
     /// Calls that were pushed, quiet commands left out.
     accepted: u64,
-    /// How many at the back of `pending` have no deadline yet.
+    /// How many at the back of `pending` may have no deadline yet.
     unstamped: usize,
+    /// How many at the front of `pending` may have deadlines in any order.
+    unordered: usize,
+    /// How many of `pending` are away, by their slots.
+    away: BTreeMap<Slot, usize>,
+    /// How many of `pending` are nobody's.
+    strays: usize,
     abandoned: Abandoned<T>,
 }
 
@@ -105,6 +121,9 @@ impl<T> Queue<T> {
             quiet: 0,
             accepted: 0,
             unstamped: 0,
+            unordered: 0,
+            away: BTreeMap::new(),
+            strays: 0,
             abandoned: Abandoned::default(),
         }
     }
@@ -148,24 +167,25 @@ impl<T> Queue<T> {
         (self.waiting() - in_flight, in_flight)
     }
 
-    /// Queues a command that `write` appends to the out-buffer.
-    pub(super) fn push(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.enqueue(tag, false, write)?;
+    /// Queues a command of a slot that `write` appends to the out-buffer.
+    pub(super) fn push(&mut self, tag: T, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.enqueue(tag, slot, false, write)?;
         self.accepted += 1;
         Ok(())
     }
 
     /// The same for a command that nobody waits for: it keeps nothing alive.
-    pub(super) fn push_quiet(&mut self, tag: T, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.enqueue(tag, true, write)?;
+    pub(super) fn push_quiet(&mut self, tag: T, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.enqueue(tag, slot, true, write)?;
         self.quiet += 1;
         Ok(())
     }
 
-    fn enqueue(&mut self, tag: T, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    fn enqueue(&mut self, tag: T, slot: Slot, quiet: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let start = self.commands.len();
-        // What has expired counts until the server has answered it: one that reads and never answers is sent no more than that.
-        let waiting = self.waiting() + self.expired.replies;
+        // What nobody wants any more counts until the server has answered it: one that reads and never answers is sent no more
+        // than that.
+        let waiting = self.waiting() + self.expired.replies + self.strays;
         if waiting >= self.max {
             return Err(self.full(&format!("{waiting} calls wait (CC_REDIS_QUEUE_MAX)")));
         }
@@ -176,9 +196,33 @@ impl<T> Queue<T> {
             return Err(self.full(&format!("{bytes} bytes would wait (CC_REDIS_QUEUE_MAX_BYTES)")));
         }
         let bytes = self.commands.len() - start;
-        self.pending.push_back(Pending { tag, bytes, deadline: 0, quiet });
+        self.pending.push_back(Pending {
+            tag: Some(tag),
+            bytes,
+            deadline: 0,
+            quiet,
+            away: false,
+            asks: Asks::Not,
+            slot,
+        });
         self.unstamped += 1;
         Ok(())
+    }
+
+    /// Takes off the first command.
+    fn take_front(&mut self) -> Option<Pending<T>> {
+        let pending = self.pending.pop_front()?;
+        self.unstamped = self.unstamped.min(self.pending.len());
+        self.unordered = self.unordered.saturating_sub(1);
+        self.head += pending.bytes;
+        self.sent = self.sent.max(self.head);
+        self.compact();
+        self.quiet -= usize::from(pending.quiet);
+        if pending.away {
+            self.strays -= usize::from(pending.tag.is_none());
+            self.not_away(pending.slot);
+        }
+        Some(pending)
     }
 
     fn full(&self, what: &str) -> Error {
@@ -203,7 +247,10 @@ impl<T> Queue<T> {
         }
         let deadline = now + self.timeout;
         for pending in self.pending.iter_mut().rev().take(self.unstamped) {
-            pending.deadline = deadline;
+            // What was withdrawn elsewhere may have one.
+            if pending.deadline == 0 {
+                pending.deadline = deadline;
+            }
         }
         self.unstamped = 0;
         true
@@ -258,16 +305,22 @@ impl<T> Queue<T> {
     pub(super) fn front(&self) -> Option<Front> {
         if self.expired.replies > 0 {
             let sent = self.expired.replies > 1 || self.expired.rest().is_empty();
-            return Some(Front { wanted: false, sent });
+            return Some(Front { wanted: false, sent, slot: Slot::NONE });
         }
         let pending = self.pending.front()?;
-        Some(Front { wanted: true, sent: self.head + pending.bytes <= self.sent })
+        let (wanted, bytes) = match pending.asks {
+            Asks::Open => (false, pending.prefix()),
+            _ => (pending.tag.is_some(), pending.bytes),
+        };
+        Some(Front { wanted, sent: self.head + bytes <= self.sent, slot: pending.slot })
     }
 
     /// The same, its name and key. Nothing of one that was given up.
     pub(super) fn describe_front(&self) -> String {
         match self.pending.front() {
-            Some(pending) if self.expired.replies == 0 => describe(&self.commands[self.head..][..pending.bytes]),
+            Some(pending) if self.expired.replies == 0 => {
+                describe(&self.commands[self.head..][pending.prefix()..pending.bytes])
+            }
             _ => String::new(),
         }
     }
@@ -279,19 +332,26 @@ impl<T> Queue<T> {
             let is_last = self.expired.replies == 0;
             return Some(Answered { tag: None, bytes: is_last.then(|| std::mem::take(&mut self.expired.bytes)) });
         }
-        let Pending { tag, bytes, quiet, .. } = self.pending.pop_front()?;
-        self.unstamped = self.unstamped.min(self.pending.len());
-        self.head += bytes;
-        self.sent = self.sent.max(self.head);
-        self.compact();
-        self.quiet -= usize::from(quiet);
-        Some(Answered { tag: Some(tag), bytes: Some(bytes) })
+        if let Some(first) = self.pending.front_mut()
+            && first.asks == Asks::Open
+        {
+            first.asks = Asks::Answered;
+            return Some(Answered { tag: None, bytes: None });
+        }
+        let Pending { tag, bytes, .. } = self.take_front()?;
+        Some(Answered { tag, bytes: Some(bytes) })
     }
 
     /// Bytes of commands that were given up after the socket had begun to take them, up to the last of them whose reply is
     /// still to come.
     pub(super) const fn expired_bytes(&self) -> usize {
         self.expired.bytes
+    }
+
+    /// Whether it has a command of a slot, if only one that nobody wants any more.
+    #[cfg(test)]
+    pub(crate) fn has_of(&self, slot: Slot) -> bool {
+        self.pending.iter().any(|pending| pending.slot == slot)
     }
 
     /// Bytes of memory that commands take.
@@ -303,35 +363,56 @@ impl<T> Queue<T> {
     /// The first deadline.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        self.pending.front().map(|pending| pending.deadline).filter(|&deadline| deadline > 0)
+        let first = self.pending.iter().take(self.unordered + 1).map(|pending| pending.deadline);
+        first.filter(|&deadline| deadline > 0 && deadline < Nanos::MAX).min()
     }
 
     /// Takes calls whose deadline has passed, at most so many, each with its command and key for the message. All calls
-    /// have the same timeout, so they stand at the front. Those that are left are taken the next time.
+    /// have the same timeout, so they stand at the front, but for what was withdrawn elsewhere. Those that are left are taken the
+    /// next time.
     /// Returns how many calls that were, quiet commands left out.
     pub(super) fn expire(&mut self, now: Nanos, most: usize, tags: &mut Vec<(T, String)>) -> u64 {
         let (mut calls, mut left) = (0, most);
         while left > 0
-            && self.pending.front().is_some_and(|first| first.deadline > 0 && first.deadline <= now)
+            && self.pending.front().is_some_and(|first| first.is_due(now))
             && let Some(pending) = self.pending.pop_front()
         {
-            left -= 1;
+            self.unstamped = self.unstamped.min(self.pending.len());
+            self.unordered = self.unordered.saturating_sub(1);
             self.quiet -= usize::from(pending.quiet);
             calls += u64::from(!pending.quiet);
-            let end = self.head + pending.bytes;
-            tags.push((pending.tag, describe(&self.commands[self.head..end])));
+            let (prefix, end) = (pending.prefix(), self.head + pending.bytes);
+            if pending.away {
+                self.not_away(pending.slot);
+            }
+            if let Some(tag) = pending.tag {
+                left -= 1;
+                tags.push((tag, describe(&self.commands[self.head + prefix..end])));
+            }
             if self.sent > self.head {
                 // The beginning of a command without its end would swallow the next one.
                 if end > self.sent {
                     self.expired.rest = self.commands[self.sent..end].to_vec();
                 }
-                self.expired.replies += 1;
+                self.expired.replies += if pending.asks == Asks::Open { 2 } else { 1 };
                 self.expired.bytes += pending.bytes;
             }
             self.head = end;
             self.sent = self.sent.max(end);
         }
         self.compact();
+        if left > 0 && self.pending.iter().take(self.unordered + 1).any(|pending| pending.is_due(now)) {
+            let left = Cell::new(left);
+            let which = |pending: &Pending<T>| {
+                let take = left.get() > 0 && pending.is_due(now);
+                left.set(left.get() - usize::from(take));
+                take
+            };
+            self.extract(which, |Withdrawn { tag, bytes, quiet, .. }| {
+                calls += u64::from(!quiet);
+                tags.push((tag, describe(&bytes)));
+            });
+        }
         calls
     }
 
@@ -340,6 +421,9 @@ impl<T> Queue<T> {
         let (_, in_flight) = self.queued_and_in_flight();
         self.expired = Expired::default();
         self.sent = self.head;
+        if !self.away.is_empty() {
+            self.forget_strays();
+        }
         in_flight
     }
 
@@ -366,6 +450,11 @@ impl<T> Queue<T> {
         self.barrier = self.barrier.map(|barrier| barrier.saturating_sub(end));
         self.quiet -= taken.iter().filter(|pending| pending.quiet).count();
         self.unstamped = self.unstamped.min(self.pending.len());
+        self.unordered = self.unordered.saturating_sub(commands);
+        // Strays went with the connection.
+        for pending in taken.iter().filter(|pending| pending.away) {
+            self.not_away(pending.slot);
+        }
         self.abandoned.add(taken, bytes, head, Rc::new(why));
     }
 

@@ -1,0 +1,251 @@
+"use strict";
+
+// Redis Cluster: real clusters. `npm run test:cluster` plays the failures that take longer.
+
+const { execFile } = require("node:child_process");
+const path = require("node:path");
+const { serial: test } = require("ava");
+const cases = require("./cluster/cases/redis-cluster.js");
+const { loadFor, collect } = require("./support/addon.js");
+const { Authority } = require("./support/certificates.js");
+const { runChild } = require("./support/child.js");
+const { startCluster, until } = require("./support/redis-cluster.js");
+
+const PASSWORD = "s3cret-of-the-cluster";
+const own = { cluster: null };
+
+test.before(async (t) => {
+  t.timeout(60_000);
+  own.cluster = await startCluster({ password: PASSWORD });
+});
+test.after.always(() => own.cluster && own.cluster.stop());
+test.beforeEach(async () => {
+  for (const master of await own.cluster.masters()) await master.command("FLUSHALL");
+});
+
+const config = (more) => ({ CC_REDIS_URL: own.cluster.urlOf(), CC_REDIS_TIMEOUT_MS: 10_000, CC_NEAR_CACHE: "on", ...more });
+const outcome = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
+const numbers = (count) => Array.from({ length: count }, (_, i) => i);
+/** Many keys of a map, which are on all masters. */
+const filled = async (lib, count, connectionKey = "ns") => {
+  const map = new lib.BaseMap(connectionKey);
+  await Promise.all(numbers(count).map((i) => map.set(`k${i}`, `v${i}`)));
+  return map;
+};
+
+test("calls of a map go to the masters that own their keys; health() and stats() name the nodes", async (t) => {
+  // One node is enough: it names the others.
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ of: own.cluster.nodes.slice(4, 5) }) }));
+  const map = await filled(lib, 100);
+  t.deepEqual(await Promise.all(numbers(100).map((i) => map.get(`k${i}`))), numbers(100).map((i) => `v${i}`));
+  for (const i of [0, 33, 77]) t.is(await own.cluster.value(`ns:k${i}`), `v${i}`);
+  await map.delete("k3");
+  t.deepEqual([await map.has("k3"), await map.has("k4"), await map.get("k3")], [false, true, null]);
+  const masters = await own.cluster.masters();
+  const { nodes, unowned } = lib.health().redis.cluster;
+  t.is(unowned, 0);
+  t.deepEqual(nodes.filter(({ slots }) => slots > 0).map(({ server }) => server).sort(), masters.map(({ address }) => address).sort());
+  t.is(nodes.reduce((sum, { slots }) => sum + slots, 0), 16_384);
+  t.true(nodes.every(({ state, lastError }) => state === "ready" && lastError === null));
+  t.true(lib.stats().redis.cluster.maps >= 1);
+});
+
+test("services find their ids, and calls that look at two keys are two commands to two masters", async (t) => {
+  const lib = loadFor(t, config());
+  const { signalCacheService: signals } = lib.ioc;
+  const row = (i) => ({ id: `id${i}`, symbol: `S${i}`, strategyName: "x", exchangeName: "e" });
+  await Promise.all(numbers(50).map((i) => signals.setSignalId(row(i))));
+  const key = (i) => [`S${i}`, "x", "e"];
+  t.deepEqual(await Promise.all(numbers(50).map((i) => signals.getSignalId(...key(i)))), numbers(50).map((i) => `id${i}`));
+  t.true(await signals.hasSignalId(...key(7)));
+  t.false(await signals.hasSignalId("none", "x", "e"));
+});
+
+test("keys, values, pairs and sizes are those of all masters, each once, and clear() leaves other maps alone", async (t) => {
+  const lib = loadFor(t, config());
+  const [map, other] = [await filled(lib, 500), await filled(lib, 50, "other")];
+  t.is(await map.size(), 500);
+  t.deepEqual((await collect(map.keys())).sort(), numbers(500).map((i) => `k${i}`).sort());
+  t.deepEqual((await collect(map.values())).sort(), numbers(500).map((i) => `v${i}`).sort());
+  t.deepEqual((await map.toArray()).sort(), numbers(500).map((i) => [`k${i}`, `v${i}`]).sort());
+  await map.clear();
+  t.deepEqual([await map.size(), await other.size()], [0, 50]);
+  t.is((await own.cluster.keys()).length, 50);
+});
+
+test("a scan sees each key of the slots that stay once, although others move while it runs, and those that moved before", async (t) => {
+  t.timeout(60_000);
+  const lib = loadFor(t, config({ CC_REDIS_SCAN_COUNT: 10, CC_REDIS_SCAN_COUNT_MAX: 10 }));
+  const [still, moving] = [await filled(lib, 300, "still"), await filled(lib, 200, "{moving}")];
+  const masters = await own.cluster.masters();
+  const slot = await own.cluster.slotOf("{moving}:k1");
+  const moves = async () => {
+    const owner = await own.cluster.ownerOf(slot);
+    await own.cluster.migrate(slot, masters[(masters.indexOf(owner) + 1) % 3], { keys: 25 });
+  };
+  for (let round = 0; round < 3; round++) {
+    const [keys] = await Promise.all([collect(still.keys()), moves()]);
+    t.deepEqual(keys.sort(), numbers(300).map((i) => `k${i}`).sort(), `round ${round}`);
+    t.is(await moving.size(), 200);
+  }
+  await moving.clear();
+  t.deepEqual(await own.cluster.keys("{moving}*"), []);
+  t.is((await own.cluster.keys("still*")).length, 300);
+});
+
+test("calls of one key keep their order while its slot moves to and fro", async (t) => {
+  t.timeout(60_000);
+  const lib = loadFor(t, config());
+  const map = new lib.BaseMap("{order}");
+  const masters = await own.cluster.masters();
+  const slot = await own.cluster.slotOf("{order}:k");
+  let running = true;
+  const wrong = [];
+  let calls = 0;
+  const load = (async () => {
+    for (let n = 1; running; n += 10) {
+      const results = await Promise.all(
+        numbers(10).map(async (i) => {
+          calls += 2;
+          const key = `k${i % 3}`;
+          const value = String(n + i);
+          const set = map.set(key, value);
+          const got = await map.get(key);
+          await set;
+          return [got, value];
+        }),
+      );
+      for (const [got, value] of results) if (got !== value) wrong.push(`${got} for ${value}`);
+    }
+  })();
+  for (let round = 0; round < 12; round++) {
+    const owner = await own.cluster.ownerOf(slot);
+    await own.cluster.migrate(slot, masters[(masters.indexOf(owner) + 1) % 3], { keys: 1 });
+  }
+  running = false;
+  await load;
+  t.deepEqual(wrong, []);
+  t.true(calls > 100);
+  const { moved, asked } = lib.stats().redis.cluster;
+  t.true(moved + asked > 0, "it was redirected at all");
+});
+
+test("a password that the nodes refuse is said at once, as REDIS_AUTH, and is in no message", async (t) => {
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: ":not-it-at-all" }), CC_REDIS_TIMEOUT_MS: 600_000 }));
+  const { error } = await outcome(new lib.BaseMap("ns").get("k"));
+  t.is(error?.code, "REDIS_AUTH");
+  t.regex(error.message, /^WRONGPASS /);
+  t.false(`${error.message}${JSON.stringify(lib.health())}`.includes("not-it-at-all"));
+});
+
+test("a user with no more rights than deployment.md names", async (t) => {
+  const rights = "~ns:* ~signal_cache:* -@all +get +set +del +exists +scan +info +pttl +ping +asking +cluster|nodes +cluster|slots +client|tracking +client|info +client|kill";
+  for (const node of own.cluster.nodes) await node.command("ACL", "SETUSER", "bot", "reset", "on", ">bot-pw", ...rights.split(" "));
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "bot:bot-pw" }) }));
+  const map = await filled(lib, 50);
+  t.is(await map.size(), 50);
+  await map.clear();
+  t.is(await map.size(), 0);
+  t.is(await lib.ioc.signalCacheService.setSignalId({ id: "1", symbol: "S", strategyName: "x", exchangeName: "e" }), "1");
+});
+
+test("nodes that cannot be reached are passed over; where none can be, the error says so", async (t) => {
+  const gone = [{ named: 1 }, { named: 2 }];
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ of: [...gone, own.cluster.nodes[2]] }) }));
+  await new lib.BaseMap("ns").set("k", "v");
+  const alone = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ of: gone }), CC_REDIS_TIMEOUT_MS: 300 }));
+  const { error } = await outcome(new alone.BaseMap("ns").get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /GET ns:k.*ECONNREFUSED/);
+});
+
+test("a server that is in no cluster is said to be none", async (t) => {
+  const { startRedis } = require("./support/redis.js");
+  const server = await startRedis();
+  t.teardown(() => server.stop());
+  const lib = loadFor(t, config({ CC_REDIS_URL: `redis+cluster://127.0.0.1:${server.port}`, CC_REDIS_TIMEOUT_MS: 500 }));
+  const { error } = await outcome(new lib.BaseMap("ns").get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /cluster support disabled/);
+});
+
+test("nodes may be named by hosts, and redirects to addresses are followed", async (t) => {
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ host: "localhost" }) }));
+  const map = await filled(lib, 30);
+  t.is(await map.size(), 30);
+});
+
+test("rediss+cluster:// speaks TLS to every node, and verifies each", async (t) => {
+  t.timeout(60_000);
+  const [authority, other] = [new Authority(), new Authority("another authority")];
+  t.teardown(() => [authority, other].forEach((one) => one.remove()));
+  const cluster = await startCluster({ replicas: 0, tls: { authority, identity: authority.issue("server") } });
+  t.teardown(() => cluster.stop());
+  const lib = loadFor(t, { CC_REDIS_URL: cluster.urlOf(), CC_REDIS_TLS_CA: authority.cert });
+  const map = await filled(lib, 60);
+  t.is(await map.size(), 60);
+  const { nodes } = lib.health().redis.cluster;
+  t.deepEqual(nodes.filter(({ slots }) => slots > 0).map(({ server }) => server).sort(), cluster.nodes.map(({ address }) => address).sort());
+  const wary = loadFor(t, { CC_REDIS_URL: cluster.urlOf(), CC_REDIS_TLS_CA: other.cert, CC_REDIS_TIMEOUT_MS: 500 });
+  const { error } = await outcome(new wary.BaseMap("ns").get("k"));
+  t.is(error?.code, "REDIS_UNAVAILABLE");
+  t.regex(error.message, /TLS with 127.*certificate/);
+});
+
+test("close() ends the connections to all nodes, and the next call makes them anew", async (t) => {
+  const lib = loadFor(t, config());
+  const map = await filled(lib, 30);
+  const waits = numbers(30).map((i) => map.get(`k${i}`));
+  await lib.close();
+  t.deepEqual(await Promise.all(waits), numbers(30).map((i) => `v${i}`));
+  const connected = async () => {
+    const lists = await Promise.all(own.cluster.nodes.map((node) => node.command("CLIENT", "LIST")));
+    return lists.join("").split("name=backtest-kit-native").length - 1;
+  };
+  await until("nobody is connected", async () => (await connected()) === 0);
+  t.is(await map.get("k1"), "v1");
+});
+
+test("a process with a cluster ends by itself when it has nothing to do", async (t) => {
+  const env = Object.fromEntries(Object.entries(config()).map(([name, value]) => [name, String(value)]));
+  const { code, stderr } = await runChild("idle", { env, args: ["many calls"] });
+  t.is(code, 0, stderr);
+});
+
+test("doctor names the masters of a cluster, and what they should not be set to", async (t) => {
+  const main = path.join(__dirname, "../cli/main.js");
+  const env = { ...process.env, CC_REDIS_URL: own.cluster.urlOf(), CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/x", CC_MONGO_TIMEOUT_MS: "200" };
+  const doctor = () => new Promise((resolve) => execFile(process.execPath, [main, "doctor"], { env }, (_, text) => resolve(text)));
+  const set = async (value) => {
+    for (const name of ["cluster-require-full-coverage", "cluster-allow-reads-when-down"]) {
+      for (const node of own.cluster.alive) await node.command("CONFIG", "SET", name, value);
+    }
+  };
+  const well = await doctor();
+  for (const { address } of await own.cluster.masters()) t.true(well.includes(address), well);
+  t.regex(well, /a cluster of 3 masters/);
+  t.notRegex(well, /full-coverage|reads-when-down|cannot be reached/);
+  await set("yes");
+  const warned = await doctor();
+  await set("no");
+  t.regex(warned, /cluster-require-full-coverage is on/);
+  t.regex(warned, /cluster-allow-reads-when-down is on/);
+});
+
+test("a URL of a cluster with a database is refused, and its password is shown to nobody", (t) => {
+  const lib = loadFor(t, {});
+  t.throws(() => lib.setConfig({ CC_REDIS_URL: "redis+cluster://127.0.0.1:7000/1" }), { code: "INVALID_CONFIG", message: /^CC_REDIS_URL: .*database/ });
+  t.throws(() => lib.setConfig({ CC_REDIS_URL: "redis+cluster://" }), { code: "INVALID_CONFIG", message: /^CC_REDIS_URL: / });
+  lib.setConfig({ CC_REDIS_URL: "rediss+cluster://bot:hunter2@one:7000,two:5000" });
+  t.is(lib.getConfig().CC_REDIS_URL, "rediss+cluster://bot:********@one:7000,two:5000");
+});
+
+for (const one of cases.filter(({ quick }) => quick)) {
+  test(one.title, async (t) => {
+    t.timeout(90_000);
+    const { seconds, pause, ...report } = await one.run();
+    t.log(`${JSON.stringify(report)}; writes paused for ${pause.toFixed(2)} s, and went on ${seconds.toFixed(2)} s after`);
+    t.true(report.calls > 1_000);
+    t.deepEqual([report.lost, report.wrong, report.stale], [0, 0, 0]);
+  });
+}

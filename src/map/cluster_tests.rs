@@ -1,0 +1,156 @@
+//! Unit tests of [`super`]: calls in, commands to a node out, its answers in, outcomes out.
+
+use crate::config::{Config, Values, resolve};
+use crate::map::op::{CallId, Outcome};
+use crate::map::rig::Rig;
+use crate::map::scan::Kind;
+use crate::map::scans::Demand;
+use crate::redis::by_peer::PeerId;
+
+fn config() -> Config {
+    let url = ("CC_REDIS_URL".to_owned(), "redis+cluster://h:7000".to_owned());
+    resolve(&Values::from([url])).unwrap()
+}
+
+/// A store whose only node is connected, and has not told its map.
+fn rig() -> Rig {
+    let config = config();
+    let mut rig = Rig::new(&config);
+    assert_eq!(rig.peers.open_next(&config), Some((PeerId::FIRST, "h".to_owned())));
+    rig.connected(&config, Vec::new());
+    sent(&mut rig);
+    assert!(answer(&mut rig, "%0\r\n").is_empty());
+    rig
+}
+
+/// The node tells that all slots are its own.
+fn tell_map(rig: &mut Rig) {
+    rig.peers.look(0);
+    assert_eq!(sent(rig), "CLUSTER SLOTS CLUSTER NODES");
+    let map = format!("{} h:7000@17000 myself,master - 0 0 1 connected 0-16383\n", "a1".repeat(20));
+    assert!(answer(rig, &format!("*0\r\n${}\r\n{map}\r\n", map.len())).is_empty());
+}
+
+fn sent(rig: &mut Rig) -> String {
+    let lane = &mut rig.peer().lane;
+    let bytes = lane.unsent().to_vec();
+    lane.sent(bytes.len(), 0);
+    let text = String::from_utf8(bytes).unwrap();
+    text.split("\r\n").filter(|word| !word.starts_with(['*', '$']) && !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn answer(rig: &mut Rig, bytes: &str) -> Vec<(CallId, String)> {
+    let (batch, outcomes) = rig.read(bytes.as_bytes(), 0);
+    let text = |outcome| match outcome {
+        Outcome::Text(range) => String::from_utf8(batch.buffer[range].to_vec()).unwrap(),
+        Outcome::Pairs(page, cut, values) => {
+            let keys = page.iter().map(|key| String::from_utf8_lossy(&key[cut..]).into_owned());
+            let pairs = keys.zip(&batch.tokens[values]).map(|(key, value)| format!("{key}={value:?}"));
+            pairs.collect::<Vec<_>>().join(" ").replace("Text", "").replace("Null", "-")
+        }
+        Outcome::Failed(error) => format!("{}: {error}", error.code.as_str()),
+        other => format!("{other:?}"),
+    };
+    outcomes.into_iter().map(|(call, outcome)| (call, text(outcome))).collect()
+}
+
+#[test]
+fn what_is_called_before_the_map_is_known_goes_out_with_it_a_command_for_each_key() {
+    let mut rig = rig();
+    rig.get_first(b"a", b"b").unwrap();
+    rig.get(b"c").unwrap();
+    assert_eq!((sent(&mut rig).as_str(), rig.peers.waiting()), ("", 3));
+    tell_map(&mut rig);
+    // Slots are taken one after the other; each has its order.
+    let mut words: Vec<_> = sent(&mut rig).split(' ').filter(|word| *word != "GET").map(str::to_owned).collect();
+    let replies: String =
+        words.iter().map(|key| if key == "a" { "_\r\n".to_owned() } else { format!("$2\r\nv{key}\r\n") }).collect();
+    words.sort_unstable();
+    assert_eq!(words, ["a", "b", "c"]);
+    let mut outcomes = answer(&mut rig, &replies);
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [(0, "vb".to_owned()), (1, "vc".to_owned())]);
+    assert_eq!(rig.peers.waiting(), 0);
+}
+
+#[test]
+fn answers_are_joined_to_the_one_that_a_server_would_give() {
+    let mut rig = rig();
+    tell_map(&mut rig);
+    let two = |rig: &mut Rig, replies: &str| {
+        rig.get_first(b"a", b"b").unwrap();
+        assert_eq!(sent(rig), "GET a GET b");
+        answer(rig, replies)
+    };
+    assert_eq!(two(&mut rig, "$1\r\nx\r\n$1\r\ny\r\n"), [(0, "x".to_owned())]);
+    assert_eq!(two(&mut rig, "_\r\n_\r\n"), [(1, "Null".to_owned())]);
+    assert_eq!(two(&mut rig, "-WRONGTYPE no text\r\n$1\r\ny\r\n"), [(2, "y".to_owned())], "as MGET has it");
+    let [(3, error)] = &two(&mut rig, "$1\r\nx\r\n-NOPERM no\r\n")[..] else { panic!("one outcome") };
+    assert_eq!(error, "REDIS_REPLY: NOPERM no (GET b on h:7000)");
+    let Rig { store, peers } = &mut rig;
+    store.has_any(peers, b"a", b"b").unwrap();
+    assert_eq!(sent(&mut rig), "EXISTS a EXISTS b");
+    assert_eq!(answer(&mut rig, ":0\r\n:1\r\n"), [(4, "Boolean(true)".to_owned())]);
+}
+
+#[test]
+fn a_call_of_two_keys_whose_one_command_is_given_up_is_told_so_once() {
+    let mut rig = rig();
+    tell_map(&mut rig);
+    rig.get_first(b"a", b"b").unwrap();
+    rig.peer().lane.stamp(0);
+    sent(&mut rig);
+    assert!(answer(&mut rig, "$1\r\nx\r\n").is_empty());
+    let mut tags = Vec::new();
+    rig.peer().lane.expire(u64::MAX, 9, &mut tags);
+    let (op, _) = tags.pop().unwrap();
+    let mut outcomes = Vec::new();
+    let Rig { store, peers } = &mut rig;
+    for _ in 0..2 {
+        store.fail(peers, &op, crate::error::Error::new(crate::error::Code::RedisTimeout, "late"), &mut outcomes);
+    }
+    assert!(matches!(outcomes[..], [(0, Outcome::Failed(_))]), "{outcomes:?}");
+}
+
+#[test]
+fn a_scan_waits_for_the_map_and_reads_the_values_of_a_page_one_by_one() {
+    let mut rig = rig();
+    let scan = rig.open_scan(Kind::Pairs, b"m:", false);
+    assert!(matches!(rig.demand(scan), Ok(Demand::Queued)));
+    assert_eq!(sent(&mut rig), "");
+    tell_map(&mut rig);
+    assert_eq!(sent(&mut rig), "EXISTS m:");
+    assert!(answer(&mut rig, ":0\r\n").is_empty());
+    assert_eq!(sent(&mut rig), "INFO server SCAN 0 MATCH m:* COUNT 100");
+    assert!(answer(&mut rig, "$8\r\nrun_id:1\r\n*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n").is_empty());
+    assert_eq!(sent(&mut rig), "GET m:a GET m:b");
+    let outcomes = answer(&mut rig, "_\r\n$1\r\nv\r\n");
+    assert!(matches!(&outcomes[..], [(0, pairs)] if pairs.starts_with("a=- b=(")), "{outcomes:?}");
+}
+
+#[test]
+fn calls_made_after_close_began_wait_until_it_is_over_and_so_do_those_of_the_next() {
+    let mut rig = rig();
+    tell_map(&mut rig);
+    rig.get(b"a").unwrap();
+    let mut first = rig.peers.marks();
+    rig.peers.hold_after(Some(&mut first));
+    rig.get(b"b").unwrap();
+    let mut second = rig.peers.marks();
+    rig.get(b"c").unwrap();
+    assert_eq!(sent(&mut rig), "GET a");
+    assert!(!rig.peers.are_settled(&first));
+    answer(&mut rig, "_\r\n");
+    assert_eq!([&first, &second].map(|marks| rig.peers.are_settled(marks)), [true, false]);
+    rig.peers.hold_after(Some(&mut second));
+    rig.peers.look(0);
+    let (mut words, replies) = (sent(&mut rig), "_\r\n_\r\n");
+    words = words.replace("GET c GET b", "GET b GET c");
+    assert_eq!(words, "GET b GET c", "both were called before this one goes on");
+    rig.get(b"d").unwrap();
+    answer(&mut rig, replies);
+    assert!(rig.peers.are_settled(&second));
+    rig.peers.hold_after(None);
+    rig.peers.look(0);
+    assert_eq!(sent(&mut rig), "GET d");
+}

@@ -1,0 +1,184 @@
+//! Slots: what a cluster divides its keys by. Pure.
+
+/// How many slots a cluster has.
+pub const SLOTS: u16 = 16_384;
+
+/// A slot, or none: a command without a key has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u16);
+
+impl Slot {
+    /// That of a command without a key, and of every command to a server that is no cluster's.
+    pub const NONE: Self = Self(u16::MAX);
+
+    /// The slot of that number; `None`: there is none.
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < SLOTS { Some(Self(number)) } else { None }
+    }
+
+    /// The slot of a key: of what stands between its first `{` and the next `}`, if that is anything, or else of all of it.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Self {
+        let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
+            let rest = &key[open + 1..];
+            let close = rest.iter().position(|&byte| byte == b'}')?;
+            (close > 0).then(|| &rest[..close])
+        });
+        Self(crc16(tag.unwrap_or(key)) % SLOTS)
+    }
+
+    /// All slots, in their order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SLOTS).map(Self)
+    }
+
+    /// Its number; that of none is beyond [`SLOTS`].
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Some slots.
+#[derive(Debug, Default, Clone)]
+pub struct SlotSet {
+    /// A bit for each slot; nothing, where no slot was ever in it.
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl SlotSet {
+    /// Adds a slot; [`Slot::NONE`] is never in it. Whether it was not in it.
+    pub fn insert(&mut self, slot: Slot) -> bool {
+        if slot == Slot::NONE {
+            return false;
+        }
+        if self.words.is_empty() {
+            self.words.resize(usize::from(SLOTS) / 64, 0);
+        }
+        let (word, bit) = Self::place(slot);
+        let is_new = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        self.len += usize::from(is_new);
+        is_new
+    }
+
+    /// Whether a slot is in it.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, slot: Slot) -> bool {
+        let (word, bit) = Self::place(slot);
+        self.words.get(word).is_some_and(|found| found & bit != 0)
+    }
+
+    /// Whether there is none in it.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Those that are in it, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        let all = if self.is_empty() { 0 } else { SLOTS };
+        (0..all).map(Slot).filter(|&slot| self.contains(slot))
+    }
+
+    /// Takes all of them out.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+        self.len = 0;
+    }
+
+    fn place(slot: Slot) -> (usize, u64) {
+        (usize::from(slot.0 / 64), 1 << (slot.0 % 64))
+    }
+}
+
+impl FromIterator<Slot> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut set = Self::default();
+        for slot in slots {
+            set.insert(slot);
+        }
+        set
+    }
+}
+
+/// CRC-16/XMODEM, a step for each byte.
+const TABLE: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut byte: u16 = 0;
+    while byte < 256 {
+        let mut crc = byte << 8;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+            bit += 1;
+        }
+        table[byte as usize] = crc;
+        byte += 1;
+    }
+    table
+};
+
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| (crc << 8) ^ TABLE[usize::from((crc >> 8) ^ u16::from(*byte))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_that_redis_tells() {
+        assert_eq!(crc16(b"123456789"), 0x31c3, "the check value of CRC-16/XMODEM");
+        // Told by CLUSTER KEYSLOT of a Redis 7.0.
+        for (key, slot) in [
+            ("", 0),
+            ("foo", 12_182),
+            ("bar", 5_061),
+            ("hello", 866),
+            ("{user1000}.following", 3_443),
+            ("{user1000}.followers", 3_443),
+            ("user1000", 3_443),
+            ("foo{}{bar}", 8_363),
+            ("foo{{bar}}zap", 4_015),
+            ("{bar", 4_015),
+            ("foo{bar}{zap}", 5_061),
+            ("}{foo}", 12_182),
+            ("{foo", 13_308),
+        ] {
+            assert_eq!(Slot::of(key.as_bytes()).number(), slot, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_what_was_put_in_and_never_the_slot_of_no_key() {
+        let mut set = SlotSet::default();
+        assert!(set.is_empty() && !set.contains(Slot::of(b"foo")) && !set.contains(Slot::NONE));
+        assert!(set.insert(Slot::of(b"foo")) && !set.insert(Slot::of(b"foo")));
+        assert!(!set.insert(Slot::NONE) && !set.contains(Slot::NONE));
+        for slot in Slot::all() {
+            assert_eq!(set.contains(slot), slot.number() == 12_182);
+        }
+        let last = Slot::new(SLOTS - 1).unwrap();
+        set.insert(last);
+        assert!(set.contains(last) && set.len() == 2 && Slot::new(SLOTS).is_none());
+        set.clear();
+        assert!(set.is_empty() && !set.contains(last));
+    }
+}
