@@ -9,6 +9,7 @@ const { binaryName, packageName, platformName } = require("../js/platform.js");
 const { version } = require("../package.json");
 const { makeProject } = require("./support/project.js");
 const { root } = require("./support/addon.js");
+const { folderFor } = require("./support/folder.js");
 
 const platform = platformName();
 const real = path.join(root, binaryName());
@@ -105,3 +106,17 @@ for (const [runtime, words] of Object.entries({
     t.true(message.includes(words), message);
   });
 }
+
+test("a build takes the place of a binary that a process has loaded", async (t) => {
+  const folder = folderFor(t);
+  const [target, built] = ["addon.node", "built"].map((name) => path.join(folder, name));
+  fs.copyFileSync(real, target);
+  fs.writeFileSync(built, "what cargo has built");
+  const place = `require(${JSON.stringify(path.join(root, "cli", "cargo.js"))}).place(${JSON.stringify(built)}, ${JSON.stringify(target)})`;
+  const { run } = makeProject(t, { files: { "main.js": `const own = require(${JSON.stringify(target)}); ${place}; console.log(JSON.stringify(typeof own.createEngine));` } });
+  t.is(await run("main.js"), "function");
+  t.is(fs.readFileSync(target, "utf8"), "what cargo has built");
+  // What Windows kept while it was loaded goes with the next build.
+  require("../cli/cargo.js").place(built, target);
+  t.deepEqual(fs.readdirSync(folder).sort(), ["addon.node", "built"]);
+});

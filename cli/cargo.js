@@ -71,4 +71,4 @@ function build(target = path.join(root, binaryName())) {
   return target;
 }
 
-module.exports = { build, buildLibrary };
+module.exports = { build, buildLibrary, place };

@@ -23,9 +23,9 @@ const MONGO = [
   ...["mongo-crud", "mongo-services", "mongo-bulk", "mongo-documents", "mongo-cursors", "mongo-outage", "candle-cache", "candle-cache-writes"],
   ...["adapters/kits", "adapters/contract", "adapters/setup", "adapters/lists"],
 ];
-/** The embedded store, which needs no servers. */
-const STORE = ["store", "store-calls", "store-rows", "store-candles"];
-const EVERYTHING = [...STORE, ...REDIS, ...MONGO];
+/** Loading, and the embedded store: what needs no servers. */
+const ALONE = ["binary", "store", "store-calls", "store-rows", "store-candles"];
+const EVERYTHING = [...ALONE, ...REDIS, ...MONGO];
 
 /** Runs the core with a Node (path of its program), more environment and on these files; resolves with the counts. */
 async function core(node, { env = {}, files = EVERYTHING, title } = {}) {
@@ -55,7 +55,7 @@ async function main(args) {
     ensureNodeModules(kitFolder);
     ensureMongod();
   }
-  const files = [...STORE, ...(redis ? REDIS : []), ...(mongo ? MONGO : [])];
+  const files = [...ALONE, ...(redis ? REDIS : []), ...(mongo ? MONGO : [])];
   const { passed, failed } = await core(values.node ?? process.execPath, { files, title: values.node ?? `Node ${process.version}` });
   console.log(`\n${passed} passed, ${failed} failed`);
   return passed > 0 && failed === 0 ? 0 : 1;
