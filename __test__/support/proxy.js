@@ -72,7 +72,7 @@ class Flow {
       }
       this.flow();
       this.wait();
-    }, this.queue[0].due - performance.now());
+    }, Math.max(0, this.queue[0].due - performance.now()));
   }
 
   /** Reads on, or waits until less is under way. */
