@@ -34,17 +34,16 @@ function buildLibrary(crate) {
   return built;
 }
 
-/** Windows renames a library that a process has loaded, but neither replaces nor removes it. */
-function setAside(target) {
-  const old = `${path.basename(target)}.old-`;
-  for (const name of fs.readdirSync(path.dirname(target)).filter((one) => one.startsWith(old))) {
+/** Removes what was set aside before the new binary came, but for what a process has loaded: the next build tries again. */
+function sweep(target) {
+  const folder = path.dirname(target);
+  for (const name of fs.readdirSync(folder).filter((one) => one.startsWith(`${path.basename(target)}.old-`))) {
     try {
-      fs.rmSync(path.join(path.dirname(target), name));
+      fs.rmSync(path.join(folder, name));
     } catch {
-      // It is loaded still; the next build tries again.
+      // It is loaded.
     }
   }
-  if (fs.existsSync(target)) fs.renameSync(target, `${target}.old-${process.pid}`);
 }
 
 /** Puts the binary where it is wanted. By a copy and a rename: a process that has the old one loaded keeps it. */
@@ -52,8 +51,10 @@ function place(library, target) {
   try {
     fs.mkdirSync(path.dirname(target), { recursive: true });
     fs.copyFileSync(library, `${target}.new`);
-    if (process.platform === "win32") setAside(target);
+    // Windows renames a library that a process has loaded, but neither replaces nor removes it.
+    if (process.platform === "win32" && fs.existsSync(target)) fs.renameSync(target, `${target}.old-${process.pid}`);
     fs.renameSync(`${target}.new`, target);
+    sweep(target);
   } catch (error) {
     throw new Failure(`${target} cannot be written (${error.code}); --out names another file`, { cause: error });
   }
