@@ -3,7 +3,7 @@
 // The process of one peer. It lives for the whole bench, so that its code is warm and its heap its own, and does
 // nothing until the bench asks: peers work in turns, never at the same time.
 
-const { STORES, CANDLES, PEERS, CACHING, MONGO } = require("./peers/index.js");
+const { CLUSTERS, STORES, CANDLES, PEERS, CACHING, MONGO } = require("./peers/index.js");
 const { KEYS, VALUE } = require("./peers/data.js");
 const { shapes } = require("./shapes.js");
 
@@ -11,7 +11,7 @@ let peer = null;
 
 const answers = {
   async open({ peer: id, server }) {
-    const known = server.storePath ? STORES : server.mongoUrl ? [...MONGO, ...CANDLES] : [...PEERS, ...CACHING];
+    const known = server.cluster ? CLUSTERS : server.storePath ? STORES : server.mongoUrl ? [...MONGO, ...CANDLES] : [...PEERS, ...CACHING];
     const { file, with: options } = known.find((entry) => entry.id === id);
     peer = await require(`./peers/${file}`).open(server, options);
     return { version: peer.version };
@@ -23,6 +23,12 @@ const answers = {
     await peer.ops.setTtl(0);
     await peer.ops.setSignalId(0);
     return { get: await peer.ops.get(0), has: Boolean(await peer.ops.has(0)) };
+  },
+
+  /** What `get` reads. */
+  async fill() {
+    for (let i = 0; i < KEYS; i++) await peer.ops.set(i);
+    return {};
   },
 
   /** Calls for about `ms`: `{ calls, us, cpu }`, times in microseconds. A few calls before the clock starts. */

@@ -34,7 +34,7 @@ class Peer {
     this.process.on("error", (error) => this.fail(error));
     // Not "exit": what the process said on its way out must have been read.
     this.process.on("close", (code, signal) => this.fail(new Error(`its process ended (${signal || code}) ${firstLine(noise)}`.trim())));
-    const { version } = await this.ask("open", { peer: this.entry.id, server: { host: "127.0.0.1", port: server.port, mongoUrl: server.mongoUrl, storePath: server.storePath } }, OPEN_MS);
+    const { version } = await this.ask("open", { peer: this.entry.id, server: { host: "127.0.0.1", port: server.port, mongoUrl: server.mongoUrl, storePath: server.storePath, cluster: server.cluster } }, OPEN_MS);
     this.version = version;
     return this;
   }

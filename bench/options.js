@@ -3,14 +3,15 @@
 const { CALLS, SCANS, REGIMES, FULL } = require("./cases.js");
 const { PEERS, BASE } = require("./peers/index.js");
 
-const KNOWN = [...CALLS, ...SCANS, "near", "mongo", "candles", "store", "kit"];
+const KNOWN = [...CALLS, ...SCANS, "near", "mongo", "candles", "store", "kit", "cluster"];
 
 const HELP = `npm run bench -- [options]
 
   --quick               a small run, about a minute and a half; its result goes to bench/results/quick.*
   --only get,set        only these operations: ${KNOWN.join(", ")} (near: the near cache's
                         cases, mongo: the db services, candles: the adapters' reads and writes of candles,
-                        store: the embedded store, kit: the real backtest-kit)
+                        store: the embedded store, kit: the real backtest-kit,
+                        cluster: a Redis Cluster of three masters)
   --regime quiet|hot|shared, or both (quiet and hot); otherwise all three
   --peers ours,ioredis  only these: ${PEERS.map((peer) => peer.id).join(", ")} (${BASE} always takes part)
   --rounds N            rounds of calls (full: ${FULL.rounds})

@@ -15,6 +15,7 @@ const { openPeers } = require("./driver.js");
 const { verify } = require("./server.js");
 const { Results, measureCalls, measureScans } = require("./rounds.js");
 const { measureNear } = require("./near.js");
+const { benchCluster, writeCluster } = require("./cluster.js");
 const { benchCandles, writeCandles } = require("./candles.js");
 const { benchKit, writeKit } = require("./kit.js");
 const { benchMongo, writeMongo } = require("./mongo.js");
@@ -29,7 +30,7 @@ const { markdown } = require("./report/markdown.js");
 const { chart } = require("./report/svg.js");
 
 /** What has a report of its own. */
-const REPORTED_APART = ["mongo", "candles", "store", "kit"];
+const REPORTED_APART = ["mongo", "candles", "store", "kit", "cluster"];
 
 async function main() {
   const options = parse(process.argv.slice(2));
@@ -50,6 +51,9 @@ async function main() {
   }
   if (!options.only || options.only.includes("kit")) {
     writeKit(await benchKit({ options, progress: makeProgress(started) }), toJson);
+  }
+  if (!options.only || options.only.includes("cluster")) {
+    writeCluster(await benchCluster({ options, progress: makeProgress(started) }), toJson);
   }
   if (options.only && options.only.every((op) => REPORTED_APART.includes(op))) {
     if (options.readme) updateDocuments();

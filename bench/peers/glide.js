@@ -1,13 +1,14 @@
 "use strict";
 
-// valkey-glide, bare: a Rust core as well, reached through a thread of its own.
+// valkey-glide, bare: a Rust core as well, reached through a thread of its own; with `cluster` its client for
+// clusters.
 
 const { bareOps, bareScans } = require("./bare.js");
 const { versionOf } = require("./version.js");
 
-async function open({ host, port }) {
-  const { GlideClient } = require("@valkey/valkey-glide");
-  const client = await GlideClient.createClient({ addresses: [{ host, port }], requestTimeout: 10_000 });
+async function open({ host, port }, { cluster = false } = {}) {
+  const { GlideClient, GlideClusterClient } = require("@valkey/valkey-glide");
+  const client = await (cluster ? GlideClusterClient : GlideClient).createClient({ addresses: [{ host, port }], requestTimeout: 10_000 });
   const adapter = {
     get: (key) => client.get(key),
     set: (key, value) => client.set(key, value),

@@ -56,7 +56,16 @@ const STORES = [
 ];
 const STORE_BASE = "better";
 
+/** Only for a Redis Cluster, and for what it costs: ourselves on one server. */
+const CLUSTERS = [
+  { id: "cluster", title: "ours", file: "ours.js" },
+  { id: "single", title: "ours on one server", file: "ours.js", single: true },
+  { id: "cluster-ioredis", title: "ioredis", file: "ioredis.js", with: { cluster: true } },
+  { id: "cluster-noderedis", title: "node-redis", file: "node-redis.js", with: { cluster: true } },
+  { id: "cluster-glide", title: "valkey-glide", file: "glide.js", with: { cluster: true } },
+];
+
 /** All ratios are against this one. */
 const BASE = "ioredis";
 
-module.exports = { STORES, STORE_BASE, CANDLES, PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };
+module.exports = { CLUSTERS, STORES, STORE_BASE, CANDLES, PEERS, CACHING, NEAR_PEERS, BASE, MONGO, MONGO_BASE };

@@ -1,14 +1,15 @@
 "use strict";
 
-// node-redis ("redis" on npm), bare; for the near cache's cases also with the client-side cache that it brings.
+// node-redis ("redis" on npm), bare; for the near cache's cases also with the client-side cache that it brings; with `cluster`
+// its client for clusters.
 
 const { bareOps, bareScans } = require("./bare.js");
 const { bareNear } = require("./near.js");
 const { versionOf } = require("./version.js");
 
-async function open({ host, port }, options = {}) {
-  const { createClient } = require("redis");
-  const client = createClient({ socket: { host, port }, ...options });
+async function open({ host, port }, { cluster = false, ...options } = {}) {
+  const { createClient, createCluster } = require("redis");
+  const client = cluster ? createCluster({ rootNodes: [{ url: `redis://${host}:${port}` }] }) : createClient({ socket: { host, port }, ...options });
   client.on("error", () => {});
   await client.connect();
   const adapter = {
