@@ -135,10 +135,10 @@ const EXPORTS: Record<keyof typeof lib, true> = {
 const STATS: Record<keyof lib.RedisStats, true> = {
   commands: true, replies: true, errors: true, timeouts: true, retried: true, connects: true, losses: true,
   flushes: true, bytesSent: true, bytesReceived: true, queued: true, inFlight: true,
-  latency: true, sentinel: true,
+  latency: true, sentinel: true, cluster: true,
 };
 const HEALTH: Record<keyof lib.RedisHealth, true> = {
-  state: true, since: true, server: true, attempts: true, lastError: true, queued: true, inFlight: true, sentinel: true,
+  state: true, since: true, server: true, attempts: true, lastError: true, queued: true, inFlight: true, sentinel: true, cluster: true,
 };
 const CONFIG: Record<keyof lib.Config, true> = {
   CC_REDIS_HOST: true, CC_REDIS_PORT: true, CC_REDIS_USER: true, CC_REDIS_PASSWORD: true, CC_REDIS_URL: true,
@@ -162,8 +162,9 @@ test("what index.d.ts declares is what there is", async () => {
   await ioc.signalCacheService.size();
   const { redis } = lib.stats();
   expect(names(redis)).toEqual(names(STATS));
-  const { latency, sentinel, ...counters } = redis;
+  const { latency, sentinel, cluster, ...counters } = redis;
   expect(sentinel).toBe(null);
+  expect(cluster).toBe(null);
   for (const value of [...Object.values(counters), ...Object.values(latency ?? {})]) expect(typeof value).toBe("number");
   expect(names(latency ?? {})).toEqual(["count", "max", "p50", "p99"]);
   const { state, server, since, attempts, lastError } = lib.health().redis;
