@@ -3,6 +3,7 @@
 // How calls of the embedded store run: on the JavaScript thread at the end of their tick, or on the store's thread; never so that
 // the loop waits.
 
+const { createHook } = require("node:async_hooks");
 const { serial: test } = require("ava");
 const { loadFor, outcome } = require("./support/addon.js");
 const { folderFor } = require("./support/folder.js");
@@ -76,6 +77,23 @@ test("a loop of awaited calls lets the loop of events turn after a millisecond, 
     // Each takes some ten microseconds, so that is far more than a millisecond has room for.
     t.true(most < 500, `${name}: ${most} calls between two turns`);
   }
+});
+
+test("a call that a hook makes while answers are kept for the loop's next turn is settled, and so are all others", async (t) => {
+  const { lib } = await openStore(t);
+  const map = new lib.BaseMap("ns", -1);
+  await Promise.all(numbers(10).map((i) => map.set(`k${i}`, `v${i}`)));
+  const calls = [];
+  let inner = 0;
+  const hook = createHook({ init: (_, type) => type === "Immediate" && inner < 10 && calls.push([`v${inner}`, map.get(`k${inner++}`)]) });
+  hook.enable();
+  // More than the millisecond for which answers are given at once.
+  for (const end = performance.now() + 5; performance.now() < end; ) calls.push(["v0", map.get("k0")]);
+  // The tick ends, and the next turn is arranged.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  hook.disable();
+  t.true(inner > 0, "the hook has called");
+  for (const [expected, call] of calls) t.deepEqual(await outcome(call), { value: expected });
 });
 
 test("a loop of awaited writes lets timers fire", async (t) => {

@@ -43,7 +43,7 @@ pub(super) fn config_of(values: &Values) -> Result<Option<StoreConfig>> {
 
 /// When answers of the JavaScript thread's own work are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Telling {
+enum Telling {
     /// At once.
     Now,
     /// With the loop's next turn, because others have waited for it.
@@ -158,7 +158,7 @@ impl Engine {
             return Ok(Some(self.told(outside, &told)?));
         }
         let call = self.reserve(scan);
-        self.tell_next_turn(outside, vec![Answered::Map(call, Ok(told))]);
+        self.embedded.borrow_mut().late.push(Answered::Map(call, Ok(told)));
         self.hold_for_store();
         Ok(None)
     }
@@ -209,14 +209,32 @@ impl Engine {
 
     /// The end of a tick: its work is carried out, or goes over.
     pub(super) fn flush_store(self: &Rc<Self>, outside: &mut Outside) {
+        let late = std::mem::take(&mut self.embedded.borrow_mut().late);
+        if !late.is_empty() {
+            self.tell_next_turn(outside, late);
+        }
         if !self.embedded.borrow().tick.is_empty() {
             let telling = if self.is_late() { Telling::NextTurn } else { Telling::Now };
             self.carry_out(outside, telling);
         }
     }
 
+    /// Where the end of the tick did not come, as where `process.nextTick` is a test's own: the same, before the loop sleeps. JavaScript
+    /// is told when it may run.
+    pub(super) fn store_without_tick_end(self: &Rc<Self>, outside: &mut Outside) {
+        let late = std::mem::take(&mut self.embedded.borrow_mut().late);
+        if !late.is_empty()
+            && let Ok(inbox) = self.answers()
+        {
+            inbox.take(late);
+        }
+        if !self.embedded.borrow().tick.is_empty() {
+            self.carry_out(outside, Telling::Woken);
+        }
+    }
+
     /// Carries out what was gathered, as far as that goes here, and tells what became of it.
-    pub(super) fn carry_out(self: &Rc<Self>, outside: &mut Outside, telling: Telling) {
+    fn carry_out(self: &Rc<Self>, outside: &mut Outside, telling: Telling) {
         let (mut work, answers, client) = {
             let mut embedded = self.embedded.borrow_mut();
             let work = std::mem::take(&mut embedded.tick);
@@ -251,7 +269,7 @@ impl Engine {
     }
 
     /// Answers that are told with the loop's next turn. Nobody is woken for them: Node tells what wakes it up to a thousand times before
-    /// the loop turns.
+    /// the loop turns. User code may run meanwhile and make calls, so no call may be under way whose promise is yet to be made.
     fn tell_next_turn(self: &Rc<Self>, outside: &mut Outside, answers: Vec<Answered>) {
         let Ok(inbox) = self.answers() else { return };
         if inbox.keep(answers) && self.turn_again(outside).is_err() {

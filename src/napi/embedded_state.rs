@@ -11,7 +11,7 @@ use crate::map::scan::Kind;
 use crate::store::client::Client;
 use crate::store::error::Outcome;
 use crate::store::here::Here;
-use crate::store::work::Work;
+use crate::store::work::{Answered, Work};
 
 /// A scan of a map.
 pub(super) struct Scan {
@@ -42,6 +42,9 @@ pub(super) struct Embedded {
     /// What waits for the end of the tick, and how many writes are among it.
     pub(super) tick: Vec<Work>,
     pub(super) gathered: usize,
+    /// Answers that are there and told with the loop's next turn; JavaScript is asked for it at the end of the tick, when it has made
+    /// the promises.
+    pub(super) late: Vec<Answered>,
     pub(super) next_call: u64,
     pub(super) scans: HashMap<ScanId, Scan>,
     pub(super) next_scan: ScanId,

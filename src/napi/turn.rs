@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::clock::wall;
-use super::embedded::Telling;
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::Outside;
@@ -207,10 +206,7 @@ impl Engine {
     /// Before the loop sleeps: writes what no tick wrote, and waits a moment for answers to what was just written.
     pub(super) fn before_sleep(self: &Rc<Self>, outside: &mut Outside) {
         self.hits_since.set(0);
-        // Where the end of the tick did not come, as where `process.nextTick` is a test's own. JavaScript is told when it may run.
-        if !self.embedded.borrow().tick.is_empty() {
-            self.carry_out(outside, Telling::Woken);
-        }
+        self.store_without_tick_end(outside);
         self.submit_rows();
         let state = self.with_core(outside, |core| {
             let unwritten = core.peers.has_unflushed();
