@@ -6,7 +6,7 @@ const { copyOf } = require("./order.js");
 const { Known } = require("./remembered.js");
 
 /** So many entries are compared before anything is sent; of longer lists, what is surely to be sent goes first. */
-const AT_ONCE = 64;
+const AT_ONCE = 32;
 
 /** The id of an entry as it is stored. What is no id is refused when it is sent. */
 const idOf = (entry) => (typeof entry?.id === "number" ? String(entry.id) : entry?.id);
