@@ -206,6 +206,7 @@ onUnix("a Unix socket connects with the credentials and the database of its URL"
   await refused.close();
 });
 
+// Skipped elsewhere, where such a URL is taken, as the tests above say.
 (process.platform === "win32" ? test : test.skip)("on Windows a Unix socket is refused with what to use instead", (t) => {
   for (const url of ["unix:/run/redis.sock", "unix:///run/redis.sock?pass=hunter2", "redis+unix:///run/redis.sock"]) {
     const error = t.throws(() => loadFresh().setConfig({ CC_REDIS_URL: url }));

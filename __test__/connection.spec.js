@@ -101,6 +101,7 @@ test("large values that were half written when the server died arrive whole", as
   for (const [i, text] of texts.entries()) t.true((await map.get(`k${i}`)) === text, String(i));
 });
 
+// Skipped on Windows, where there are none: config.spec.js says how they are refused.
 (process.platform === "win32" ? test.skip : test)("a Unix socket that is not there is a rejection with its path and the reason", async (t) => {
   const lib = loadFor(t, { CC_REDIS_URL: "unix:/nowhere/redis.sock", CC_REDIS_TIMEOUT_MS: 100 });
   const { error } = await outcome(new lib.BaseMap("ns").get("k"));

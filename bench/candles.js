@@ -9,6 +9,7 @@ const { machineFacts, foreignWork } = require("./facts.js");
 const { CANDLES } = require("./peers/index.js");
 const { candleOf } = require("./peers/mongo-data.js");
 const { CONTEXT } = require("./peers/candles.js");
+const { planOf } = require("./options.js");
 const { writePlain } = require("./report/plain.js");
 const { median, pairedRatio } = require("./stats.js");
 
@@ -40,7 +41,7 @@ const FLOORS = [
 
 class Bench {
   constructor(options, progress) {
-    this.plan = { ...(options.quick ? QUICK : FULL), ...(options.rounds ? { rounds: options.rounds } : {}) };
+    this.plan = planOf(options, { full: FULL, quick: QUICK });
     this.progress = progress;
     this.samples = {};
   }

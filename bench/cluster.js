@@ -8,6 +8,7 @@ const { startRedis } = require("../__test__/support/redis.js");
 const { openPeers } = require("./driver.js");
 const { machineFacts, foreignWork } = require("./facts.js");
 const { CLUSTERS } = require("./peers/index.js");
+const { planOf } = require("./options.js");
 const { writePlain } = require("./report/plain.js");
 const { median, pairedRatio } = require("./stats.js");
 
@@ -25,7 +26,7 @@ const RIVALS = CLUSTERS.filter((entry) => entry.with?.cluster);
 
 class Bench {
   constructor(options, progress) {
-    this.plan = { ...(options.quick ? QUICK : FULL), ...(options.rounds ? { rounds: options.rounds } : {}) };
+    this.plan = planOf(options, { full: FULL, quick: QUICK });
     this.progress = progress;
     this.samples = {};
     this.cpu = {};

@@ -60,4 +60,9 @@ function positive(text, name) {
   return number;
 }
 
-module.exports = { parse, HELP, KNOWN };
+/** A part's plan for these options. */
+function planOf({ quick, rounds }, plans) {
+  return { ...(quick ? plans.quick : plans.full), ...(rounds ? { rounds } : {}) };
+}
+
+module.exports = { planOf, parse, HELP, KNOWN };

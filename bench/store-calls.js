@@ -9,6 +9,7 @@ const { ensureNodeModules, kitFolder } = require("../scripts/lib/tools.js");
 const { startMongo } = require("../__test__/support/mongo.js");
 const { startRedis } = require("../__test__/support/redis.js");
 const { openPeers } = require("./driver.js");
+const { planOf } = require("./options.js");
 const { STORES, STORE_BASE } = require("./peers/index.js");
 const { valueOf, payloadOf } = require("./peers/store-data.js");
 const { median, pairedRatio } = require("./stats.js");
@@ -29,7 +30,7 @@ const takes = (peer, { op }) => peer.id !== "files" || op === "upsert" || op ===
 
 class Bench {
   constructor(options, progress) {
-    this.plan = { ...(options.quick ? QUICK : FULL), ...(options.rounds ? { rounds: options.rounds } : {}) };
+    this.plan = planOf(options, { full: FULL, quick: QUICK });
     this.progress = progress;
     this.samples = {};
     this.tails = {};

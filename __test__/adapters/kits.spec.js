@@ -229,7 +229,7 @@ for (const [what, entry, file] of [
     t.deepEqual(await run(file), ["backtest-kit", "tradeforge"]);
   });
 
-  // Wine 8 knows no links between folders.
+  // Skipped where Node for Windows runs under Wine, which the variable tells: Wine 8 knows no links between folders.
   (process.env.BKN_NATIVE_PROGRAMS ? test.skip : test)(`${what}: a linked package finds the kit of the project`, async (t) => {
     const use = file === "main.mjs" ? `import * as kit from "backtest-kit";` : `const kit = require("backtest-kit");`;
     const { run } = makeProject(t, {
