@@ -1,7 +1,7 @@
 "use strict";
 // One call that writes a list: which of its entries go out, and when.
 
-const { afterwards, push } = require("../mongo.js");
+const { afterwards, pushAhead } = require("../mongo.js");
 const { copyOf } = require("./order.js");
 const { Known } = require("./remembered.js");
 
@@ -152,7 +152,7 @@ class ListWriting {
     }
     if (this.surely.size > 0 && this.doubtful.length > AT_ONCE && this.send()) {
       // The server works on it while the others are compared.
-      push();
+      pushAhead();
     }
     this.list.turnTo(this.objects, this.entries, this.call);
     this.doubtful.forEach((place) => this.compare(place));

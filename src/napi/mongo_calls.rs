@@ -71,6 +71,12 @@ functions! {
         Ok(None)
     }
 
+    /// `mongoGiveWay()`: where the thread that sends requests waits for this one's core, it has its turn now.
+    give_way as "mongoGiveWay" (_engine, _call: 0) {
+        std::thread::yield_now();
+        Ok(None)
+    }
+
     /// `mongoHold(hold)`: whether somebody waits for an answer, so that the process and the module must be kept.
     hold as "mongoHold" (engine, call: 1) {
         engine.mongo_hold(call.env.truthy(call.args[0])?);
