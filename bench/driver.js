@@ -3,10 +3,20 @@
 // The bench's side of the peers' processes.
 
 const { fork } = require("node:child_process");
+const { isBuiltin } = require("node:module");
 const path = require("node:path");
+
+const { fetchNode } = require("../scripts/lib/nodes.js");
 
 const OPEN_MS = 30_000;
 const ASK_MS = 120_000;
+
+/** The Node that a peer runs on: this one, or another where it lacks what the peer is about. */
+function nodeOf({ builtin, node }) {
+  if (builtin === undefined || isBuiltin(builtin)) return process.execPath;
+  if (process.platform !== "linux" || process.arch !== "x64") throw new Error(`Node ${process.versions.node} has no ${builtin}`);
+  return fetchNode("linux-x64", node);
+}
 
 class Peer {
   constructor(entry) {
@@ -19,6 +29,7 @@ class Peer {
   /** Starts the process and connects; throws with the reason where the peer cannot take part. */
   async open(server) {
     this.process = fork(path.join(__dirname, "child.js"), [], {
+      execPath: nodeOf(this.entry),
       // Collections between turns must not make the engine forget the code of the operations that rest.
       execArgv: ["--expose-gc", "--no-flush-bytecode"],
       env: { ...process.env, ...server.env },

@@ -45,11 +45,14 @@ const CANDLES = ["setup", "unchanged", "original", "map"].map((way) => ({
   with: { way, month: MONTH },
 }));
 
-/** Only for the embedded store: each in a folder of its own. `servers`: on Redis and MongoDB instead. */
+/**
+ * Only for the embedded store: each in a folder of its own. `servers`: on Redis and MongoDB instead. `builtin`: what Node must have; where
+ * this one has it not, the process of that peer runs on a Node of the major version `node`.
+ */
 const STORES = [
   { id: "store", title: "ours", file: "store-ours.js" },
   { id: "better", title: "better-sqlite3", file: "store-sqlite.js", with: { module: "better-sqlite3" } },
-  { id: "node", title: "node:sqlite", file: "store-sqlite.js", with: { module: "node:sqlite" } },
+  { id: "node", title: "node:sqlite", file: "store-sqlite.js", with: { module: "node:sqlite" }, builtin: "node:sqlite", node: 24 },
   { id: "lmdb", title: "lmdb-js", file: "store-lmdb.js" },
   { id: "files", title: "the kit's own files", file: "store-kit.js" },
   { id: "servers", title: "ours on servers", file: "store-ours.js", servers: true },

@@ -7,7 +7,7 @@ const { Failure, Misuse } = require("../failure.js");
 module.exports = {
   summary: "copy an embedded store into one file, while it is in use",
   usage: "backup <file> [options]",
-  help: `The file is the store as it was at one moment, whole and on the disk. It must not be there yet. Never copy store.sqlite itself while
+  help: `The file is the store as it was at one moment, whole and on the disk. It must not be there yet; its folder is made. Never copy store.sqlite itself while
 something runs: what was written last stands in the file beside it. To use a backup, put it into a folder of its own under the name
 store.sqlite, and set CC_STORE_PATH to that folder.
 

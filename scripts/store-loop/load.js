@@ -1,14 +1,18 @@
 "use strict";
 
 // A process whose loop is watched while it uses an embedded store: writes and reads of every kind, some of each in a turn. It is told
-// `begin` and `end`, a line each. Of what lies between, it prints as JSON how long the loop was held up at most, in milliseconds, how
-// many calls were begun, and how many of those of reads were answered; then it waits for all of them, looks at what was written, and
-// prints what is missing.
+// `begin` and `end`, a line each. Of what lies between, it prints as JSON how long the loop was held up at most, in milliseconds, what its
+// thread did in the worst of those moments, how many calls were begun, and how many of those of reads were answered; then it waits
+// for all of them, looks at what was written, and prints what is missing.
 
 const path = require("node:path");
 const { monitorEventLoopDelay } = require("node:perf_hooks");
 const readline = require("node:readline");
 const { setImmediate, setTimeout } = require("node:timers/promises");
+const { Delays, timeCalls } = require("./delays.js");
+
+const delays = new Delays();
+timeCalls(require("../../js/binding.js"), delays);
 const { BaseMap, close, ioc, stats } = require(path.resolve(__dirname, "..", ".."));
 
 const START = 1_600_000_000_000 - (1_600_000_000_000 % 60_000);
@@ -17,6 +21,8 @@ const MINUTE = 60_000;
 const LARGE = 48 * 1024;
 /** Writes that wait at the most. A lock that is held by others lets none through. */
 const MOST = 4_000;
+/** So many of the longest delays are told. */
+const WORST = 3;
 
 const map = new BaseMap("loop", -1);
 const candle = (i) => ({ timestamp: START + i * MINUTE, open: i, high: i + 1, low: i, close: i + 0.5, volume: 1 });
@@ -37,6 +43,7 @@ async function main(lines) {
   // A delay is one between two of its ticks, so the first must be over before anything happens.
   await setTimeout(20);
   delay.reset();
+  delays.begin();
   const before = stats().store;
   while (!over) {
     if (waiting < MOST) {
@@ -56,7 +63,8 @@ async function main(lines) {
   await setImmediate();
   await setTimeout(20);
   delay.disable();
-  console.log(JSON.stringify({ ...told, mostMs: delay.max / 1e6, p999Ms: delay.percentile(99.9) / 1e6, store: since(before, stats().store) }));
+  const worst = delays.end().slice(0, WORST);
+  console.log(JSON.stringify({ ...told, worst, mostMs: delay.max / 1e6, p999Ms: delay.percentile(99.9) / 1e6, store: since(before, stats().store) }));
   await Promise.all(pending);
   console.log(JSON.stringify({ missing: await missingOf(told.turns) }));
   await close();

@@ -6,6 +6,7 @@ const os = require("node:os");
 const path = require("node:path");
 const readline = require("node:readline");
 const { setTimeout } = require("node:timers/promises");
+const { Delays, beside } = require("./delays.js");
 
 /** Why it cannot be measured here, or null: syncs are slowed down, and SQLite's lock is held, by small programs in C for Linux. */
 function hindrance() {
@@ -41,12 +42,14 @@ function talk(command, args, options) {
 /**
  * How long the loop of a process is held up while it uses a store for so long, and meanwhile `how` is the case: `quiet`, `stalled`
  * (each sync takes `stallMs` longer) or `locked` (another process holds the lock until the end). `{ mostMs, p999Ms, turns, reads,
- * answered, writes, store, missing }`; see load.js.
+ * answered, writes, store, worst, missing }`; see load.js. `worst` has beside each delay how late this process was meanwhile, which has
+ * nothing to do.
  */
 async function measure(how, ms, stallMs = 500) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-loop-"));
   const [store, stall, library, holder] = ["store", "stall", "stall.so", "hold"].map((name) => path.join(folder, name));
   const others = [];
+  const idle = new Delays();
   try {
     execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", library, path.join(__dirname, "stall.c"), "-ldl"]);
     execFileSync("cc", ["-O2", "-o", holder, path.join(__dirname, "hold.c")]);
@@ -61,16 +64,20 @@ async function measure(how, ms, stallMs = 500) {
       await lock.hear();
     }
     if (how === "stalled") fs.writeFileSync(stall, "");
+    idle.begin();
     load.say("begin");
     await setTimeout(ms);
     load.say("end");
     const told = JSON.parse(await load.hear());
+    const meanwhile = idle.end();
+    for (const delay of told.worst) delay.besideMs = beside(delay, meanwhile);
     fs.rmSync(stall, { force: true });
     lock?.child.stdin.end();
     const { missing } = JSON.parse(await load.hear());
     await load.ended;
     return { how, ...told, missing };
   } finally {
+    idle.end();
     for (const child of others) child.kill("SIGKILL");
     fs.rmSync(folder, { recursive: true, force: true });
   }

@@ -29,6 +29,8 @@ pub fn resolve(values: &Values, here: &Path) -> Result<Option<StoreConfig>> {
     let least = |one, other| Ok::<_, Error>(size(values, one)?.min(size(values, other)?));
     let queue_max = least("CC_REDIS_QUEUE_MAX", "CC_MONGO_QUEUE_MAX")?;
     let queue_max_bytes = least("CC_REDIS_QUEUE_MAX_BYTES", "CC_MONGO_QUEUE_MAX_BYTES")?;
-    let config = || StoreConfig { folder: here.join(folder), timeout, full, queue_max, queue_max_bytes };
+    // As it is shown: without the dot of "./dump".
+    let folder_of = || here.join(folder).components().collect();
+    let config = || StoreConfig { folder: folder_of(), timeout, full, queue_max, queue_max_bytes };
     Ok((!folder.is_empty()).then(config))
 }

@@ -50,6 +50,8 @@ pub fn part<'a>(document: &'a RawDocument, name: &str) -> Result<&'a RawDocument
 /// The most levels of a request, its own among them. A server takes 180 of a document, and what turns documents over in
 /// our memory makes a call for each.
 const LEVELS: usize = 200;
+/// The least bytes of a level: its length, its end, and the type and the empty name of the element that holds the next one.
+const LEVEL_BYTES: usize = 7;
 
 /// Refuses a request that is nested so deeply that no server would take it, and that the stack might not hold.
 pub fn check_depth(body: &RawDocument) -> Result<()> {
@@ -71,6 +73,12 @@ pub fn check_depth(body: &RawDocument) -> Result<()> {
         Ok(())
     }
     level(body, 1)
+}
+
+/// Whether a document has no room for as many levels as [`check_depth`] refuses.
+#[must_use]
+pub fn is_surely_shallow(body: &RawDocument) -> bool {
+    body.as_bytes().len() < LEVELS * LEVEL_BYTES
 }
 
 /// Whether two documents are the same but for the place of `_id`, which the server puts first.

@@ -15,7 +15,7 @@ use super::embedded_state::{Scan, Side};
 use super::engine::Engine;
 use super::hooks::Hook;
 use super::js::{Js, NapiValue, Outside};
-use super::mongo_state::{Gathered, push_row};
+use super::mongo_state::{Turn, push_row};
 use crate::config::Values;
 use crate::config::store::StoreConfig;
 use crate::error::{Code, Error, Result};
@@ -421,7 +421,7 @@ impl Engine {
     /// More answers, after a turn of the loop.
     pub(super) fn store_turn(self: &Rc<Self>, outside: &mut Outside) -> Js<()> {
         let Ok(answers) = self.answers() else { return Ok(()) };
-        let (Gathered { bytes, maps }, more) = answers.some();
+        let Turn { bytes, maps, more } = answers.turn();
         let rows = self.settle_rows(outside, &bytes);
         let maps = self.settle_store(outside, maps).inspect_err(|_| {
             self.env.take_exception();

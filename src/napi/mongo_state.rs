@@ -1,5 +1,6 @@
 //! What an engine has of MongoDB, and how its thread wakes the loop.
 
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,16 +26,34 @@ pub(super) struct Mongo {
     pub(super) held: bool,
 }
 
-/// So many maps' calls are told in one turn of the loop.
-const TOLD_AT_ONCE: usize = 2_000;
+/// What is told in one turn of the loop, so that others have theirs: so many calls of maps, and so many requests for rows or bytes of
+/// their answers, of which JavaScript makes rows meanwhile.
+const MAPS_AT_ONCE: usize = 500;
+const ROWS_AT_ONCE: usize = 100;
+const BYTES_AT_ONCE: usize = 128 * 1024;
+
+/// Answers of requests for rows, as many as are told in one turn.
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    count: usize,
+}
 
 /// Answers that JavaScript has not been told yet.
 #[derive(Default)]
 pub(super) struct Gathered {
+    rows: VecDeque<Rows>,
+    maps: Vec<(u64, Outcome<Told>)>,
+}
+
+/// Answers for one turn of the loop.
+pub(super) struct Turn {
     /// Of requests for rows.
     pub(super) bytes: Vec<u8>,
     /// Of maps' calls, where the store is embedded.
     pub(super) maps: Vec<(u64, Outcome<Told>)>,
+    /// Whether there are more.
+    pub(super) more: bool,
 }
 
 /// The same, and who is to be woken for them.
@@ -52,7 +71,7 @@ unsafe impl Send for Wake {}
 
 impl Outbox for Answers {
     fn put(&self, write: &mut dyn FnMut(&mut Vec<u8>)) {
-        self.add(|gathered| write(&mut gathered.bytes));
+        self.add(|gathered| gathered.row(write));
     }
 }
 
@@ -64,16 +83,42 @@ impl Inbox for Answers {
 
 impl Gathered {
     fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.maps.is_empty()
+        self.rows.is_empty() && self.maps.is_empty()
+    }
+
+    /// Takes an answer of a request for rows, which is written where it is told.
+    fn row(&mut self, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let has_room = |rows: &Rows| rows.count < ROWS_AT_ONCE && rows.bytes.len() < BYTES_AT_ONCE;
+        if !self.rows.back().is_some_and(has_room) {
+            self.rows.push_back(Rows::default());
+        }
+        if let Some(rows) = self.rows.back_mut() {
+            write(&mut rows.bytes);
+            rows.count += 1;
+        }
     }
 
     fn take(&mut self, answers: Vec<Answered>) {
         for answer in answers {
             match answer {
                 Answered::Map(call, outcome) => self.maps.push((call, outcome)),
-                Answered::Row(call, outcome) => push_row(call, outcome, &mut self.bytes),
+                Answered::Row(call, outcome) => {
+                    let mut outcome = Some(outcome);
+                    self.row(&mut |out| {
+                        if let Some(outcome) = outcome.take() {
+                            push_row(call, outcome, out);
+                        }
+                    });
+                }
             }
         }
+    }
+
+    fn turn(&mut self) -> Turn {
+        let bytes = self.rows.pop_front().unwrap_or_default().bytes;
+        let rest = self.maps.split_off(self.maps.len().min(MAPS_AT_ONCE));
+        let maps = std::mem::replace(&mut self.maps, rest);
+        Turn { bytes, maps, more: !self.is_empty() }
     }
 }
 
@@ -83,13 +128,9 @@ pub(super) fn push_row(call: CallId, outcome: Outcome<Answer>, out: &mut Vec<u8>
 }
 
 impl Answers {
-    /// Answers for one turn of the loop, and whether there are more: others wait for the loop too.
-    pub(super) fn some(&self) -> (Gathered, bool) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = gathered.maps.len().min(TOLD_AT_ONCE);
-        let rest = gathered.maps.split_off(count);
-        let more = !rest.is_empty();
-        (std::mem::replace(&mut *gathered, Gathered { bytes: Vec::new(), maps: rest }), more)
+    /// Answers for one turn of the loop.
+    pub(super) fn turn(&self) -> Turn {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner).turn()
     }
 
     /// Keeps answers for the loop's next turn. Whether somebody has to see to it that they are told then; else somebody was woken for
@@ -121,6 +162,50 @@ impl Answers {
                     *wake = None;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_together_is_told_turn_by_turn_in_its_order() {
+        let mut gathered = Gathered::default();
+        let count = 3 * ROWS_AT_ONCE + 1;
+        for number in 0..count {
+            gathered.take(vec![
+                Answered::Row(u32::try_from(number).unwrap(), Ok(Answer::None)),
+                Answered::Map(number as u64, Ok(Told::Nothing)),
+            ]);
+        }
+        let (mut rows, mut maps, mut turns) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let turn = gathered.turn();
+            turns += 1;
+            assert!(turn.bytes.len() <= ROWS_AT_ONCE * 16 && turn.maps.len() <= MAPS_AT_ONCE);
+            let calls = turn.bytes.chunks(16).map(|head| u32::from_le_bytes(head[..4].try_into().unwrap()) as usize);
+            rows.extend(calls);
+            maps.extend(turn.maps.into_iter().map(|(call, _)| usize::try_from(call).unwrap()));
+            assert_eq!(turn.more, rows.len() < count);
+            if !turn.more {
+                break;
+            }
+        }
+        assert_eq!(turns, 4);
+        assert_eq!((rows, maps), ((0..count).collect(), (0..count).collect()));
+        assert!(gathered.is_empty());
+    }
+
+    #[test]
+    fn large_answers_are_told_in_more_turns() {
+        let mut gathered = Gathered::default();
+        for _ in 0..3 {
+            gathered.row(&mut |out| out.resize(out.len() + BYTES_AT_ONCE, 0));
+        }
+        for left in (0..3).rev() {
+            assert_eq!(gathered.turn().more, left > 0);
         }
     }
 }

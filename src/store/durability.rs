@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::again;
+use super::batch::is_busy;
 use super::error::Outcome;
 use super::owner::{Identity, Owner};
 use super::sync;
@@ -30,13 +32,35 @@ pub(super) struct Opened {
     pub(super) _owner: Arc<Owner>,
 }
 
-/// Writes a log back whose sync has failed, so that it can be relied on again.
+/// What has failed has left something out of the log, or may have: nobody relies on it until it was written once more.
+fn distrust(thread: &Thread, why: String) {
+    thread.distrusted.store(true, Ordering::Release);
+    lock(&thread.state).last_error = Some(why);
+}
+
+/// Brings a log to the disk whose sync has failed, so that it can be relied on again.
 pub(super) fn trust(thread: &Thread, store: &Connection) -> Outcome<()> {
     if thread.distrusted.load(Ordering::Acquire) {
-        sync::write_back(store)?;
+        again::write(store)?;
+        sync::log(store)?;
         thread.distrusted.store(false, Ordering::Release);
     }
     Ok(())
+}
+
+/// The same of the log that is found when a store is opened, where `patience` is how long the lock is waited for. What a killed process
+/// has left there is on its way to the disk, unless it was killed because a sync had failed.
+pub(super) fn begin(thread: &Thread, store: &Connection, patience: Duration) -> Outcome<()> {
+    store.busy_timeout(Duration::ZERO)?;
+    let written = again::write(store);
+    store.busy_timeout(patience)?;
+    match written {
+        // Whoever has the lock lives, and so was told himself what has failed.
+        Err(failure) if is_busy(&failure) => {}
+        other => other?,
+    }
+    sync::log(store)?;
+    trust(thread, store)
 }
 
 /// When the log of an open store is synced and written back.
@@ -70,25 +94,23 @@ impl Durability {
         }
     }
 
-    /// What was committed goes to the disk. Where that fails, the store is closed.
-    pub(super) fn sync(&mut self, thread: &Thread, opened: &mut Option<Opened>) {
+    /// What was committed goes to the disk.
+    pub(super) fn sync(&mut self, thread: &Thread, opened: Option<&Opened>) {
         // Before it begins: what is committed during it is synced by the next one.
         let theirs = thread.unsynced.swap(false, Ordering::AcqRel);
         let ours = self.due.take().is_some();
-        let Some(open) = opened.as_ref().filter(|_| ours || theirs) else { return };
+        let Some(open) = opened.filter(|_| ours || theirs) else { return };
         thread.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(failure) = sync::log(&open.store) {
             // It was acknowledged, so nobody waits for it; it is tried again. The next writes fail until then, because a log that cannot
             // be synced must not be relied on.
-            thread.distrusted.store(true, Ordering::Release);
-            lock(&thread.state).last_error = Some(failure.error.message);
-            *opened = None;
+            distrust(thread, failure.error.message);
         }
     }
 
     /// Before the answers of a batch that asked for it go out.
     pub(super) fn sync_now(&mut self, thread: &Thread, open: &Opened) -> Outcome<()> {
-        sync::log(&open.store).inspect_err(|_| thread.distrusted.store(true, Ordering::Release))?;
+        sync::log(&open.store).inspect_err(|failure| distrust(thread, failure.error.message.clone()))?;
         thread.syncs.fetch_add(1, Ordering::Relaxed);
         thread.asked.store(false, Ordering::Release);
         self.due = None;
@@ -96,12 +118,14 @@ impl Durability {
     }
 
     /// Looks how large the log is, and writes it back where that is too large.
-    pub(super) fn look_at_log(&mut self, thread: &Thread, opened: &mut Option<Opened>) {
-        let Some(size) = opened.as_ref().map(|open| measure(thread, open)) else { return };
+    pub(super) fn look_at_log(&mut self, thread: &Thread, opened: Option<&Opened>) {
+        let Some(open) = opened else { return };
+        let size = measure(thread, open);
         if size > LOG.max(self.stuck + LOG_MORE) {
             // A checkpoint syncs the log itself, but with the lock.
             self.sync(thread, opened);
-            if let Some(open) = opened {
+            // What is copied from a log that may have lost something might damage the file.
+            if thread.synced().is_ok() {
                 self.checkpoint(thread, open);
             }
         } else if size < self.stuck {
@@ -119,9 +143,9 @@ impl Durability {
         if let Err(failure) = &done
             && sync::is_failure(failure)
         {
-            // It was the log's, and the next one would say that all is well.
-            thread.distrusted.store(true, Ordering::Release);
-            lock(&thread.state).last_error = Some(format!("the store's log cannot be synced: {failure}"));
+            // It may be the log's, and the next one would say that all is well. Where it was the file's, the next checkpoint writes all
+            // of it again.
+            distrust(thread, format!("the store cannot be synced: {failure}"));
         }
         if matches!(done, Ok(0)) {
             thread.checkpoints.fetch_add(1, Ordering::Relaxed);

@@ -42,6 +42,7 @@ pub fn of(error: &rusqlite::Error) -> Error {
         Code::StoreFull => "there is no room to write",
         Code::StoreCorrupt => "the file is damaged, or is no store",
         Code::InvalidValue => "the value is too large for the store",
+        _ if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => "this user may not write to the store",
         _ => "the store cannot be used",
     };
     Error::new(code, format!("{what}: {words}"))

@@ -94,6 +94,13 @@ pub fn backup(folder: &Path, target: &Path, patience: Duration) -> Result<u64, E
     let mut part = target.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
+    // What an attempt that was killed has left.
+    remove(&part);
+    let folder = target.parent().unwrap_or(target);
+    // SQLite would say that a database cannot be opened, and not why. It takes an empty file.
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::File::create_new(&part))
+        .map_err(|error| unavailable(target, &format!("it cannot be made: {error}")))?;
     let copied = copy(&file, &part, patience).map_err(|failure| failure.error).and_then(|()| {
         let cannot = |error: std::io::Error| unavailable(target, &error);
         // Windows syncs only what may be written.
@@ -111,13 +118,20 @@ pub fn backup(folder: &Path, target: &Path, patience: Duration) -> Result<u64, E
         }
         Ok(whole.metadata().map_err(cannot)?.len())
     });
-    let _ = std::fs::remove_file(&part);
+    remove(&part);
     copied
 }
 
+/// Takes away a file that is not a backup yet, and what SQLite has beside it, as far as they are there.
+fn remove(part: &Path) {
+    for tail in ["", "-journal", "-wal", "-shm"] {
+        let mut name = part.as_os_str().to_owned();
+        name.push(tail);
+        let _ = std::fs::remove_file(name);
+    }
+}
+
 fn copy(file: &Path, part: &Path, patience: Duration) -> Outcome<()> {
-    // What an attempt that was killed has left.
-    let _ = std::fs::remove_file(part);
     let store = open(file, Use::Writer(patience))?;
     store.execute("VACUUM INTO ?", [part.to_string_lossy()])?;
     drop(store);
@@ -131,6 +145,7 @@ fn copy(file: &Path, part: &Path, patience: Duration) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testing::disk::{Disk, Fault};
     use crate::store::testing::store;
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,9 +154,8 @@ mod tests {
     fn a_backup_is_a_store_with_what_was_there_and_takes_the_place_of_nothing() {
         let (folder, open_store) = store();
         open_store.execute("INSERT INTO maps VALUES (x'6B', x'76', NULL)", []).unwrap();
-        let target = folder.path().join("copies");
-        std::fs::create_dir(&target).unwrap();
-        let target = target.join(FILE);
+        // The folder is made.
+        let target = folder.path().join("all/copies").join(FILE);
         let bytes = backup(folder.path(), &target, PATIENCE).unwrap();
         assert_eq!(bytes, std::fs::metadata(&target).unwrap().len());
         let copy = open(&target, Use::Writer(PATIENCE)).unwrap();
@@ -158,6 +172,25 @@ mod tests {
             backup(&folder.path().join("none"), &folder.path().join("b"), PATIENCE).unwrap_err().code,
             Code::StoreUnavailable
         );
+        let error = backup(folder.path(), &folder.path().join(FILE).join("b"), PATIENCE).unwrap_err();
+        assert!(error.message.contains("it cannot be made: "), "{error}");
+    }
+
+    #[test]
+    fn a_backup_that_fails_leaves_nothing() {
+        let (folder, open_store) = store();
+        let disk = Disk::of(&folder.path().join("copies"));
+        let value = vec![7; 400_000];
+        open_store.execute("INSERT INTO maps VALUES (x'6B', ?, NULL)", [value]).unwrap();
+        let target = folder.path().join("copies").join(FILE);
+        for fault in [Fault::Full, Fault::Write, Fault::Sync] {
+            disk.fail(Some(fault));
+            backup(folder.path(), &target, PATIENCE).unwrap_err();
+            assert_eq!(std::fs::read_dir(target.parent().unwrap()).unwrap().count(), 0, "{fault:?}");
+        }
+        disk.fail(None);
+        backup(folder.path(), &target, PATIENCE).unwrap();
+        assert_eq!(std::fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

@@ -154,7 +154,6 @@ fn a_mark_fails_while_what_was_acknowledged_cannot_be_synced() {
     disk.fail(Some(Fault::Sync));
     caller.map(set("a:2")).unwrap();
     assert_eq!(caller.mark().unwrap_err().error.code, Code::StoreUnavailable);
-    // The file is closed by now, and cannot be opened.
     assert_eq!(caller.mark().unwrap_err().error.code, Code::StoreUnavailable);
     disk.fail(None);
     caller.mark().unwrap();
@@ -176,6 +175,59 @@ fn a_log_whose_sync_has_failed_is_not_relied_on_by_who_opens_the_store_next() {
     let caller = Caller::new(folder.path(), PATIENCE, false);
     caller.map(set("a:3")).unwrap();
     caller.mark().unwrap();
+    survive_power_cuts(&disk, &["a:1", "a:2", "a:3"]);
+}
+
+#[test]
+fn what_a_disk_has_lost_of_a_log_never_comes_into_the_file_and_what_is_whole_is_there_again() {
+    for caller_of in
+        [|folder: &Path| Caller::new(folder, PATIENCE, false), |folder: &Path| Caller::doing(folder, PATIENCE)]
+    {
+        let folder = Folder::new();
+        let disk = Disk::of(folder.path());
+        let caller = caller_of(folder.path());
+        let large = |key: &str| Ask::Set(key.as_bytes().to_vec(), vec![b'v'; 20_000], None);
+        caller.map(set("a:1")).unwrap();
+        caller.mark().unwrap();
+        disk.fail(Some(Fault::SyncAndForget));
+        for number in 0..8 {
+            caller.send(large(&format!("a:2:{number}")));
+        }
+        for _ in 0..8 {
+            caller.answer();
+        }
+        let thread = caller.client.thread();
+        let lost = |why: &str| why.contains("the disk has lost");
+        until("it is noticed", || thread.state().last_error.as_deref().is_some_and(lost));
+        disk.fail(None);
+        let failure = caller.map(set("a:3")).unwrap_err();
+        assert_eq!(failure.error.code, Code::StoreUnavailable);
+        assert!(lost(&caller.mark().unwrap_err().error.message));
+        caller.end();
+        let caller = caller_of(folder.path());
+        assert_eq!(caller.map(get("a:1")).unwrap(), there());
+        caller.map(set("a:3")).unwrap();
+        caller.mark().unwrap();
+        caller.end();
+        assert_eq!(super::check::check(&other(folder.path())).unwrap(), Vec::<String>::new());
+        survive_power_cuts(&disk, &["a:1", "a:3"]);
+    }
+}
+
+#[test]
+fn what_a_process_has_left_whose_disk_did_not_sync_is_synced_by_who_opens_the_store_next() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let killed = super::open::open(&folder.path().join(FILE), super::open::Use::Writer(PATIENCE)).unwrap();
+    for key in ["a:1", "a:2", "a:3"] {
+        maps::run(&killed, &set(key), 0).unwrap();
+    }
+    disk.fail(Some(Fault::Sync));
+    super::sync::log(&killed).unwrap_err();
+    drop(killed);
+    disk.fail(None);
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    caller.map(get("a:1")).unwrap();
     survive_power_cuts(&disk, &["a:1", "a:2", "a:3"]);
 }
 

@@ -4,14 +4,25 @@
 
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-use crate::mongo::document::key_name;
-
 /// So much is certainly within the bounds of what is stored.
 const LEVELS: usize = 100;
 /// A level takes its length, its end, and the type and the name of an element.
 const LEVEL_BYTES: usize = 7;
 /// The same of bytes.
 const BYTES: usize = 4 * 1024 * 1024;
+
+/// The elements of a document: the name of each, and all of its bytes, with its type and its name; none where the document is damaged.
+fn elements(document: &RawDocument) -> impl Iterator<Item = Option<(&str, &[u8])>> {
+    // Behind the document's length.
+    let mut end = 4;
+    document.iter_elements().map(move |element| {
+        let element = element.ok()?;
+        let (name, start) = (element.key().as_str(), end);
+        // The type, the name and its end, the value.
+        end += 1 + name.len() + 1 + element.size();
+        Some((name, document.as_bytes().get(start..end)?))
+    })
+}
 
 /// The document after an update of a row that is there; none where it is more than new values for fields of its own.
 ///
@@ -28,29 +39,34 @@ pub fn replaced(before: &RawDocument, update: &RawDocument, keeps: impl Fn(&str)
         }
     }
     let set = set?;
-    if before.as_bytes().len() + set.as_bytes().len() > BYTES {
+    let bytes = before.as_bytes().len() + set.as_bytes().len();
+    if bytes > BYTES {
         return None;
     }
     // Values of requests are sound; these cannot be nested too deeply.
     let is_small = set.as_bytes().len() < LEVELS * LEVEL_BYTES;
-    let mut left = 0;
-    for entry in set {
-        let (name, value) = entry.ok()?;
-        let is_plain = !name.as_str().contains(['.', '$']) && !keeps(name.as_str());
-        if !is_plain || !(is_small || is_shallow(value, LEVELS)) {
-            return None;
-        }
-        left += 1;
+    if !is_small && !all_shallow(set.iter().map(|entry| entry.ok().map(|(_, value)| value)), LEVELS + 1) {
+        return None;
     }
-    let mut after = RawDocumentBuf::new();
-    for entry in before {
-        let (name, value) = entry.ok()?;
-        let new = set.get(name.as_str()).ok()?;
-        left -= i32::from(new.is_some());
-        after.append(key_name(name.as_str()).ok()?, new.unwrap_or(value));
+    let new = elements(set).collect::<Option<Vec<_>>>()?;
+    if new.iter().any(|(name, _)| name.contains(['.', '$']) || keeps(name)) {
+        return None;
     }
-    // What it has not has a place of its own; a name that it has twice is counted twice.
-    (left == 0).then_some(after)
+    let mut left = new.len();
+    let mut after = Vec::with_capacity(bytes);
+    after.extend_from_slice(&[0; 4]);
+    for element in elements(before) {
+        let (name, old) = element?;
+        let element = new.iter().find(|(other, _)| *other == name);
+        // A name that it has twice is counted twice.
+        left = if element.is_some() { left.checked_sub(1)? } else { left };
+        after.extend_from_slice(element.map_or(old, |(_, new)| *new));
+    }
+    after.push(0);
+    let length = i32::try_from(after.len()).ok()?;
+    after[..4].copy_from_slice(&length.to_le_bytes());
+    // What it has not has a place of its own.
+    if left == 0 { RawDocumentBuf::from_bytes(after).ok() } else { None }
 }
 
 fn is_shallow(value: RawBsonRef<'_>, levels: usize) -> bool {
@@ -74,6 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::mongo::document::key_name;
     use crate::store::bson::{UpdateOptions, apply_update};
 
     #[test]

@@ -1,9 +1,72 @@
 //! SQLite as a library: what it tells of a connection.
 #![allow(unsafe_code, reason = "these calls of SQLite have no safe form in rusqlite")]
 
+use std::ffi::c_int;
+use std::marker::PhantomData;
 use std::ptr;
 
 use rusqlite::{Connection, ffi};
+
+/// The log's file, as SQLite's own layer of files has it open for a connection.
+pub struct LogFile<'a> {
+    file: *mut ffi::sqlite3_file,
+    methods: &'a ffi::sqlite3_io_methods,
+    /// A connection is used by one thread alone, and so is this.
+    _store: PhantomData<&'a Connection>,
+}
+
+/// What SQLite's codes say.
+fn checked(code: c_int) -> Result<(), ffi::Error> {
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(ffi::Error::new(code)) }
+}
+
+impl<'a> LogFile<'a> {
+    /// Of a connection; none where it has opened no log yet.
+    pub fn of(store: &'a Connection) -> Result<Option<Self>, ffi::Error> {
+        let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+        // SAFETY: the connection is open and used by this thread alone; the pager hands out its log's file, which lives as long as
+        // the connection, and whose methods are those of SQLite's own file system layer.
+        unsafe {
+            checked(ffi::sqlite3_file_control(
+                store.handle(),
+                c"main".as_ptr(),
+                ffi::SQLITE_FCNTL_JOURNAL_POINTER,
+                ptr::from_mut(&mut file).cast(),
+            ))?;
+            let methods = file.as_ref().and_then(|file| file.pMethods.as_ref());
+            Ok(methods.map(|methods| Self { file, methods, _store: PhantomData }))
+        }
+    }
+
+    /// Fills a buffer from a place on. What is behind the file's end is zeros, and a failure.
+    pub fn read(&self, into: &mut [u8], at: u64) -> Result<(), ffi::Error> {
+        let Some(read) = self.methods.xRead else { return Err(ffi::Error::new(ffi::SQLITE_IOERR_READ)) };
+        // SAFETY: the file is open, see `of`, and the buffer has room for so many bytes.
+        checked(unsafe { read(self.file, into.as_mut_ptr().cast(), length(into)?, place(at)?) })
+    }
+
+    /// Writes bytes at a place.
+    pub fn write(&self, bytes: &[u8], at: u64) -> Result<(), ffi::Error> {
+        let Some(write) = self.methods.xWrite else { return Err(ffi::Error::new(ffi::SQLITE_IOERR_WRITE)) };
+        // SAFETY: the file is open, see `of`, and so many bytes are there.
+        checked(unsafe { write(self.file, bytes.as_ptr().cast(), length(bytes)?, place(at)?) })
+    }
+
+    /// Brings what was written to the disk.
+    pub fn sync(&self, flags: c_int) -> Result<(), ffi::Error> {
+        let Some(sync) = self.methods.xSync else { return Ok(()) };
+        // SAFETY: the file is open, see `of`.
+        checked(unsafe { sync(self.file, flags) })
+    }
+}
+
+fn length(bytes: &[u8]) -> Result<c_int, ffi::Error> {
+    c_int::try_from(bytes.len()).map_err(|_| ffi::Error::new(ffi::SQLITE_TOOBIG))
+}
+
+fn place(at: u64) -> Result<i64, ffi::Error> {
+    i64::try_from(at).map_err(|_| ffi::Error::new(ffi::SQLITE_TOOBIG))
+}
 
 /// A number that changes with every commit; none where it cannot be had. Within a transaction it is that of what the transaction sees.
 /// After a commit of this connection it stays the same until a transaction sees what others have committed.

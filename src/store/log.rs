@@ -19,6 +19,9 @@ const FORM: u32 = 3_007_000;
 const FORM_AT: usize = 0;
 /// Where the number of the log's frames stands.
 const FRAMES_AT: usize = 4;
+/// Where the checksum over all of them stands, in two words, and behind it what marks them as those of this log, in two more.
+const CHECKSUM_AT: usize = 6;
+const SALT_AT: usize = 8;
 /// Where it stands how many of them have been written back.
 const BACK_AT: usize = 24;
 /// Bytes of a frame, with the page that it holds.
@@ -29,6 +32,8 @@ const FRAME: u64 = 4_096 + 24;
 pub struct Log {
     frames: u32,
     back: u32,
+    checksum: [u32; 2],
+    salt: [u32; 2],
 }
 
 impl Log {
@@ -58,7 +63,12 @@ impl Log {
                 return None;
             }
             let word = |at: usize| index.cast::<u32>().add(at).read_volatile();
-            (word(FORM_AT) == FORM).then(|| Self { frames: word(FRAMES_AT), back: word(BACK_AT) })
+            (word(FORM_AT) == FORM).then(|| Self {
+                frames: word(FRAMES_AT),
+                back: word(BACK_AT),
+                checksum: [word(CHECKSUM_AT), word(CHECKSUM_AT + 1)],
+                salt: [word(SALT_AT), word(SALT_AT + 1)],
+            })
         }
     }
 
@@ -66,6 +76,28 @@ impl Log {
     #[must_use]
     pub const fn may_begin(self) -> bool {
         self.back >= self.frames
+    }
+
+    /// How many frames it has.
+    #[must_use]
+    pub const fn frames(self) -> u32 {
+        self.frames
+    }
+
+    /// The checksum over all of its frames.
+    #[must_use]
+    pub const fn checksum(self) -> [u32; 2] {
+        self.checksum
+    }
+
+    /// What marks frames as those of this log, as it stands in the file.
+    #[must_use]
+    pub fn salt(self) -> [u8; 8] {
+        let [first, second] = self.salt.map(u32::to_ne_bytes);
+        let mut salt = [0; 8];
+        salt[..4].copy_from_slice(&first);
+        salt[4..].copy_from_slice(&second);
+        salt
     }
 
     /// Its size in bytes, of what counts; the file may be larger.

@@ -7,11 +7,12 @@
 //! * [`rows`], [`find`], [`change`], [`fields`], [`ids`], [`maps`]: what calls do, over one connection.
 //! * [`bson`]: what MongoDB does with filters, sorts and updates. Pure.
 //! * [`calls`], [`work`], [`client`], [`folders`], [`thread`], [`worker`], [`tell`]: how calls run.
-//! * [`durability`], [`sync`], [`retry`]: how what they have written comes to the disk.
+//! * [`durability`], [`sync`], [`again`], [`retry`]: how what they have written comes to the disk.
 //! * [`transfer`], [`facts`]: rows on their way into another store; what a file is, and a copy of it.
 //! * [`check`]: whether a store is whole.
 //! * [`error`]: what SQLite says, as our errors.
 
+pub mod again;
 pub mod batch;
 pub mod block;
 pub mod block_view;

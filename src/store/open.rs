@@ -41,7 +41,10 @@ fn refuse(code: Code, path: &Path, what: &str) -> Error {
 pub fn prepare(folder: &Path) -> Result<PathBuf, Error> {
     let cannot =
         |what: &str, error: &std::io::Error| refuse(Code::StoreUnavailable, folder, &format!("{what}: {error}"));
-    std::fs::create_dir_all(folder).map_err(|error| cannot("the folder cannot be made", &error))?;
+    std::fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => refuse(Code::StoreUnavailable, folder, "this is a file, and no folder"),
+        _ => cannot("the folder cannot be made", &error),
+    })?;
     let folder = os::canonical(folder).map_err(|error| cannot("the folder cannot be used", &error))?;
     place::check(&folder)?;
     Ok(folder.join(FILE))
@@ -210,5 +213,7 @@ mod tests {
         let error = prepare(&folder.path().join("taken/within")).unwrap_err();
         assert_eq!(error.code, Code::StoreUnavailable);
         assert!(error.message.contains("taken/within"), "{error}");
+        let error = prepare(&folder.path().join("taken")).unwrap_err();
+        assert!(error.message.ends_with("taken: this is a file, and no folder"), "{error}");
     }
 }

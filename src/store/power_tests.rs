@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mongodb::bson::rawdoc;
@@ -123,39 +124,27 @@ impl Standing {
     }
 }
 
-/// What of a store can be relied on after a sync of its log has failed: nothing, then the file that the log was written back to, and all
-/// of it once the log is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    None,
-    File,
-    Whole,
-}
-
 /// How many writes were acknowledged before a moment.
 fn count(acknowledged: &[Acknowledged], before: usize) -> u32 {
     acknowledged[..acknowledged.partition_point(|one| one.at <= before)].last().map_or(0, |last| last.writes)
 }
 
 /// Of each moment, how many writes had to outlive it: all that were acknowledged before a sync of the log began that had ended, or
-/// with `full` all that were acknowledged. Until a log whose sync has failed is written back and emptied, nothing is promised, and a cut may
-/// even damage the file: what is in the file then, the log may lack.
-fn promised(names: &[String], events: &[Event], acknowledged: &[Acknowledged], full: bool) -> Vec<Option<u32>> {
+/// with `full` all that were acknowledged. A sync that comes after a failed one tells nothing until the log was written once more, from its
+/// head on.
+fn promised(names: &[String], events: &[Event], acknowledged: &[Acknowledged], full: bool) -> Vec<u32> {
     let log = names.iter().position(|name| name.ends_with("-wal"));
-    let count = |before: usize| count(acknowledged, before);
-    let (mut all, mut least, mut trust) = (Vec::with_capacity(events.len() + 1), 0, Trust::Whole);
+    let (mut all, mut least, mut tells) = (Vec::with_capacity(events.len() + 1), 0, true);
     for moment in 0..=events.len() {
         match moment.checked_sub(1).map(|last| &events[last]) {
-            Some(Event::Failed { .. }) => trust = Trust::None,
-            Some(Event::Sync { file, .. }) if Some(*file) != log && trust == Trust::None => trust = Trust::File,
-            Some(Event::Sync { file, covers, .. }) if Some(*file) == log && trust != Trust::None => {
-                trust = Trust::Whole;
-                least = least.max(count(*covers));
+            Some(Event::Failed { file, .. }) if Some(*file) == log => tells = false,
+            Some(Event::Write { file, at: 0, .. }) if Some(*file) == log => tells = true,
+            Some(Event::Sync { file, covers, .. }) if Some(*file) == log && tells => {
+                least = least.max(count(acknowledged, *covers));
             }
             _ => {}
         }
-        let least = if full { count(moment) } else { least };
-        all.push((trust == Trust::Whole).then_some(least));
+        all.push(if full { count(acknowledged, moment) } else { least });
     }
     all
 }
@@ -164,14 +153,14 @@ fn promised(names: &[String], events: &[Event], acknowledged: &[Acknowledged], f
 fn judge(disk: &Disk, acknowledged: &[Acknowledged], full: bool, cuts: usize, seed: u64) {
     let (names, events) = disk.take();
     let promised = promised(&names, &events, acknowledged, full);
-    assert!(*promised.last().unwrap() > Some(0), "nothing was synced");
+    assert!(*promised.last().unwrap() > 0, "nothing was synced");
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut moments: Vec<_> = (0..cuts).map(|_| chance.usize(0..=events.len())).collect();
     moments.sort_unstable();
     let mut replay = Replay::new(&names, &events);
     let mut lost = 0;
     for moment in moments {
-        let Some(promised) = promised[moment] else { continue };
+        let promised = promised[moment];
         replay.go_to(moment);
         let folder = Folder::new();
         replay.cut(&mut chance, folder.path());
@@ -286,9 +275,41 @@ fn a_power_cut_in_the_middle_of_a_checkpoint_takes_no_more_either() {
             std::thread::sleep(Duration::from_millis(120));
         }
     }
-    assert!(caller.client.thread().checkpoints.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    assert!(caller.client.thread().checkpoints.load(Ordering::Relaxed) > 0);
     caller.end();
     judge(&disk, &acknowledged, false, 60, 3);
+}
+
+/// Writes until a checkpoint has failed because one of its syncs has, and then until there was one that has not.
+fn with_a_failing_checkpoint(fault: Fault, seed: u64) {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let caller = Caller::new(folder.path(), PATIENCE, false);
+    let mut acknowledged = Vec::new();
+    for write in 0.. {
+        send(&caller, write, 300_000);
+        let answer = caller.answer();
+        assert!(!format!("{answer:?}").contains("Err("), "{answer:?}");
+        acknowledged.push(Acknowledged { at: disk.now(), writes: write + 1 });
+        // Not before the file is made.
+        disk.fail((!disk.has_failed()).then_some(fault));
+        if caller.client.thread().checkpoints.load(Ordering::Relaxed) > 0 {
+            break;
+        }
+    }
+    assert!(disk.has_failed());
+    caller.end();
+    judge(&disk, &acknowledged, false, 80, seed);
+}
+
+#[test]
+fn a_power_cut_takes_no_more_where_a_checkpoint_cannot_sync_the_log() {
+    with_a_failing_checkpoint(Fault::SecondSync, 7);
+}
+
+#[test]
+fn a_power_cut_takes_no_more_where_a_checkpoint_cannot_sync_the_file() {
+    with_a_failing_checkpoint(Fault::FileSync, 8);
 }
 
 /// Writes, while every twentieth sync or so fails once.

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 
 use super::batch::{self, Transaction, is_busy};
-use super::durability::{CHECKPOINT, Durability, Opened, trust};
+use super::durability::{CHECKPOINT, Durability, Opened, begin, trust};
 use super::error::Outcome;
 use super::maps;
 use super::open::{Use, open, prepare};
 use super::os::identity;
 use super::owner::claim_file;
 use super::retry::Retry;
-use super::sync;
 use super::tell::{fail, marked, tell};
 use super::thread::{State, Thread, WATCH, lock};
 use super::work::{Answered, Job, User, Work};
@@ -70,13 +69,15 @@ impl Worker {
     }
 
     /// Closes the file. Where no other process has it open, SQLite then writes the log back and takes it away, so that whoever copies
-    /// the one file has everything.
+    /// the one file has everything; but not a log that may have lost something.
     fn close(&mut self) {
         let Some(opened) = self.opened.take() else { return };
         // Whoever opens it next may find another file.
         lock(&self.thread.state).file = None;
-        // Where it cannot be done, the log stays, and whoever opens the store next reads it.
-        let _ = opened.store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        if self.thread.synced().is_ok() {
+            // Where it cannot be done, the log stays, and whoever opens the store next reads it.
+            let _ = opened.store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        }
     }
 
     /// The next work; empty where it is time to care for the log, none at the end.
@@ -119,7 +120,7 @@ impl Worker {
         }
         let grown = self.thread.grown.swap(false, Ordering::AcqRel);
         if is_due || grown {
-            self.durability.look_at_log(&self.thread, &mut self.opened);
+            self.durability.look_at_log(&self.thread, self.opened.as_ref());
         }
         if self.swept.elapsed() >= SWEEP {
             self.swept = Instant::now();
@@ -142,7 +143,7 @@ impl Worker {
     }
 
     fn sync(&mut self) {
-        self.durability.sync(&self.thread, &mut self.opened);
+        self.durability.sync(&self.thread, self.opened.as_ref());
     }
 
     fn batch(&mut self, jobs: Vec<Job>) {
@@ -202,20 +203,13 @@ impl Worker {
             trust(&self.thread, &opened.store)?;
             return Ok(());
         }
-        // It may have been closed because a sync has failed.
-        let before = lock(&self.thread.state).file.clone();
-        if before.is_some_and(|(file, known)| identity(&file) != Some(known)) {
-            self.thread.gone.store(true, Ordering::Release);
-            return Err(gone());
-        }
         let file = prepare(&self.thread.folder)?;
         let (found, owner) = claim_file(&file)?;
         let store = open(&file, Use::Writer(patience))?;
         let mut log = file.clone().into_os_string();
         log.push("-wal");
         // What a killed process has left is synced before anybody relies on it.
-        sync::log(&store)?;
-        trust(&self.thread, &store)?;
+        begin(&self.thread, &store, patience)?;
         *lock(&self.thread.state) = State { file: Some((file.clone(), found)), last_error: None };
         let checked = Instant::now();
         self.opened = Some(Opened { store, file, log: log.into(), identity: Some(found), checked, _owner: owner });
@@ -232,11 +226,19 @@ impl Worker {
         }
     }
 
+    /// The open store.
+    fn opened(&self) -> Outcome<&Opened> {
+        let closed = || Error::new(Code::StoreUnavailable, "the store is closed").into();
+        self.opened.as_ref().ok_or_else(closed)
+    }
+
     /// Reads, each a transaction of its own.
-    fn read(&mut self, jobs: Vec<Job>) {
-        // A sync that has failed while the lock was waited for has closed it.
-        let Some(Opened { store, .. }) = &self.opened else { return fail(jobs, &self.why_closed(), &Ok(())) };
-        tell(jobs, |job| batch::read(store, &job.work, job.client.cursors()));
+    fn read(&self, jobs: Vec<Job>) {
+        // A sync may have failed while the lock was waited for.
+        match self.thread.synced().and_then(|()| self.opened()) {
+            Ok(Opened { store, .. }) => tell(jobs, |job| batch::read(store, &job.work, job.client.cursors())),
+            Err(failure) => fail(jobs, &failure, &Ok(())),
+        }
     }
 
     /// One transaction, and the answers when it is committed.
@@ -245,8 +247,7 @@ impl Worker {
         let outcome = self.wait_for_lock(patience).and_then(|()| self.transaction(&jobs));
         self.thread.waits.store(false, Ordering::Release);
         let outcome = outcome.and_then(|answers| {
-            if full {
-                let Some(opened) = &self.opened else { return Ok(answers) };
+            if let Some(opened) = self.opened.as_ref().filter(|_| full) {
                 self.durability.sync_now(&self.thread, opened)?;
             }
             Ok(answers)
@@ -259,10 +260,13 @@ impl Worker {
                 if !full {
                     self.durability.owe();
                 }
-                self.durability.look_at_log(&self.thread, &mut self.opened);
+                self.durability.look_at_log(&self.thread, self.opened.as_ref());
             }
             Err(failure) => {
-                lock(&self.thread.state).last_error = Some(failure.error.message.clone());
+                // Why a log must not be relied on is told until it can be.
+                if self.thread.synced().is_ok() {
+                    lock(&self.thread.state).last_error = Some(failure.error.message.clone());
+                }
                 // A lock that is not to be had is nothing to those that only read.
                 let (writes, reads): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.work.writes());
                 fail(writes, &failure, &Ok(()));
@@ -277,7 +281,7 @@ impl Worker {
     fn wait_for_lock(&mut self, patience: Duration) -> Outcome<()> {
         let (until, mut pause) = (Instant::now() + patience, SOON);
         loop {
-            let Some(Opened { store, .. }) = &self.opened else { return Err(self.why_closed()) };
+            let Opened { store, .. } = self.opened()?;
             store.busy_timeout(Duration::ZERO)?;
             let taken = batch::lock(store);
             store.busy_timeout(patience)?;
@@ -291,18 +295,13 @@ impl Worker {
             self.durability.notice(&self.thread);
             if self.durability.is_due() {
                 self.sync();
+                self.thread.synced()?;
             }
         }
     }
 
-    /// Why the file was closed again.
-    fn why_closed(&self) -> Failure {
-        let why = lock(&self.thread.state).last_error.clone().unwrap_or_default();
-        Error::new(Code::StoreUnavailable, why).into()
-    }
-
     fn transaction(&self, jobs: &[Job]) -> Outcome<Vec<Option<Answered>>> {
-        let Some(Opened { store, file, .. }) = &self.opened else { return Err(self.why_closed()) };
+        let Opened { store, file, .. } = self.opened()?;
         let mut transaction = Transaction::of(store, jobs.len() == 1);
         transaction.check(file)?;
         let calls = jobs.iter().map(|job| transaction.call(&job.work, job.client.cursors()));

@@ -48,6 +48,12 @@ pub(crate) enum Fault {
     Full,
     Write,
     Sync,
+    /// The same, and what was left out is forgotten at once, so that nobody can read it any more.
+    SyncAndForget,
+    /// A sync that comes right behind another one of its file: of the log, that of a checkpoint.
+    SecondSync,
+    /// A sync of the file that is no log: once it is made, checkpoints alone have one.
+    FileSync,
     Read,
 }
 
@@ -132,6 +138,37 @@ impl Disk {
 
     fn fails(&self, fault: Fault) -> bool {
         self.state().fault == Some(fault)
+    }
+
+    /// Whether a sync of a file fails that begins now.
+    fn fails_to_sync(&self, file: usize) -> bool {
+        let state = self.state();
+        match state.fault {
+            Some(Fault::Sync | Fault::SyncAndForget) => true,
+            Some(Fault::SecondSync) => {
+                matches!(state.events.last(), Some(Event::Sync { file: last, .. }) if *last == file)
+            }
+            Some(Fault::FileSync) => !state.names[file].contains('-'),
+            _ => false,
+        }
+    }
+
+    /// Whether any sync has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state().events.iter().any(|event| matches!(event, Event::Failed { .. }))
+    }
+
+    /// What failed syncs have left out of a file is forgotten: it has what stands on the disk, and what is still to be written.
+    fn forget(&self, file: usize) {
+        let state = self.state();
+        let mut replay = Replay::new(&state.names, &state.events);
+        replay.go_to(state.events.len());
+        let mut stored = replay.files[file].clone();
+        for index in std::mem::take(&mut stored.pending) {
+            stored.apply(&state.events[index], &mut || Part::Written);
+        }
+        // It stays the same file, because SQLite has it open.
+        std::fs::write(self.folder.join(&state.names[file]), stored.bytes.unwrap_or_default()).unwrap();
     }
 
     /// Waits while syncs are held back. The answer is how much had happened when it began.
@@ -464,8 +501,11 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, _: c_int) -> c_int {
     // SAFETY: SQLite calls it with an open file.
     let (disk, own) = unsafe { own(file) };
     let covers = disk.before_sync();
-    if disk.fails(Fault::Sync) {
+    if disk.fails_to_sync(own.number) {
         disk.note(Event::Failed { file: own.number, covers });
+        if disk.fails(Fault::SyncAndForget) {
+            disk.forget(own.number);
+        }
         return ffi::SQLITE_IOERR_FSYNC;
     }
     // The real disk need not hold what this one tells of.
