@@ -19,8 +19,6 @@ const { GLIBC_FLOOR, MINGW, TARGETS } = require("./release/targets.js");
 
 const targetFolder = path.join(root, "target", "cross");
 const binaries = path.join(root, "target", "binaries");
-/** Equal functions are kept once, where nobody compares their addresses. */
-const FOLD = "-C link-arg=-Wl,--icf=safe";
 /** What cargo calls the library. */
 const LIBRARIES = { linux: "libbacktest_kit_native.so", darwin: "libbacktest_kit_native.dylib", win32: "backtest_kit_native.dll" };
 
@@ -48,7 +46,7 @@ function commandFor({ triple, os, libc }, words) {
     command: zigbuild,
     args: ["zigbuild", ...build, "--target", libc === "glibc" ? `${triple}.${GLIBC_FLOOR}` : triple],
     // What Node loads must share its C library; for musl, Rust would link one into the file, and make no such library at all.
-    env: { CARGO_ZIGBUILD_ZIG_PATH: compiler, [flags]: `${FOLD}${libc === "musl" ? " -C target-feature=-crt-static" : ""}` },
+    env: { CARGO_ZIGBUILD_ZIG_PATH: compiler, ...(libc === "musl" && { [flags]: "-C target-feature=-crt-static" }) },
   };
 }
 
