@@ -88,6 +88,26 @@ function accessOf(row, number) {
   const forgets = typeof cache[remove] === "function";
   const forget = (args) => owed(JSON.stringify([remove, ...args]), () => cache[remove](...args));
 
+  /** The row of a key, which is asked for; see `read`. */
+  async function readAsked(service, args, cached, own) {
+    const key = named(keyNames(args.length), args);
+    const known = cached && own === undefined ? await guarded(() => cache[get](...args), null) : null;
+    const id = typeof known === "string" && OBJECT_ID.test(known) ? known : null;
+    findByFilter(service, id === null ? key : { _id: id });
+    const answer = await ask(OPS.find, number, own === undefined ? { k: key, id } : { k: key, noun: own });
+    if (id !== null && (answer.kind === BY_KEY || answer.bytes.length === 0)) {
+      findByFilter(service, key);
+    }
+    const found = onlyRow(answer);
+    if (answer.kind === BY_KEY) {
+      await remember(found);
+    } else if (found === null && forgets && (id !== null || (own !== undefined && (await cache[has](...args))))) {
+      // The row was deleted while Redis was away. If it is written anew meanwhile, its id is cached again by that write.
+      await forget(args);
+    }
+    return found;
+  }
+
   return {
     names,
     keyNames,
@@ -97,29 +117,14 @@ function accessOf(row, number) {
     has: (args) => guarded(() => cache[has](...args), false),
     forget,
 
-    /** The row of a key: by the id that the cache has of it, or else by the key. */
-    async read(service, args, cached = true) {
+    /**
+     * The row of a key: by the id that the cache has of it, or else by the key. What is at hand is the row itself, for which nobody has
+     * to wait; anything else is a promise.
+     */
+    read(service, args, cached = true) {
       const own = cached ? ownNoun(service, args) : undefined;
       const row = own === undefined ? null : rowNow(number, own, args);
-      if (row !== null) {
-        return row;
-      }
-      const key = named(keyNames(args.length), args);
-      const known = cached && own === undefined ? await guarded(() => cache[get](...args), null) : null;
-      const id = typeof known === "string" && OBJECT_ID.test(known) ? known : null;
-      findByFilter(service, id === null ? key : { _id: id });
-      const answer = await ask(OPS.find, number, own === undefined ? { k: key, id } : { k: key, noun: own });
-      if (id !== null && (answer.kind === BY_KEY || answer.bytes.length === 0)) {
-        findByFilter(service, key);
-      }
-      const found = onlyRow(answer);
-      if (answer.kind === BY_KEY) {
-        await remember(found);
-      } else if (found === null && forgets && (id !== null || (own !== undefined && (await cache[has](...args))))) {
-        // The row was deleted while Redis was away. If it is written anew meanwhile, its id is cached again by that write.
-        await forget(args);
-      }
-      return found;
+      return row === null ? readAsked(service, args, cached, own) : row;
     },
 
     /** The id that the near cache has of a row. It saves a query when many rows are written at once. */
@@ -154,8 +159,8 @@ function methodsOf(row, number) {
   const values = row.rest.map((field) => field.name).filter((field) => field !== "removed");
   const said = (service, method, entry) => log(service, "log", `${name} ${method}`, ...(entry === undefined ? [] : [entry]));
 
-  /** Writes a row, and resolves with what names it; `known` is its id, where somebody has read it. */
-  async function write(service, args, known) {
+  /** Writes a row, and resolves with what names it; `known` is its id, where somebody has read it. What cannot be written is thrown. */
+  function write(service, args, known) {
     const keys = keyNames(args.length - values.length);
     const given = named(values, args.slice(keys.length));
     const key = named(keys, args);
@@ -186,7 +191,10 @@ function methodsOf(row, number) {
 
   const methods = {
     async upsert(...args) {
-      await access.remember(await write(this, args));
+      const identity = await write(this, args);
+      if (identity !== null) {
+        await access.remember(identity);
+      }
     },
 
     async [row.find](...args) {
