@@ -84,6 +84,31 @@ test("clearBucket deletes rows by their shard key, and an update of BaseCRUD loo
   await t.throwsAsync(states.update("0".repeat(24), { when: 7 }), { message: /not found/ });
 });
 
+test("an update that is the first call of a process names the shard key, too", async (t) => {
+  const { database, crud } = await scene(t);
+  const { id } = await crud("state-items").create({ signalId: "s", bucketName: "b", when: 5, payload: {} });
+  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: router.urlOf(database), CC_REDIS_URL: redis.url });
+  const before = router.commands.length;
+  t.is((await new (lib.BaseCRUD("state-items"))().update(id, { when: 6 })).when, 6);
+  const sent = router.commands.slice(before).filter((command) => command.findAndModify === "state-items");
+  t.deepEqual(sent.map(({ query }) => [query.signalId, query.bucketName]), [["s", "b"]]);
+});
+
+test("behind a balancer of load nothing is known of the servers: it counts as one, and calls do not wait for more", async (t) => {
+  const balanced = await startRouter(mongo, { isBalanced: true });
+  t.teardown(() => balanced.stop());
+  const url = `${balanced.urlOf(`sharded-${++databases}`)}?loadBalanced=true`;
+  const lib = loadFor(t, { CC_MONGO_CONNECTION_STRING: url, CC_REDIS_URL: redis.url });
+  const states = new (lib.BaseCRUD("state-items"))();
+  const { id } = await states.create({ signalId: "s", bucketName: "b", when: 5, payload: {} });
+  t.is(lib.health().mongo.topology.kind, "single");
+  t.is((await states.findById(id)).when, 5);
+  for (const row of collections) {
+    await write(lib.ioc, row);
+    t.truthy(await read(lib.ioc, row), row.collection);
+  }
+});
+
 test("a session that older code names by three parts has no shard key, and the router's words say so", async (t) => {
   const { ioc } = await scene(t);
   const error = await t.throwsAsync(ioc.sessionDbService.upsert("strat", "binance", "frame", {}, new Date(5)));

@@ -5,7 +5,7 @@
 // shard it cannot show.
 
 const net = require("node:net");
-const { deserialize, serialize } = require("bson");
+const { ObjectId, deserialize, serialize } = require("bson");
 const { loadSpec } = require("./spec.js");
 
 const [OP_REPLY, OP_QUERY, OP_MSG] = [1, 2004, 2013];
@@ -58,8 +58,10 @@ function greeting(reply) {
 const isEqual = (value) => value === null || typeof value !== "object" || !Object.keys(value).some((name) => name.startsWith("$"));
 
 class Router {
-  constructor(mongo) {
+  constructor(mongo, { isBalanced = false } = {}) {
     this.mongo = mongo;
+    /** Which router this is, to whoever asks through a balancer of load. */
+    this.serviceId = isBalanced ? new ObjectId() : null;
     /** Commands, in their order. */
     this.commands = [];
     this.sockets = new Set();
@@ -89,8 +91,12 @@ class Router {
     client.on("data", messages((message) => {
       const command = commandOf(message);
       const id = message.readInt32LE(4);
-      if (GREETINGS.some((name) => name in command)) greetings.add(id);
-      else {
+      if (GREETINGS.some((name) => name in command)) {
+        greetings.add(id);
+        // A member of a set does not know the word.
+        const { loadBalanced, ...rest } = command;
+        if (loadBalanced === true) return void server.write(withDocument(message, rest));
+      } else {
         this.commands.push(command);
         const refusal = this.refusal(command);
         if (refusal !== null) return void client.write(replyTo(id, refusal));
@@ -101,7 +107,8 @@ class Router {
       const isGreeting = greetings.delete(message.readInt32LE(8));
       if (!isGreeting) return void client.write(message);
       const reply = deserialize(message.subarray(BODY[message.readInt32LE(12)]), { promoteValues: false, bsonRegExp: true });
-      client.write(withDocument(message, greeting(reply)));
+      const { serviceId } = this;
+      client.write(withDocument(message, { ...greeting(reply), ...(serviceId && { serviceId }) }));
     }));
   }
 
@@ -141,7 +148,7 @@ function replyTo(id, document) {
   return message;
 }
 
-/** A router in front of a mongod that is a replica set of one. */
-const startRouter = (mongo) => new Router(mongo).start();
+/** A router in front of a mongod that is a replica set of one. `isBalanced`: it is behind a balancer of load. */
+const startRouter = (mongo, options) => new Router(mongo, options).start();
 
 module.exports = { startRouter, keyOf };
