@@ -6,7 +6,7 @@
 
 const fs = require("node:fs");
 const path = require("node:path");
-const { redisSection, mongoSection, candlesSection, kitSection, storeSection } = require("./report/documents.js");
+const { clusterSection, redisSection, mongoSection, candlesSection, kitSection, storeSection } = require("./report/documents.js");
 const { summaryRows, summaryText, summaryChart } = require("./report/summary.js");
 
 const ROOT = path.join(__dirname, "..");
@@ -19,6 +19,7 @@ const TABLES = [
   ["bench-candles", "candles", candlesSection],
   ["bench-kit", "kit", kitSection],
   ["bench-store", "store", storeSection],
+  ["bench-cluster", "cluster", clusterSection],
 ];
 
 /** A full run's result, or null where there is none. */
@@ -40,7 +41,7 @@ function between(document, text, name, words) {
 
 /** The documents with the figures of the results that there are: text by file. */
 function withFigures(read) {
-  const results = Object.fromEntries(["latest", "mongo", "candles", "kit", "store"].map((name) => [name, resultOf(name)]));
+  const results = Object.fromEntries(["latest", "mongo", "candles", "kit", "store", "cluster"].map((name) => [name, resultOf(name)]));
   const documents = {};
   const put = (document, name, words) => {
     documents[document] = between(document, documents[document] ?? read(document), name, words);

@@ -160,4 +160,26 @@ function storeSection({ calls: { samples }, ...result }) {
   ].join("\n");
 }
 
-module.exports = { redisSection, mongoSection, candlesSection, kitSection, storeSection };
+/** A Redis Cluster of three masters, beside ourselves on one server and beside other clients for clusters. */
+function clusterSection({ peers, samples, cpu, ...result }) {
+  const title = (name) => {
+    const [op, atOnce] = name.split("@");
+    return atOnce === "1" ? `\`${op}\`, one after the other` : `\`${op}\`, ${atOnce} at once`;
+  };
+  const line = (name) => {
+    const cells = peers.map(({ id }) => (samples[name][id] ? time(median(samples[name][id])) : "–"));
+    const { cluster, single } = samples[name];
+    const [speed, cost] = [pairedRatio(single, cluster).median, pairedRatio(cpu[name].cluster, cpu[name].single).median];
+    return `| ${title(name)} | ${cells.join(" | ")} | ${speed.toFixed(2)} | ${cost.toFixed(2)} |`;
+  };
+  const heads = peers.map(({ id, title: who, version }) => ({ cluster: "here", single: "here, one server" })[id] ?? `${who} ${version}`);
+  return [
+    `| | ${heads.join(" | ")} | speed, of one server | processor time, of one server |`,
+    `| --- |${" ---: |".repeat(peers.length + 2)}`,
+    ...Object.keys(samples).map(line),
+    "",
+    `Medians of a call. ${result.date}, ${machineLine(result)}. All figures: \`bench/results/cluster.md\`.`,
+  ].join("\n");
+}
+
+module.exports = { clusterSection, redisSection, mongoSection, candlesSection, kitSection, storeSection };
