@@ -33,6 +33,15 @@ const filled = async (lib, count, connectionKey = "ns") => {
   return map;
 };
 
+/** A slot of a master, and keys of a map that are all in it, without the map's name. */
+async function slotAt(master, connectionKey, count) {
+  const { ranges } = (await master.nodes()).find(({ flags }) => flags.includes("myself"));
+  for (let tag = 0; ; tag++) {
+    const slot = await own.cluster.slotOf(`${connectionKey}:{t${tag}}`);
+    if (ranges.some(([first, last = first]) => slot >= first && slot <= last)) return { slot, names: numbers(count).map((i) => `{t${tag}}${i}`) };
+  }
+}
+
 test("calls of a map go to the masters that own their keys; health() and stats() name the nodes", async (t) => {
   // One node is enough: it names the others.
   const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ of: own.cluster.nodes.slice(4, 5) }) }));
@@ -93,6 +102,60 @@ test("a scan sees each key of the slots that stay once, although others move whi
   t.is((await own.cluster.keys("still*")).length, 300);
 });
 
+for (const [moves, title] of [
+  ["part", "a scan names the keys of a slot that was on its way before it and is so behind it, also those that go from one master to another between two parts"],
+  ["whole", "a scan names the keys of a slot that goes from one master to another within it"],
+]) {
+  test(title, async (t) => {
+    t.timeout(60_000);
+    const lib = loadFor(t, config({ CC_REDIS_SCAN_COUNT: 10, CC_REDIS_SCAN_COUNT_MAX: 10 }));
+    // The order in which masters are scanned is that in which they became known: whichever it is, one of these goes against it.
+    const masters = await own.cluster.masters();
+    for (const [from, to] of masters.flatMap((one) => masters.filter((other) => other !== one).map((other) => [one, other]))) {
+      await Promise.all(masters.map((master) => master.command("FLUSHALL")));
+      const still = await filled(lib, 300, "both");
+      const { slot, names } = await slotAt(from, "both", 6);
+      await Promise.all(names.map((name) => still.set(name, "v")));
+      const move = own.cluster.mover(slot, to);
+      if (moves === "part") await move.begin();
+      const found = [];
+      for await (const key of still.keys()) {
+        found.push(key);
+        if (found.length !== 150) continue;
+        if (moves === "whole") await move.begin();
+        await move.carry(moves === "part" ? 3 : 100);
+        if (moves === "whole") await move.end();
+      }
+      await move.carry(100);
+      if (moves === "part") await move.end();
+      t.deepEqual(found.sort(), [...numbers(300).map((i) => `k${i}`), ...names].sort(), `from ${from.address} to ${to.address}`);
+    }
+  });
+}
+
+test("a scan names keys that are at a master which owns no slot yet", async (t) => {
+  t.timeout(60_000);
+  const lib = loadFor(t, config({ CC_REDIS_SCAN_COUNT: 10, CC_REDIS_SCAN_COUNT_MAX: 10 }));
+  const map = await filled(lib, 100, "both");
+  const fresh = await own.cluster.add();
+  try {
+    const [from] = await own.cluster.masters();
+    const { slot, names } = await slotAt(from, "both", 4);
+    await Promise.all(names.map((name) => map.set(name, "v")));
+    const move = own.cluster.mover(slot, fresh);
+    await move.begin();
+    await move.carry(2);
+    t.deepEqual((await collect(map.keys())).sort(), [...numbers(100).map((i) => `k${i}`), ...names].sort());
+    t.is(await map.size(), 104);
+    await map.clear();
+    t.is((await fresh.command("KEYS", "*")).length, 0);
+    await move.end();
+    await own.cluster.migrate(slot, from);
+  } finally {
+    await own.cluster.remove(fresh);
+  }
+});
+
 test("calls of one key keep their order while its slot moves to and fro", async (t) => {
   t.timeout(60_000);
   const lib = loadFor(t, config());
@@ -139,7 +202,7 @@ test("a password that the nodes refuse is said at once, as REDIS_AUTH, and is in
 });
 
 test("a user with no more rights than deployment.md names", async (t) => {
-  const rights = "~ns:* ~signal_cache:* -@all +get +set +del +exists +scan +info +pttl +ping +asking +cluster|nodes +cluster|slots +client|tracking +client|info +client|kill";
+  const rights = "~ns:* ~signal_cache:* -@all +get +set +del +exists +scan +info +pttl +ping +asking +cluster|nodes +cluster|slots +cluster|getkeysinslot +client|tracking +client|info +client|kill";
   for (const node of own.cluster.nodes) await node.command("ACL", "SETUSER", "bot", "reset", "on", ">bot-pw", ...rights.split(" "));
   const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "bot:bot-pw" }) }));
   const map = await filled(lib, 50);
@@ -228,8 +291,16 @@ test("doctor names the masters of a cluster, and what they should not be set to"
   await set("yes");
   const warned = await doctor();
   await set("no");
-  t.regex(warned, /cluster-require-full-coverage is on/);
-  t.regex(warned, /cluster-allow-reads-when-down is on/);
+  const addresses = (await own.cluster.masters()).map(({ address }) => address);
+  for (const name of ["cluster-require-full-coverage", "cluster-allow-reads-when-down"]) {
+    const named = new RegExp(`${name} is on at (.*): `).exec(warned)?.[1].split(", ");
+    t.deepEqual(named?.sort(), [...addresses].sort(), warned);
+  }
+  const last = own.cluster.nodeAt(Number(addresses.at(-1).split(":")[1]));
+  await last.command("CONFIG", "SET", "cluster-require-full-coverage", "yes");
+  const one = await doctor();
+  await last.command("CONFIG", "SET", "cluster-require-full-coverage", "no");
+  t.regex(one, new RegExp(`cluster-require-full-coverage is on at ${last.address}: `), "whichever it is");
 });
 
 test("a URL of a cluster with a database is refused, and its password is shown to nobody", (t) => {

@@ -15,6 +15,7 @@ const { root, kitFolder, which, ensureNodeModules, ensureRedisServer } = require
 const { ensureMongod } = require("./lib/mongod.js");
 const { run, bin } = require("./lib/run.js");
 const reports = require("./lib/reports.js");
+const onClusterLists = require("../__test__/support/not-on-cluster.js");
 const { FILES, TESTS, VARIABLES } = require("../__test__/support/not-on-store.js");
 const { specFiles, loadedSpecs } = require("./lib/coverage.js");
 const { lintWorkflows } = require("./lib/workflows.js");
@@ -127,6 +128,16 @@ async function avaOnStore() {
   return { ...report, failed: report.failed + gone.length };
 }
 
+/** Of what runs on a Redis Cluster too, the quick part; __test__/support/not-on-cluster.js says why others do not. */
+async function avaOnCluster() {
+  const { FILES: files, TESTS: tests, QUICK } = onClusterLists;
+  const named = [...Object.keys(files), ...Object.keys(tests), ...QUICK];
+  const unknown = named.filter((name) => !specFiles().includes(path.join("__test__", name)));
+  for (const name of unknown) console.log(`  __test__/support/not-on-cluster.js names ${name}, which is not there`);
+  const report = await ava({ files: QUICK.map((name) => path.join("__test__", name)), config: ["--config", "ava.cluster.config.mjs"] })();
+  return { ...report, failed: report.failed + unknown.length };
+}
+
 /** Licences, versions and sources of the crates. Advisories need the network: `cargo deny check advisories`. */
 async function deny() {
   if (which("cargo-deny")) {
@@ -160,6 +171,8 @@ const SUITES = {
   "ava-off": ["ava: the API without the near cache", ava({ files: withoutNear, env: { CC_NEAR_CACHE: "off" } })],
   // The embedded store in the place of the servers: what callers see is the same.
   "ava-store": ["ava: the API on the embedded store", avaOnStore],
+  // A Redis Cluster in the place of the one server: so it is there.
+  "ava-cluster": ["ava: the API on a Redis Cluster", avaOnCluster],
   jest: ["jest: a drop-in project", jest("jest.config.js")],
   "jest-store": ["jest: a drop-in project on the embedded store", jest("jest.store.config.js")],
 };

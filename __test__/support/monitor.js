@@ -4,10 +4,13 @@
 
 const { connect } = require("./resp.js");
 
-const LINE = /^\d+\.\d+ \[\d+ ([^\]]*)\] /;
+const LINE = /^(\d+\.\d+) \[\d+ ([^\]]*)\] /;
 const ESCAPES = { n: 10, r: 13, t: 9, a: 7, b: 8, "\\": 92, '"': 34 };
 // What a client sends before its first command of interest.
 const HANDSHAKE = new Set(["HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO"]);
+
+/** Whether a command is none of a connection's handshake. */
+const isCall = ([name]) => !HANDSHAKE.has(name.toUpperCase());
 
 /** `"GET" "a\x00b"` → Buffers. MONITOR escapes every byte that is not printable ASCII. Values may have many megabytes. */
 function parseArguments(text) {
@@ -42,6 +45,7 @@ function parseArguments(text) {
 async function startMonitor(server, ownClient) {
   const commands = [];
   const raw = [];
+  const moments = [];
   const markers = new Map();
   const own = () => ownClient().then((client) => client.address);
 
@@ -55,7 +59,8 @@ async function startMonitor(server, ownClient) {
       const args = parseArguments(text.slice(match[0].length));
       const marker = markers.get(args[1] && args[1].toString());
       if (marker) return marker();
-      if (match[1] === ownAddress) return;
+      if (match[2] === ownAddress) return;
+      moments.push(Number(match[1]));
       raw.push(args);
       commands.push(args.map((arg) => arg.toString()));
     },
@@ -82,15 +87,18 @@ async function startMonitor(server, ownClient) {
     commands,
     /** The same commands with Buffers as arguments, for what is not UTF-8. */
     raw,
+    /** When the server carried each of them out, in seconds. */
+    moments,
     settle,
     /** `settle`, then the commands without those of a connection's handshake. */
     async calls() {
       await settle();
-      return commands.filter((args) => !HANDSHAKE.has(args[0].toUpperCase()));
+      return commands.filter(isCall);
     },
     clear() {
       commands.length = 0;
       raw.length = 0;
+      moments.length = 0;
     },
     /** Settles, stops watching, and returns the commands. */
     async stop() {
@@ -104,4 +112,4 @@ async function startMonitor(server, ownClient) {
   };
 }
 
-module.exports = { startMonitor, parseArguments };
+module.exports = { startMonitor, parseArguments, isCall };

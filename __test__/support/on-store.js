@@ -7,14 +7,13 @@
 const Module = require("node:module");
 const path = require("node:path");
 const { storeServers, noteMap, remember } = require("./store.js");
+const { leavingOut } = require("./left-out.js");
 const { isUnsent } = require("./unsent.js");
 const { TESTS, VARIABLES } = require("./not-on-store.js");
 
 const support = (name) => path.join(__dirname, name);
 let currentSpec = null;
 
-/** Chains of ava's that make tests, too. */
-const TESTS_OF = ["serial", "failing", "only"];
 /** Assertions of this file about what is sent: they are skipped, because they could not fail. */
 let unsent = 0;
 
@@ -37,35 +36,6 @@ function reading(t) {
   });
 }
 
-/** ava's `test`, with each chain of it that makes tests, for one spec file. */
-function wrapped(test) {
-  const skipped = TESTS[currentSpec] ?? {};
-  const seen = new Set();
-  const patterns = Object.keys(skipped).map((name) => [name, new RegExp(`^${name.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*")}$`, "s")]);
-  const isSkipped = (title) => patterns.find(([, pattern]) => pattern.test(title))?.[0];
-  const wrapping = (original) => {
-    const own = (title, body, ...args) => {
-      if (typeof title !== "string") return original(title, body, ...args);
-      const name = isSkipped(title);
-      if (name !== undefined) {
-        seen.add(name);
-        return test.serial.skip(title, typeof body === "function" ? body : () => {});
-      }
-      return original(title, typeof body === "function" ? (t, ...rest) => body(reading(t), ...rest) : body, ...args);
-    };
-    for (const name of Object.keys(original)) own[name] = TESTS_OF.includes(name) ? wrapping(original[name]) : original[name];
-    return own;
-  };
-  const own = wrapping(test);
-  own.default = own;
-  // A name that no test has is a list that nobody keeps.
-  test.after.always("every test that is left out by name is there", (t) => {
-    t.deepEqual(Object.keys(skipped).filter((name) => !seen.has(name)), []);
-    if (unsent > 0) t.log(`assertions skipped: ${unsent}`);
-  });
-  return own;
-}
-
 let test = null;
 const load = Module._load;
 Module._load = function (request, parent, isMain) {
@@ -75,7 +45,9 @@ Module._load = function (request, parent, isMain) {
       currentSpec = path.relative(path.dirname(__dirname), parent.filename);
       Object.assign(process.env, VARIABLES[currentSpec]);
     }
-    return (test ??= wrapped(exported));
+    const around = (body) => (t, ...rest) => body(reading(t), ...rest);
+    const atEnd = (t) => unsent > 0 && t.log(`assertions skipped: ${unsent}`);
+    return (test ??= leavingOut(exported, TESTS[currentSpec] ?? {}, { around, atEnd }));
   }
   if (request === "./binding.js") {
     // FLUSHALL needs the names of the maps.

@@ -2,6 +2,7 @@
 
 // Real Redis Clusters: masters and replicas on loopback, joined by hand, which takes a second where redis-cli takes ten.
 
+const { startProxy } = require("./proxy.js");
 const { RedisServer, freePort } = require("./redis.js");
 const { sleep, until } = require("./sentinels.js");
 
@@ -76,7 +77,7 @@ class Cluster {
   }
 
   nodeAt(port) {
-    return this.nodes.find((node) => node.port === port);
+    return this.nodes.find((node) => node.named === port);
   }
 
   /** The node of whom most of those that run say that it owns a slot. */
@@ -144,6 +145,23 @@ class Cluster {
     });
   }
 
+  /** Has each node be known by a proxy in front of it, to clients and to the others, whose bus goes past it. The proxies, in the order of the nodes. */
+  async behindProxies() {
+    const proxies = [];
+    for (const node of this.nodes) {
+      const proxy = await startProxy({ port: node.port });
+      proxies.push(proxy);
+      node.named = proxy.port;
+      await node.command("CONFIG", "SET", "cluster-announce-port", proxy.port);
+    }
+    const ports = JSON.stringify(proxies.map(({ port }) => port).sort());
+    await until("all know the new addresses", async () => {
+      const maps = await Promise.all(this.nodes.map((node) => node.nodes()));
+      return maps.every((map) => JSON.stringify(map.map(({ port }) => port).sort()) === ports);
+    });
+    return proxies;
+  }
+
   /** Starts another node, which knows the others and owns nothing. */
   async add() {
     const node = await start(this.options);
@@ -161,30 +179,42 @@ class Cluster {
     this.nodes = others;
   }
 
-  /**
-   * Moves a slot with all its keys, as redis-cli does it. `each`: called before each key goes; `keys`: so many at a time.
-   */
-  async migrate(slot, to, { each = async () => {}, keys = 10 } = {}) {
-    const from = await this.ownerOf(slot);
-    if (from === to) return;
+  /** The steps by which a slot moves, as redis-cli does it: `{ begin(), carry(keys), end() }`. `carry` resolves with how many keys went. */
+  mover(slot, to) {
+    let from;
     const say = async (node, ...words) => {
       const reply = await node.command(...words);
       if (reply instanceof Error) throw new Error(`${words.join(" ")}: ${reply.message}`);
       return reply;
     };
-    await say(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
-    await say(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
-    for (;;) {
-      const names = await say(from, "CLUSTER", "GETKEYSINSLOT", slot, keys);
-      if (names.length === 0) break;
-      await each();
-      const auth = this.options.password ? ["AUTH", this.options.password] : [];
-      await say(from, "MIGRATE", "127.0.0.1", to.named, "", 0, 5_000, ...auth, "KEYS", ...names);
-    }
-    await each();
-    await say(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
-    await say(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
-    for (const node of await this.masters()) await node.command("CLUSTER", "SETSLOT", slot, "NODE", to.id);
+    return {
+      begin: async () => {
+        from = await this.ownerOf(slot);
+        await say(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
+        await say(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
+      },
+      carry: async (keys) => {
+        const names = await say(from, "CLUSTER", "GETKEYSINSLOT", slot, keys);
+        const auth = this.options.password ? ["AUTH", this.options.password] : [];
+        if (names.length > 0) await say(from, "MIGRATE", "127.0.0.1", to.named, "", 0, 5_000, ...auth, "KEYS", ...names);
+        return names.length;
+      },
+      end: async () => {
+        await say(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
+        await say(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
+        for (const node of await this.masters()) await node.command("CLUSTER", "SETSLOT", slot, "NODE", to.id);
+      },
+    };
+  }
+
+  /** Moves a slot with all its keys. `each`: called before each key goes; `keys`: so many at a time. */
+  async migrate(slot, to, { each = async () => {}, keys = 10 } = {}) {
+    if ((await this.ownerOf(slot)) === to) return;
+    const move = this.mover(slot, to);
+    await move.begin();
+    do await each();
+    while ((await move.carry(keys)) > 0);
+    await move.end();
   }
 
   async stop() {

@@ -23,7 +23,23 @@ async function reached(health) {
   return health().redis.cluster;
 }
 
-/** What there is to say of a cluster; how it is set up, as far as one of its nodes tells. */
+/** How masters of a cluster should be set up, and what they do otherwise. */
+const SETTINGS = [
+  { name: "cluster-require-full-coverage", should: "no", means: "while one master is missing, calls on all slots fail" },
+  { name: "cluster-allow-reads-when-down", should: "no", means: "a node that is cut off answers reads for as long as it is, however old, and so does the near cache for it" },
+];
+
+/** How one of them is set up, as far as it tells: `{ server, settings }`, or why it does not: `{ server, error }`. */
+async function settingsOf(native, server) {
+  try {
+    const list = await native.promise(native.engine.clusterSettings(server));
+    return { server, settings: Object.fromEntries(Array.from({ length: list.length / 2 }, (_, i) => list.slice(2 * i, 2 * i + 2))) };
+  } catch (error) {
+    return { server, error };
+  }
+}
+
+/** What there is to say of a cluster; how each master is set up. */
 async function cluster(native, health, findings) {
   const { nodes, unowned } = await reached(health);
   const masters = nodes.filter(({ slots }) => slots > 0);
@@ -33,19 +49,14 @@ async function cluster(native, health, findings) {
   }
   if (unowned > 0) findings.problem(`${unowned.toLocaleString("en-US")} of 16,384 slots have no owner: calls on them fail`, "redis-cli --cluster fix");
   findings.note("ids are not kept in memory: a node that has lost its slots still answers");
-  let settings;
-  try {
-    const list = await native.promise(native.engine.clusterSettings());
-    settings = Object.fromEntries(Array.from({ length: list.length / 2 }, (_, i) => list.slice(2 * i, 2 * i + 2)));
-  } catch (error) {
-    findings.note(`how its nodes are set up is not told: ${error.message}`, "allow CONFIG GET to this user for doctor: ACL SETUSER … +config|get");
-    return;
+  // Each has its own; one that is not there is noted already.
+  const told = await Promise.all(masters.filter(({ state }) => state === "ready").map(({ server }) => settingsOf(native, server)));
+  for (const why of new Set(told.filter(({ error }) => error).map(({ error }) => error.message))) {
+    findings.note(`how a master is set up is not told: ${why}`, "allow CONFIG GET to this user for doctor: ACL SETUSER … +config|get");
   }
-  if (settings["cluster-require-full-coverage"] === "yes") {
-    findings.note("cluster-require-full-coverage is on: while one master is missing, calls on all slots fail", "CONFIG SET cluster-require-full-coverage no, on each node");
-  }
-  if (settings["cluster-allow-reads-when-down"] === "yes") {
-    findings.note("cluster-allow-reads-when-down is on: a node that is cut off answers reads for as long as it is, however old", "CONFIG SET cluster-allow-reads-when-down no, on each node");
+  for (const { name, should, means } of SETTINGS) {
+    const wrong = told.filter(({ settings }) => settings && settings[name] !== undefined && settings[name] !== should).map(({ server }) => server);
+    if (wrong.length > 0) findings.note(`${name} is ${should === "no" ? "on" : "off"} at ${wrong.join(", ")}: ${means}`, `CONFIG SET ${name} ${should}, on each node`);
   }
 }
 

@@ -142,6 +142,7 @@ mod tests {
             epoch,
             ranges: ranges.iter().map(|&(first, last)| (slot(first), slot(last))).collect(),
             leaving: Vec::new(),
+            targets: Vec::new(),
             arriving: Vec::new(),
         };
         masters.iter().map(node).collect()

@@ -46,6 +46,25 @@ pub struct Counters {
     pub switched: u64,
 }
 
+/// A command whose deadline has passed while no server had it.
+#[derive(Debug)]
+pub struct Late<T> {
+    /// Whose it is.
+    pub tag: T,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its name and key, for messages.
+    pub command: String,
+}
+
+impl<T> Late<T> {
+    /// What was held.
+    #[must_use]
+    pub fn of(held: Withdrawn<T>) -> Self {
+        Self { command: describe(&held.bytes), tag: held.tag, slot: held.slot }
+    }
+}
+
 /// A server that is open, or is to be opened.
 struct Known {
     id: PeerId,
@@ -54,6 +73,8 @@ struct Known {
     is_up: bool,
     /// Until when it stays open although nothing is sent to it.
     stays: Nanos,
+    /// It is on its way to slots, and has keys of them: until then it is open although it owns none. 0: it is not.
+    visited: Nanos,
 }
 
 /// A slot whose commands are not sent now.
@@ -193,7 +214,7 @@ impl<T> Router<T> {
                 break id;
             }
         };
-        self.known.push(Known { id, endpoint: endpoint.clone(), is_open: false, is_up: false, stays: 0 });
+        self.known.push(Known { id, endpoint: endpoint.clone(), is_open: false, is_up: false, stays: 0, visited: 0 });
         id
     }
 
@@ -214,8 +235,23 @@ impl<T> Router<T> {
     fn is_wanted(&self, known: &Known) -> bool {
         let id = Some(known.id);
         self.claims.slots_of(&known.endpoint) > 0
+            || known.visited > 0
             || self.held.values().any(|held| held.asks == id || held.asking == id)
             || self.seeds.contains(&known.endpoint) && !self.has_owner_up()
+    }
+
+    /// A node that others hand slots over to.
+    pub fn visit(&mut self, endpoint: &Endpoint, now: Nanos) {
+        let id = self.known_at(endpoint);
+        if let Some(known) = self.known_mut(id) {
+            known.visited = now + STAY;
+        }
+    }
+
+    /// Whether others hand slots over to a server.
+    #[must_use]
+    pub fn is_visited(&self, id: PeerId) -> bool {
+        self.known(id).is_some_and(|known| known.visited > 0)
     }
 
     fn has_owner_up(&self) -> bool {
@@ -242,31 +278,30 @@ impl<T> Router<T> {
 
     /// A server that is open and not wanted any more; the caller calls [`Router::close`] and closes it.
     #[must_use]
-    pub fn to_close(&self, lanes: &mut impl Lanes<T>, now: Nanos) -> Option<PeerId> {
+    pub fn to_close(&mut self, lanes: &mut impl Lanes<T>, now: Nanos) -> Option<PeerId> {
+        for known in self.known.iter_mut().filter(|known| now >= known.visited) {
+            known.visited = 0;
+        }
         // What it still has to answer is sent again elsewhere: it may be one that hangs and was replaced.
         let mut is_over = |known: &Known| now >= known.stays || lanes.lane(known.id).is_some_and(|lane| lane.is_owed());
         self.known.iter().find(|known| known.is_open && !self.is_wanted(known) && is_over(known)).map(|known| known.id)
     }
 
-    /// A server is about to be closed: what its lane still has of slots is held. The rest, which has no slot, is given back.
+    /// A server is about to be closed: what its lane still has is given back. That has no slot: what had one came back when the slot
+    /// was another one's.
     pub fn close(&mut self, id: PeerId, lanes: &mut impl Lanes<T>) -> Vec<Withdrawn<T>> {
         let mut withdrawn = Vec::new();
         if let Some(lane) = lanes.lane(id) {
             lane.withdraw_all(&mut withdrawn);
         }
-        let (slotless, of_slots) = withdrawn.into_iter().partition(|command: &Withdrawn<T>| command.slot == Slot::NONE);
-        self.take_back(of_slots);
-        for place in self.places.iter_mut().filter(|place| **place == Some(id)) {
-            *place = None;
-        }
+        debug_assert!(withdrawn.iter().all(|command| command.slot == Slot::NONE), "commands of a slot are left");
+        debug_assert!(!self.places.contains(&Some(id)), "commands would go to nobody");
         for held in self.held.values_mut() {
             held.leaves.retain(|&left| left != id);
-            held.asks = held.asks.filter(|&asked| asked != id);
-            held.asking = held.asking.filter(|&asked| asked != id);
         }
         self.known.retain(|known| known.id != id);
         self.asked = self.asked.filter(|(asked, _)| *asked != id);
-        slotless
+        withdrawn
     }
 
     /// A server's connection is ready.
@@ -508,14 +543,14 @@ impl<T> Router<T> {
         }
     }
 
-    /// Takes held calls whose deadline has passed, each with its command and key.
-    pub fn expire(&mut self, now: Nanos, tags: &mut Vec<(T, String)>) {
+    /// Takes held calls whose deadline has passed.
+    pub fn expire(&mut self, now: Nanos, late: &mut Vec<Late<T>>) {
         for held in self.held.values_mut() {
             for command in std::mem::take(&mut held.commands) {
                 if command.deadline > 0 && command.deadline <= now {
                     self.calls -= usize::from(!command.quiet);
                     self.bytes -= command.bytes.len();
-                    tags.push((command.tag, describe(&command.bytes)));
+                    late.push(Late::of(command));
                 } else {
                     held.commands.push_back(command);
                 }

@@ -29,6 +29,8 @@ pub struct Node {
     pub ranges: Vec<(Slot, Slot)>,
     /// The slots that it hands over; told of the teller alone.
     pub leaving: Vec<Slot>,
+    /// The ids of the nodes that it hands them over to, in the same order.
+    pub targets: Vec<String>,
     /// The slots that it takes over; told of the teller alone.
     pub arriving: Vec<Slot>,
 }
@@ -57,6 +59,14 @@ pub fn nodes(text: &str, teller: &Endpoint, endpoints: &BTreeMap<String, Endpoin
     Ok(nodes)
 }
 
+/// The teller's own line of what `CLUSTER NODES` answers, without its address, or what is wrong with it.
+pub fn own(text: &str) -> Result<Node, String> {
+    let is_own =
+        |line: &&str| line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"));
+    let line = text.lines().find(is_own).ok_or("a map that does not say whose it is")?;
+    node(line).ok_or_else(|| format!("a map with the line {:?}", shortened(line)))
+}
+
 fn shortened(line: &str) -> String {
     line.chars().take(120).collect()
 }
@@ -70,12 +80,13 @@ fn node(line: &str) -> Option<Node> {
     let (_master, _ping, _pong) = (words.next()?, words.next()?, words.next()?);
     let epoch = words.next()?.parse().ok()?;
     let _link = words.next()?;
-    let (mut ranges, mut leaving, mut arriving) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ranges, mut leaving, mut targets, mut arriving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for word in words.filter(|word| !word.is_empty()) {
         if let Some(mark) = word.strip_prefix('[') {
             let mark = mark.strip_suffix(']')?;
-            if let Some((number, _)) = mark.split_once("->-") {
+            if let Some((number, target)) = mark.split_once("->-") {
                 leaving.push(slot(number)?);
+                targets.push(target.to_owned());
             } else {
                 arriving.push(slot(mark.split_once("-<-")?.0)?);
             }
@@ -97,6 +108,7 @@ fn node(line: &str) -> Option<Node> {
         epoch,
         ranges,
         leaving,
+        targets,
         arriving,
     })
 }
@@ -164,6 +176,8 @@ mod tests {
         let ranges = slots(&[0, 5_460, 5_462]);
         assert_eq!(first.ranges, [(ranges[0], ranges[1]), (ranges[2], ranges[2])]);
         assert_eq!((&first.leaving, &first.arriving), (&slots(&[93]), &slots(&[77])));
+        assert_eq!(first.targets, [B]);
+        assert_eq!(own(&text).as_ref(), Ok(first));
         assert!(!nodes[1].is_master && !nodes[1].is_myself && nodes[1].ranges.is_empty());
         assert_eq!(nodes[2].endpoint, Some(at("::1", 7_002)));
         assert_eq!(nodes[3].endpoint, None);
@@ -203,7 +217,7 @@ mod tests {
     fn what_is_no_map_is_refused_as_a_whole() {
         let good = format!("{A} h:1@2 myself,master - 0 0 0 connected");
         let read = |text: &str| nodes(text, &at("seed", 1), &BTreeMap::new());
-        assert!(read(&good).is_ok());
+        assert!(read(&good).is_ok() && own("a map").is_err() && own(&format!("{good} 7-3")).is_err());
         for bad in [
             String::new(),
             "a map".to_owned(),

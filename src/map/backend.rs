@@ -22,6 +22,16 @@ pub trait Backend {
     /// The same of each server that holds keys.
     fn servers(&self) -> impl Iterator<Item = Epoch>;
 
+    /// Whether servers share the keys, so that keys go from one to another.
+    fn shares_keys(&self) -> bool {
+        false
+    }
+
+    /// Whether there are servers that keys may be at and that nothing can be asked of yet.
+    fn is_opening(&self) -> bool {
+        false
+    }
+
     /// Which run of a server it is, as [`Request::Run`] was answered, which a backend asks for itself; `None`: it does not say.
     fn told_run(&mut self, _from: PeerId, _run: Option<String>) {}
 

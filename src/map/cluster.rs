@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::router::{Lanes, Router};
-use crate::cluster::topology::{ASK_NODES, ASK_SLOTS, endpoints, nodes};
+use crate::cluster::router::{Lanes, Late, Router};
+use crate::cluster::topology::{ASK_NODES, ASK_SLOTS, Node, endpoints, nodes, own};
 use crate::config::{ClusterConfig, Config};
 use crate::error::{Code, Error, Result};
 use crate::map::join::Part;
@@ -33,12 +33,18 @@ pub struct Cluster {
     /// Something has happened by which servers may have to be opened or closed.
     pub(super) is_stirred: bool,
     max: usize,
+    /// At least so many more calls may be queued: to count those that wait takes a look at every server.
+    room: usize,
+    /// Commands that servers were given since the end of the last tick.
+    fresh: usize,
     max_bytes: usize,
     timeout: Nanos,
     /// Why the last map could not be used.
     trouble: Option<String>,
     /// What CLUSTER SLOTS told, until CLUSTER NODES does.
     endpoints: BTreeMap<String, Endpoint>,
+    /// What each server has told of itself for a scan, when it was last taken for a map.
+    own: ByPeer<Node>,
     /// Calls made since a `close()` began: they go out when it is over. `None`: none is under way.
     after_close: Option<Vec<Withdrawn<Op>>>,
 }
@@ -51,10 +57,13 @@ impl Cluster {
             router: Router::new(seeds, config.timeout_ms * MILLI),
             is_stirred: true,
             max: config.queue_max,
+            room: 0,
+            fresh: 0,
             max_bytes: config.queue_max_bytes,
             timeout: config.timeout_ms * MILLI,
             trouble: None,
             endpoints: BTreeMap::new(),
+            own: ByPeer::default(),
             after_close: None,
         }
     }
@@ -70,6 +79,11 @@ impl Cluster {
         self.after_close.iter().flatten().filter(|command| !command.quiet).count()
     }
 
+    /// Commands that servers were given since the end of the last tick.
+    pub(super) const fn fresh(&self) -> usize {
+        self.fresh
+    }
+
     /// Whether anything waits that has no deadline yet.
     pub(super) fn has_unflushed(&self) -> bool {
         self.router.has_unflushed() || self.after_close.iter().flatten().any(|command| command.deadline == 0)
@@ -79,6 +93,11 @@ impl Cluster {
     #[must_use]
     pub fn slots_of(&self, id: PeerId) -> usize {
         self.router.endpoint(id).map_or(0, |endpoint| self.router.claims().slots_of(endpoint))
+    }
+
+    /// Whether keys may be at a server: it owns slots, or is about to.
+    pub(super) fn may_have_keys(&self, id: PeerId) -> bool {
+        self.slots_of(id) > 0 || self.router.is_visited(id)
     }
 
     /// How many slots have no owner, as far as is known.
@@ -158,13 +177,18 @@ impl Cluster {
         quiet: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<()> {
-        let waiting = self.waiting() + peers.values().map(|peer| peer.lane.queue().waiting()).sum::<usize>();
-        if waiting >= self.max {
-            let why = format!("The queue to Redis is full: {waiting} calls wait (CC_REDIS_QUEUE_MAX)");
-            return Err(Error::new(Code::QueueFull, why));
+        if self.room == 0 {
+            let waiting = self.waiting() + peers.values().map(|peer| peer.lane.queue().waiting()).sum::<usize>();
+            self.room = self.max.saturating_sub(waiting);
+            if self.room == 0 {
+                let why = format!("The queue to Redis is full: {waiting} calls wait (CC_REDIS_QUEUE_MAX)");
+                return Err(Error::new(Code::QueueFull, why));
+            }
         }
+        self.room -= 1;
         let place = if self.after_close.is_none() { self.router.place(slot) } else { None };
         if let Some(peer) = place.and_then(|at| peers.get_mut(at)) {
+            self.fresh += 1;
             return if quiet { peer.lane.push_quiet_at(slot, op, write) } else { peer.lane.push_at(slot, op, write) };
         }
         let mut bytes = Vec::new();
@@ -193,18 +217,35 @@ impl Cluster {
             self.is_stirred = true;
         }
         items.retain(|item| {
-            let Item::Reply { tag: Op::Map(which), tokens: range, .. } = item else { return true };
+            let Item::Reply { tag, tokens: range, .. } = item else { return true };
             let tokens = &tokens[range.clone()];
-            match which {
-                Told::Addresses => self.endpoints = endpoints(buffer, tokens),
-                Told::Nodes => self.take_map(peers, from, buffer, &tokens[0], now),
+            match tag {
+                Op::Map(Told::Addresses) => self.endpoints = endpoints(buffer, tokens),
+                Op::Map(Told::Nodes) => self.take_map(peers, from, buffer, &tokens[0], now),
+                Op::Marks(..) if self.is_news(from, buffer, &tokens[0]) => {
+                    self.take_map(peers, from, buffer, &tokens[0], now);
+                }
+                _ => {}
             }
-            false
+            !matches!(tag, Op::Map(_))
         });
         self.router.settle(peers, now);
         if self.router.counters().switched != before {
             peers.iter_mut().for_each(|(_, peer)| peer.owns_other_slots());
         }
+    }
+
+    /// Whether what a server tells for a scan may say more of the cluster than is known: to read all of it takes a while.
+    fn is_news(&mut self, from: PeerId, buffer: &[u8], answer: &Token) -> bool {
+        let Token::Text(range) = answer else { return false };
+        let Ok(node) = own(&String::from_utf8_lossy(&buffer[range.clone()])) else { return false };
+        let is_same = self.own.get(from) == Some(&node) && node.leaving.is_empty();
+        if let Some(last) = self.own.get_mut(from) {
+            *last = node;
+        } else {
+            self.own.insert(from, node);
+        }
+        !is_same
     }
 
     fn take_map(&mut self, peers: &mut ByPeer<Peer<Op>>, from: PeerId, buffer: &[u8], answer: &Token, now: Nanos) {
@@ -225,12 +266,25 @@ impl Cluster {
             Ok(nodes) => {
                 self.trouble = None;
                 self.router.mapped(from, &nodes, peers, now);
+                // Who gets slots has keys before it owns any.
+                let targets = nodes.iter().find(|node| node.is_myself).map_or(&[][..], |node| &node.targets);
+                for node in nodes.iter().filter(|node| targets.contains(&node.id)) {
+                    if let Some(endpoint) = &node.endpoint {
+                        self.router.visit(endpoint, now);
+                    }
+                }
             }
             Err(why) => {
                 self.trouble = Some(why);
                 self.router.unmapped(from);
             }
         }
+    }
+
+    /// A server is about to be taken out: what it was asked that has no slot.
+    pub(super) fn close(&mut self, peers: &mut ByPeer<Peer<Op>>, id: PeerId) -> Vec<Withdrawn<Op>> {
+        self.own.remove(id);
+        self.router.close(id, peers)
     }
 
     /// The connection to a server is lost, or was ended.
@@ -264,18 +318,21 @@ impl Cluster {
 
     /// The flush at the end of a tick: deadlines of what no server has start here.
     pub(super) fn stamp(&mut self, now: Nanos) {
+        self.fresh = 0;
         self.router.stamp(now);
         for command in self.after_close.iter_mut().flatten().filter(|command| command.deadline == 0) {
             command.deadline = now + self.timeout;
         }
     }
 
-    /// Takes calls that no server has and whose deadline has passed, each with its command and key.
-    pub(super) fn expire(&mut self, now: Nanos, tags: &mut Vec<(Op, String)>) {
-        self.router.expire(now, tags);
+    /// Takes calls that no server has and whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Nanos) -> Vec<Late<Op>> {
+        let mut late = Vec::new();
+        self.router.expire(now, &mut late);
         let is_over = |command: &mut Withdrawn<Op>| command.deadline > 0 && command.deadline <= now;
         let over = self.after_close.iter_mut().flat_map(|later| later.extract_if(.., is_over));
-        tags.extend(over.map(|command| (command.tag, describe(&command.bytes))));
+        late.extend(over.map(Late::of));
+        late
     }
 
     /// Takes all calls that no server has, but for those that were made after `close()`, each with its command and key.

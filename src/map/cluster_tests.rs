@@ -27,8 +27,14 @@ fn rig() -> Rig {
 fn tell_map(rig: &mut Rig) {
     rig.peers.look(0);
     assert_eq!(sent(rig), "CLUSTER SLOTS CLUSTER NODES");
+    let map = map();
+    assert!(answer(rig, &format!("*0\r\n{map}")).is_empty());
+}
+
+/// That map.
+fn map() -> String {
     let map = format!("{} h:7000@17000 myself,master - 0 0 1 connected 0-16383\n", "a1".repeat(20));
-    assert!(answer(rig, &format!("*0\r\n${}\r\n{map}\r\n", map.len())).is_empty());
+    format!("${}\r\n{map}\r\n", map.len())
 }
 
 fn sent(rig: &mut Rig) -> String {
@@ -121,11 +127,15 @@ fn a_scan_waits_for_the_map_and_reads_the_values_of_a_page_one_by_one() {
     tell_map(&mut rig);
     assert_eq!(sent(&mut rig), "EXISTS m:");
     assert!(answer(&mut rig, ":0\r\n").is_empty());
+    assert_eq!(sent(&mut rig), "CLUSTER NODES");
+    assert!(answer(&mut rig, &map()).is_empty());
     assert_eq!(sent(&mut rig), "INFO server SCAN 0 MATCH m:* COUNT 100");
     assert!(answer(&mut rig, "$8\r\nrun_id:1\r\n*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n").is_empty());
-    assert_eq!(sent(&mut rig), "GET m:a GET m:b");
+    assert_eq!(sent(&mut rig), "GET m:a GET m:b CLUSTER NODES");
     let outcomes = answer(&mut rig, "_\r\n$1\r\nv\r\n");
     assert!(matches!(&outcomes[..], [(0, pairs)] if pairs.starts_with("a=- b=(")), "{outcomes:?}");
+    assert!(answer(&mut rig, &map()).is_empty());
+    assert!(matches!(rig.demand(scan), Ok(Demand::Now(Outcome::Null))), "nothing has moved");
 }
 
 #[test]
@@ -153,4 +163,20 @@ fn calls_made_after_close_began_wait_until_it_is_over_and_so_do_those_of_the_nex
     rig.peers.hold_after(None);
     rig.peers.look(0);
     assert_eq!(sent(&mut rig), "GET d");
+}
+
+#[test]
+fn a_held_call_that_is_given_up_names_its_slot_however_long_its_key_is() {
+    let mut rig = rig();
+    let key = "k".repeat(300);
+    rig.get(key.as_bytes()).unwrap();
+    rig.peers.stamp(0);
+    let late = rig.peers.expire_held(u64::MAX);
+    let slot = crate::redis::slot::Slot::of(key.as_bytes());
+    let message = rig.peers.why_held(&late[0], 7).to_string();
+    assert!(
+        message.starts_with(&format!("No node of the cluster served slot {slot} within 7 ms (GET kkk")),
+        "{message}"
+    );
+    assert!(message.contains("k…; 1 of 1 nodes reached"), "{message}");
 }

@@ -123,7 +123,8 @@ impl Memory {
                 };
                 self.answered.tokens.push(Token::Number(millis));
             }
-            Request::Settings => self.answered.tokens.push(Token::Map(0)),
+            Request::Marks(_) | Request::InSlot(..) => panic!("it is no cluster"),
+            Request::Settings(_) => self.answered.tokens.push(Token::Map(0)),
             Request::Ping | Request::Proof(_) => self.say(Some(b"PONG")),
             Request::Info | Request::Run(_) => self.say(Some(b"run_id:memory")),
         }

@@ -7,7 +7,8 @@
 //! * [`ids`]: the near cache as the store uses it.
 //! * [`ttl`]: which times to live Redis can take.
 //! * [`pattern`]: the `MATCH` pattern that finds exactly one map's keys.
-//! * [`scan`]: the steps of keys, iterate, values, size and clear.
+//! * [`scan`]: the steps of keys, iterate, values, size and clear; `moves`: keys that change their server meanwhile; `seen`: what was
+//!   named already.
 //! * [`store`]: calls in, requests out.
 //! * `running`, [`scans`]: a scan under way, and all of a store.
 //! * `replies`: replies in, outcomes out.
@@ -16,6 +17,7 @@ pub mod backend;
 pub mod cluster;
 pub mod ids;
 mod join;
+mod moves;
 pub mod op;
 pub mod pattern;
 pub mod peers;
@@ -24,6 +26,7 @@ pub mod request;
 mod running;
 pub mod scan;
 pub mod scans;
+mod seen;
 pub mod store;
 pub mod ttl;
 

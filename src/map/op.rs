@@ -49,6 +49,10 @@ pub enum Op {
     Map(Told),
     /// Any answer of a cluster: from here on it is known which servers a scan is about.
     Begun(ScanId),
+    /// What a master tells of its slots, for a scan.
+    Marks(ScanId, PeerId),
+    /// All keys of a slot, for a scan.
+    InSlot(ScanId),
     /// A SCAN.
     Scan(ScanId),
     /// The MGET of a scan's page.

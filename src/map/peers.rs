@@ -2,6 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::cluster::router::Late;
 use crate::config::{Address, Config, Credentials};
 use crate::error::{Code, Error, Result};
 use crate::map::backend::Backend;
@@ -95,6 +96,12 @@ impl Peers {
         self.all.at(place)
     }
 
+    /// The server of a name, as messages have it.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<PeerId> {
+        self.all.iter().find(|(_, peer)| peer.name() == name).map(|(id, _)| id)
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn count(&self) -> usize {
@@ -181,13 +188,13 @@ impl Peers {
 
     /// A server that is not wanted any more, if there is any.
     pub fn to_close(&mut self, now: Nanos) -> Option<PeerId> {
-        self.cluster.as_ref()?.router.to_close(&mut self.all, now)
+        self.cluster.as_mut()?.router.to_close(&mut self.all, now)
     }
 
     /// Takes a server out; its connection must be down. What it was asked that has no key is given back: nobody answers that.
     pub fn close(&mut self, id: PeerId) -> Vec<Op> {
         let Some(cluster) = &mut self.cluster else { return Vec::new() };
-        let left = cluster.router.close(id, &mut self.all);
+        let left = cluster.close(&mut self.all, id);
         if let Some(peer) = self.all.remove(id) {
             self.gone.add(&peer);
         }
@@ -219,26 +226,22 @@ impl Peers {
         }
     }
 
-    /// Takes calls that no server has, and whose deadline has passed, each with its command and key.
-    pub fn expire_held(&mut self, now: Nanos, tags: &mut Vec<(Op, String)>) {
-        if let Some(cluster) = &mut self.cluster {
-            cluster.expire(now, tags);
-        }
+    /// Takes calls that no server has, and whose deadline has passed.
+    pub fn expire_held(&mut self, now: Nanos) -> Vec<Late<Op>> {
+        self.cluster.as_mut().map(|cluster| cluster.expire(now)).unwrap_or_default()
     }
 
     /// Why a call that no server had was not answered in time.
     #[must_use]
-    pub fn why_held(&self, command: &str, waited: u64) -> Error {
+    pub fn why_held(&self, Late { slot, command, .. }: &Late<Op>, waited: u64) -> Error {
         let reached = self.all.values().filter(|peer| peer.lane.is_up()).count();
         let nodes = self.all.iter().count();
         let last = self.all.values().find_map(Peer::last_error);
         let last =
             self.cluster.as_ref().and_then(|cluster| cluster.trouble()).or(last).unwrap_or("the slot has no owner");
         let last = self.secrets.mask(last);
-        let key = command.split_once(' ').map(|(_, key)| key).filter(|key| !key.ends_with('…'));
-        let slot = key.map_or_else(|| "its slot".to_owned(), |key| format!("slot {}", Slot::of(key.as_bytes())));
         let message = format!(
-            "No node of the cluster served {slot} within {waited} ms ({command}; {reached} of {nodes} nodes reached; last: {last})"
+            "No node of the cluster served slot {slot} within {waited} ms ({command}; {reached} of {nodes} nodes reached; last: {last})"
         );
         Error::new(Code::RedisUnavailable, message).because(last)
     }
@@ -286,11 +289,15 @@ impl Peers {
         self.all.values().any(|peer| peer.lane.queue().is_abandoning())
     }
 
-    /// Commands that could be written, and were not yet offered to a socket.
+    /// Commands that could be written, and were not yet offered to a socket; of a cluster, all that came in this tick.
     #[inline]
     #[must_use]
     pub fn writable(&self) -> usize {
-        self.all.values().filter(|peer| peer.lane.is_up()).map(|peer| peer.lane.queue().unflushed()).sum()
+        if let Some(cluster) = &self.cluster {
+            return cluster.fresh();
+        }
+        let peer = &self.all[PeerId::FIRST];
+        if peer.lane.is_up() { peer.lane.queue().unflushed() } else { 0 }
     }
 
     /// Whether anything was queued since the end of the last tick.
@@ -414,8 +421,16 @@ impl Backend for Peers {
     }
 
     fn servers(&self) -> impl Iterator<Item = Epoch> {
-        let of_cluster = |id| self.cluster.as_ref().is_none_or(|cluster| cluster.slots_of(id) > 0);
+        let of_cluster = |id| self.cluster.as_ref().is_none_or(|cluster| cluster.may_have_keys(id));
         self.all.iter().filter(move |(id, _)| of_cluster(*id)).map(|(_, peer)| peer.epoch())
+    }
+
+    fn shares_keys(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    fn is_opening(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.router.to_open().is_some())
     }
 
     fn told_run(&mut self, from: PeerId, run: Option<String>) {

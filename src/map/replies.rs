@@ -1,9 +1,10 @@
 //! Replies in, outcomes out.
 
+use crate::cluster::topology::own;
 use crate::error::{Code, Error};
 use crate::map::backend::Backend;
 use crate::map::op::{Op, Outcome, Outcomes};
-use crate::map::scan::Page;
+use crate::map::scan::{Page, Step};
 use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
 use crate::redis::by_peer::PeerId;
@@ -37,7 +38,7 @@ impl Store {
         let epoch = batch.epoch;
         self.ids.proof(epoch.peer(), written);
         let tokens = &batch.tokens[range.clone()];
-        if let Op::Scan(id) | Op::Values(id) | Op::Deleted(id) = tag
+        if let Op::Scan(id) | Op::Values(id) | Op::Deleted(id) | Op::Marks(id, _) | Op::InSlot(id) = tag
             && let Some(running) = self.scans.get_mut(&id)
         {
             running.scan.answered_under(epoch);
@@ -82,7 +83,19 @@ impl Store {
             (Op::Begun(id), [_]) => {
                 let Some(running) = self.scans.get_mut(&id) else { return };
                 running.scan.of_servers(from.servers());
-                let step = running.scan.demand();
+                let step = if running.caller.is_some() { running.scan.demand() } else { Step::default() };
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+            (Op::Marks(id, of), [Token::Text(text)]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                let text = String::from_utf8_lossy(&batch.buffer[text.clone()]);
+                let step = match own(&text) {
+                    Ok(node) => running.scan.told(of, Some(node), from.is_opening()),
+                    Err(why) => {
+                        let error = Error::new(Code::RedisReply, format!("{why} (CLUSTER NODES on {})", from.name(of)));
+                        return self.fail_scan(id, error, outcomes);
+                    }
+                };
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
             (Op::Run(peer), [token]) => return from.told_run(peer, run_id(&batch.buffer, token)),
@@ -102,13 +115,12 @@ impl Store {
             }
             (Op::Scan(id), [Token::Array(2), Token::Text(cursor), Token::Array(_), keys @ ..]) => {
                 let Some(running) = self.scans.get_mut(&id) else { return };
-                // Whatever a server or a proxy in between answers: only keys of this map are listed, let alone deleted.
-                let keys = keys.iter().filter_map(|token| match token {
-                    Token::Text(range) => Some(&batch.buffer[range.clone()]),
-                    _ => None,
-                });
-                let keys = keys.filter(|key| key.starts_with(&running.prefix));
-                let step = running.scan.scanned(&batch.buffer[cursor.clone()], keys);
+                let step = running.scan.scanned(&batch.buffer[cursor.clone()], keys_of(batch, keys, &running.prefix));
+                return self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+            (Op::InSlot(id), [Token::Array(_), keys @ ..]) => {
+                let Some(running) = self.scans.get_mut(&id) else { return };
+                let step = running.scan.looked(keys_of(batch, keys, &running.prefix));
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
             (Op::Values(id), [Token::Array(_), values @ ..]) => {
@@ -132,6 +144,15 @@ impl Store {
         };
         outcomes.push(outcome);
     }
+}
+
+/// Keys of an answer. Whatever a server or a proxy in between answers: only keys of this map are listed, let alone deleted.
+fn keys_of<'b>(batch: &'b Batch<Op>, tokens: &'b [Token], prefix: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+    let keys = tokens.iter().filter_map(|token| match token {
+        Token::Text(range) => Some(&batch.buffer[range.clone()]),
+        _ => None,
+    });
+    keys.filter(move |key| key.starts_with(prefix))
 }
 
 fn unexpected(from: &impl Backend, peer: PeerId, what: &str) -> Error {

@@ -1,10 +1,15 @@
 //! What is wanted of a server, before it is bytes: so that it can be routed to one of several, or answered by something that
 //! is no server.
 
+use crate::cluster::topology::ASK_NODES;
 use crate::map::scan::Page;
 use crate::redis::by_peer::PeerId;
 use crate::redis::encode::{push_command, push_head, push_number, push_word};
 use crate::redis::handshake::ASK_RUN;
+use crate::redis::slot::Slot;
+
+/// More keys than one slot can have: they are asked for all at once, because there is no cursor in a slot.
+const ALL_IN_SLOT: u64 = i32::MAX as u64;
 
 /// Keys of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,10 @@ pub enum Request<'a> {
         /// About how many keys to look at.
         count: u32,
     },
+    /// What that master of a cluster tells of itself and the others.
+    Marks(PeerId),
+    /// All keys of a slot at that master.
+    InSlot(PeerId, Slot),
     /// For how many milliseconds a key will be there.
     Pttl(&'a [u8]),
     /// Any answer.
@@ -78,8 +87,8 @@ pub enum Request<'a> {
     Proof(PeerId),
     /// What a server says of itself.
     Info,
-    /// How a node of a cluster is set up.
-    Settings,
+    /// How that node of a cluster is set up.
+    Settings(PeerId),
     /// Which run of that server answers.
     Run(PeerId),
 }
@@ -125,9 +134,18 @@ impl Request<'_> {
                 }
                 push_number_word(out, count.into());
             }
+            Self::Marks(_) => push_command(out, ASK_NODES),
+            Self::InSlot(_, slot) => {
+                push_head(out, 4);
+                for word in [b"CLUSTER".as_slice(), b"GETKEYSINSLOT"] {
+                    push_word(out, word);
+                }
+                push_number_word(out, slot.number().into());
+                push_number_word(out, ALL_IN_SLOT);
+            }
             Self::Pttl(key) => push_keyed(out, b"*2\r\n$4\r\nPTTL\r\n", key),
             Self::Ping | Self::Proof(_) => push_command(out, &[b"PING"]),
-            Self::Settings => push_command(out, &[b"CONFIG", b"GET", b"cluster-*"]),
+            Self::Settings(_) => push_command(out, &[b"CONFIG", b"GET", b"cluster-*"]),
             Self::Info | Self::Run(_) => push_command(out, ASK_RUN),
         }
     }
@@ -144,8 +162,13 @@ impl<'a> Request<'a> {
             Self::Exists(keys) | Self::Del(keys) => Route::Keys(keys),
             Self::First(first, second) => Route::Keys(Keys::Two(first, second)),
             Self::Values(page) => Route::Keys(Keys::Page(page)),
-            Self::Scan { of: peer, .. } | Self::Proof(peer) | Self::Run(peer) => Route::Peer(peer),
-            Self::Ping | Self::Info | Self::Settings => Route::Anywhere,
+            Self::Scan { of: peer, .. }
+            | Self::Marks(peer)
+            | Self::InSlot(peer, _)
+            | Self::Settings(peer)
+            | Self::Proof(peer)
+            | Self::Run(peer) => Route::Peer(peer),
+            Self::Ping | Self::Info => Route::Anywhere,
         }
     }
 }
@@ -219,7 +242,9 @@ mod tests {
             (Request::Pttl(b"k"), "PTTL k", Route::Keys(one)),
             (Request::Ping, "PING", Route::Anywhere),
             (Request::Proof(peer), "PING", Route::Peer(peer)),
-            (Request::Settings, "CONFIG GET cluster-*", Route::Anywhere),
+            (Request::Settings(peer), "CONFIG GET cluster-*", Route::Peer(peer)),
+            (Request::Marks(peer), "CLUSTER NODES", Route::Peer(peer)),
+            (Request::InSlot(peer, Slot::of(b"foo")), "CLUSTER GETKEYSINSLOT 12182 2147483647", Route::Peer(peer)),
             (Request::Info, "INFO server", Route::Anywhere),
             (Request::Run(peer), "INFO server", Route::Peer(peer)),
         ] {

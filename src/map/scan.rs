@@ -4,17 +4,19 @@
 //! most one `SCAN` runs ahead of what was asked for, and never an `MGET`: who breaks out of a loop has read no values in
 //! vain. Keys are bytes here.
 //!
-//! Each server that holds keys is a part of its own, one after the other.
+//! Each server that holds keys is a part of its own, one after the other. In a cluster keys go from one to another meanwhile: see
+//! `moves`.
 //!
 //! A cursor means something to the run of the server that gave it, and to no other: it follows the order of a table whose
 //! hashes are seeded anew at each start. Another run goes on from it all the same and passes over keys without a word. So
 //! after a change of a server its part starts anew, and what the scan has shown already it does not show again.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-
+use crate::cluster::topology::Node;
+use crate::map::moves::Moves;
+use crate::map::seen::Seen;
 use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::epoch::Epoch;
+use crate::redis::slot::Slot;
 
 /// What a scan makes of the keys that it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,55 +66,6 @@ impl Page {
     }
 }
 
-/// A hash is not hashed again.
-#[derive(Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only u64 is hashed");
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// The keys that a scan has seen, by a 64-bit hash each: Redis may name a key twice while its table is resized. With a
-/// million keys the chance that two share a hash, so that one is passed over, is 1 in 37 million.
-#[derive(Default)]
-struct Seen {
-    /// In the part under way.
-    here: HashSet<u64, BuildHasherDefault<Identity>>,
-    /// In parts that are over.
-    before: HashSet<u64, BuildHasherDefault<Identity>>,
-    /// Keyed at random, so that nobody can choose keys that collide.
-    hasher: RandomState,
-}
-
-impl Seen {
-    fn is_new(&mut self, key: &[u8]) -> bool {
-        let hash = self.hasher.hash_one(key);
-        !self.before.contains(&hash) && self.here.insert(hash)
-    }
-
-    /// The next part begins.
-    fn part_is_over(&mut self) {
-        self.before.extend(self.here.drain());
-    }
-
-    /// The part under way begins anew, and nobody was told of its keys.
-    fn forget_part(&mut self) {
-        self.here.clear();
-    }
-
-    fn count(&self) -> u64 {
-        (self.before.len() + self.here.len()) as u64
-    }
-}
-
 /// A command that a scan wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -129,6 +82,10 @@ pub enum Command {
     Values,
     /// `DEL` of these keys.
     Delete(Page),
+    /// That master's own slots and marks.
+    Marks(PeerId),
+    /// All keys of a slot at a master.
+    InSlot(PeerId, Slot),
 }
 
 /// What a step of a scan leads to.
@@ -173,8 +130,6 @@ struct Part {
     cursor: Option<Vec<u8>>,
     /// What the cursor depends on.
     epoch: Epoch,
-    /// The same when its first SCAN was asked for: the server may have got slots since.
-    begun: Epoch,
     /// Its server was named among those that hold keys.
     is_there: bool,
 }
@@ -186,6 +141,8 @@ pub struct Scan {
     count_max: u32,
     seen: Seen,
     parts: ByPeer<Part>,
+    /// What goes from one part to another; `None`: nothing does.
+    moves: Option<Moves>,
     /// The SCAN under way, and whose it is.
     scanning: Option<(PeerId, Asked)>,
     /// DELs that are not answered.
@@ -209,12 +166,18 @@ impl Scan {
             count_max,
             seen: Seen::default(),
             parts: ByPeer::default(),
+            moves: None,
             scanning: None,
             deleting: 0,
             ahead: None,
             current: None,
             demanded: false,
         }
+    }
+
+    /// Keys go from one server to another meanwhile.
+    pub fn in_cluster(&mut self) {
+        self.moves.get_or_insert_default();
     }
 
     /// What it makes of the keys.
@@ -242,6 +205,18 @@ impl Scan {
         {
             part.cursor = (cursor != BEGINNING).then(|| cursor.to_vec());
         }
+        self.found(keys)
+    }
+
+    /// A look into a slot was answered.
+    pub fn looked<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) -> Step {
+        if let Some(moves) = &mut self.moves {
+            moves.looked();
+        }
+        self.found(keys)
+    }
+
+    fn found<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) -> Step {
         let mut page = Page::default();
         for key in keys {
             // A second DEL of a key does no harm; for the others each key counts once.
@@ -282,11 +257,11 @@ impl Scan {
         let mut there = 0;
         for epoch in servers {
             there += 1;
-            let begin = || Part { cursor: Some(BEGINNING.to_vec()), epoch, begun: epoch, is_there: true };
+            let begin = || Part { cursor: Some(BEGINNING.to_vec()), epoch, is_there: true };
             self.parts.or_insert(epoch.peer(), begin).is_there = true;
             self.answered_under(epoch);
         }
-        // What a server held that holds nothing any more is at others, which have got it since they were begun with.
+        // What a server held that holds nothing any more is at others; their next reading tells.
         if there < self.parts.len() {
             self.parts.retain(|part| part.is_there);
         }
@@ -299,9 +274,23 @@ impl Scan {
         self.parts.at(0).is_some()
     }
 
-    /// The server of the SCAN under way has left.
+    /// The server of the SCAN, or of the look, under way has left.
     pub fn left(&mut self) -> Step {
         self.scanning = None;
+        if let Some(moves) = &mut self.moves {
+            moves.looked();
+        }
+        self.go_on()
+    }
+
+    /// A master has told its slots and marks; `None`: it has left. `is_opening`: there are masters that could not be asked yet.
+    pub fn told(&mut self, of: PeerId, node: Option<Node>, is_opening: bool) -> Step {
+        let Some(moves) = &mut self.moves else { return Step::default() };
+        for again in moves.told(of, node, is_opening) {
+            if let Some(part) = self.parts.get_mut(again) {
+                part.cursor = Some(BEGINNING.to_vec());
+            }
+        }
         self.go_on()
     }
 
@@ -360,37 +349,51 @@ impl Scan {
             }
             (Kind::Count, _) | (_, None) => {}
         }
-        if self.scanning.is_none() && self.parts.iter().all(|(_, part)| part.cursor.is_none()) {
-            self.scan_again_what_has_moved();
-        }
         step.commands.extend(self.next_scan());
-        let over = self.scanning.is_none() && self.parts.values().all(|part| part.cursor.is_none());
-        if over && self.demanded && self.current.is_none() && self.deleting == 0 {
+        self.follow_moves(&mut step.commands);
+        let is_settled = self.moves.as_ref().is_none_or(Moves::is_settled);
+        if is_settled && self.are_scanned() && self.demanded && self.current.is_none() && self.deleting == 0 {
             self.demanded = false;
             step.answer = Some(if self.kind == Kind::Count { Answer::Count(self.seen.count()) } else { Answer::End });
         }
         step
     }
 
-    /// All servers were scanned. Those that have got slots since they were begun with are scanned again.
-    fn scan_again_what_has_moved(&mut self) {
-        for (_, part) in self.parts.iter_mut().filter(|(_, part)| !part.epoch.has_slots_of(part.begun)) {
-            part.cursor = Some(BEGINNING.to_vec());
+    /// Whether all parts were scanned to their ends.
+    fn are_scanned(&self) -> bool {
+        self.scanning.is_none() && self.parts.values().all(|part| part.cursor.is_none())
+    }
+
+    /// Before the first SCAN, and behind the last one: what is asked because keys move.
+    fn follow_moves(&mut self, commands: &mut Vec<Command>) {
+        let are_scanned = self.are_scanned();
+        let Some(moves) = &mut self.moves else { return };
+        if !moves.is_quiet() || moves.is_settled() || !(are_scanned || moves.is_new()) {
+            return;
+        }
+        if let Some((of, slot)) = moves.look() {
+            self.seen.part_is_over();
+            commands.push(Command::InSlot(of, slot));
+        } else {
+            let all = self.parts.iter().map(|(id, _)| id);
+            commands.extend(moves.read(all).iter().map(|&of| Command::Marks(of)));
         }
     }
 
     fn next_scan(&mut self) -> Option<Command> {
-        if self.scanning.is_some() {
+        if self.scanning.is_some() || self.moves.as_ref().is_some_and(|moves| moves.is_new() || !moves.is_quiet()) {
             return None;
         }
         let (of, part) = self.parts.iter_mut().find(|(_, part)| part.cursor.is_some())?;
         let cursor = part.cursor.take()?;
         let asked = if cursor == BEGINNING { Asked::First } else { Asked::Next };
         if asked == Asked::First {
-            part.begun = part.epoch;
             self.seen.part_is_over();
         }
         self.scanning = Some((of, asked));
+        if let Some(moves) = &mut self.moves {
+            moves.scans();
+        }
         let count = self.count;
         self.count = (self.count * 2).min(self.count_max);
         Some(Command::Scan { of, cursor, count })

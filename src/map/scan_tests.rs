@@ -48,6 +48,7 @@ impl Redis {
                 self.deleted.extend(page.iter().map(<[u8]>::to_vec));
                 scan.deleted()
             }
+            Command::Marks(_) | Command::InSlot(..) => panic!("there is one server"),
         }
     }
 }

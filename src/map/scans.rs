@@ -56,6 +56,9 @@ impl Store {
             self.scans.remove(&id);
             return Err(error);
         }
+        if to.shares_keys() {
+            running.scan.in_cluster();
+        }
         running.scan.of_servers(to.servers());
         let call = self.next_call;
         running.caller = Some(call);
@@ -96,6 +99,8 @@ impl Store {
                 Command::Scan { of, cursor, count } => {
                     to.submit(Op::Scan(id), &Request::Scan { of, cursor: &cursor, pattern: &running.pattern, count })
                 }
+                Command::Marks(of) => to.submit(Op::Marks(id, of), &Request::Marks(of)),
+                Command::InSlot(of, slot) => to.submit(Op::InSlot(id), &Request::InSlot(of, slot)),
                 Command::Values => {
                     let page = running.scan.current().expect("values are of the current page");
                     to.submit(Op::Values(id), &Request::Values(page))
@@ -112,7 +117,16 @@ impl Store {
                 return;
             }
         }
-        let Some(answer) = step.answer else { return };
+        let Some(answer) = step.answer else {
+            // All servers have left. As at the beginning.
+            if !running.scan.has_servers()
+                && running.caller.is_some()
+                && let Err(error) = to.submit(Op::Begun(id), &Request::Exists(Keys::One(&running.prefix)))
+            {
+                self.fail_scan(id, error, outcomes);
+            }
+            return;
+        };
         let (kind, prefix) = (running.scan.kind(), running.prefix.len());
         let Some(call) = running.caller.take() else { return };
         let outcome = match answer {
@@ -131,11 +145,14 @@ impl Store {
 
     /// A server was left, and will not answer any more: what a scan asked it for is there to be found at others.
     pub fn server_left(&mut self, to: &mut impl Backend, op: &Op, why: Error, outcomes: &mut Outcomes) {
-        if let Op::Scan(id) = op
+        if let Op::Scan(id) | Op::InSlot(id) | Op::Marks(id, _) = op
             && let Some(running) = self.scans.get_mut(id)
         {
             running.scan.of_servers(to.servers());
-            let step = running.scan.left();
+            let step = match op {
+                Op::Marks(_, of) => running.scan.told(*of, None, to.is_opening()),
+                _ => running.scan.left(),
+            };
             self.carry_out(to, *id, step, &(0..0), outcomes);
         } else {
             self.fail(to, op, why, outcomes);

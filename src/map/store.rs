@@ -170,8 +170,8 @@ impl Store {
     }
 
     /// How a node of a cluster is set up: names and values in turn.
-    pub fn settings(&mut self, to: &mut impl Backend) -> Result<()> {
-        self.call(to, Op::Settings, &Request::Settings)
+    pub fn settings(&mut self, to: &mut impl Backend, of: PeerId) -> Result<()> {
+        self.call(to, Op::Settings, &Request::Settings(of))
     }
 
     /// Any answer: the outcome is nothing.
@@ -203,7 +203,9 @@ impl Store {
                     self.fail(from, &op, error, outcomes);
                 }
             }
-            Op::Begun(id) | Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => self.fail_scan(*id, error, outcomes),
+            Op::Begun(id) | Op::Marks(id, _) | Op::InSlot(id) | Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => {
+                self.fail_scan(*id, error, outcomes)
+            }
         }
     }
 }

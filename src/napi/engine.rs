@@ -216,6 +216,7 @@ impl Engine {
             parked: Vec::new(),
             notice: None,
             read_last: 0,
+            early_last: 0,
             early: EARLY,
             busy,
             config,
@@ -233,7 +234,7 @@ impl Engine {
             let queued = push(&mut core.store, &mut core.peers)?;
             if core.peers.writable() >= core.early {
                 core.early *= 2;
-                core.each(Core::write_out);
+                core.write_early();
             }
             Ok(queued)
         });

@@ -226,12 +226,10 @@ impl Engine {
 
     /// Calls of a cluster that no server has.
     fn expire_held(core: &mut Core, now: Nanos) {
-        let mut tags = Vec::new();
-        core.peers.expire_held(now, &mut tags);
         let waited = core.config.timeout_ms;
-        for (op, command) in tags {
-            let error = core.peers.why_held(&command, waited);
-            core.store.fail(&mut core.peers, &op, error, &mut core.later);
+        for late in core.peers.expire_held(now) {
+            let error = core.peers.why_held(&late, waited);
+            core.store.fail(&mut core.peers, &late.tag, error, &mut core.later);
         }
     }
 

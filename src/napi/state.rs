@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) notice: Option<String>,
     /// Which server was read last, by its place: the others come first next time.
     pub(super) read_last: usize,
+    /// The place of the server that was written to early last.
+    pub(super) early_last: usize,
     /// How many unwritten commands of a tick are written early.
     pub(super) early: usize,
     /// Whether the process is kept alive.

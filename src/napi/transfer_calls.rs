@@ -4,6 +4,7 @@ use napi::sys;
 
 use super::bind::{bad_handle, check_length, functions};
 use super::embedded_state::Side;
+use crate::error::{Code, Error};
 use crate::map::scan::Kind;
 use crate::map::store::Store;
 use crate::store::maps::Ask;
@@ -79,9 +80,21 @@ functions! {
         Ok(None)
     }
 
-    /// `clusterSettings()`: how a node of the cluster is set up, as a list of names and values in turn.
-    cluster_settings as "clusterSettings" (engine, outside, _call: 0) {
-        engine.queue(outside, Store::settings)?;
-        Ok(None)
+    /// `clusterSettings(server)`: how that node of the cluster, by its address in `health()`, is set up, as a list of names and
+    /// values in turn.
+    cluster_settings as "clusterSettings" (engine, outside, call: 1) {
+        engine.with_scratch(|server| {
+            if !call.env.push_text(call.args[0], server)? {
+                return Err(bad_handle("server").into());
+            }
+            let server = String::from_utf8_lossy(server);
+            engine.queue(outside, |store, peers| {
+                let of = peers.named(&server).ok_or_else(|| {
+                    Error::new(Code::RedisUnavailable, format!("{server} is no node of the cluster, or has left it"))
+                })?;
+                store.settings(peers, of)
+            })?;
+            Ok(None)
+        })
     }
 }

@@ -41,12 +41,6 @@ impl Epoch {
         self.connection = self.connection.wrapping_add(1);
     }
 
-    /// Whether the server has had the same slots all the time between one epoch and the other.
-    #[must_use]
-    pub fn has_slots_of(self, other: Self) -> bool {
-        self.peer == other.peer && self.slots == other.slots
-    }
-
     /// It may have got slots, or given some away.
     pub const fn owns_other_slots(&mut self) {
         self.slots = self.slots.wrapping_add(1);

@@ -12,10 +12,12 @@ const KEY_NUMBERS = Array.from({ length: KEYS }, (_, key) => key);
  * A load on a cluster of its own, disturbed by `disturb(scene)`, and judged. What `disturb` gives: since when
  * writes of which keys are to go on: `since` and `keys`.
  */
-async function judged(title, disturb, { config = {}, options } = {}) {
+async function judged(title, disturb, { config = {}, options, isProxied = false } = {}) {
   const cluster = await startCluster(options);
   const clients = [];
+  let proxies = [];
   try {
+    if (isProxied) proxies = await cluster.behindProxies();
     const client = () => {
       const lib = loadFresh({ CC_REDIS_URL: cluster.urlOf({ of: cluster.nodes.slice(0, 2) }), CC_REDIS_TIMEOUT_MS: 30_000, CC_NEAR_CACHE: "on", ...config });
       clients.push(lib);
@@ -29,7 +31,7 @@ async function judged(title, disturb, { config = {}, options } = {}) {
     const load = new Judged(writer, reader, (_, key) => terms[key]).start();
     await sleep(1_500);
     const started = performance.now();
-    const { since = started, keys = KEY_NUMBERS } = await disturb({ cluster, slots, terms });
+    const { since = started, keys = KEY_NUMBERS } = await disturb({ cluster, slots, terms, proxies });
     await until("writes of each key go on", () => KEY_NUMBERS.every((key) => load.wroteKeyAfter(key, Math.max(since, started)) > 0));
     await sleep(1_500);
     const ended = performance.now();
@@ -47,6 +49,7 @@ async function judged(title, disturb, { config = {}, options } = {}) {
     return { ...report, seconds, pause: longest / 1_000, ...p99, redirects: { moved, asked, putOff, switched } };
   } finally {
     await Promise.all(clients.map((lib) => lib.close()));
+    await Promise.all(proxies.map((proxy) => proxy.stop()));
     await cluster.stop();
   }
 }
@@ -62,6 +65,19 @@ async function replaced({ cluster, slots, terms }, node, act) {
   const since = performance.now();
   for (const key of keys) terms[key]++;
   return { since, keys };
+}
+
+/** The network between the clients and one master is disturbed by `act(proxy)`, for three seconds, while the nodes have each other. */
+async function cut({ cluster, slots, proxies }, act) {
+  const node = await cluster.ownerOf(slots[0]);
+  const owners = await Promise.all(slots.map((slot) => cluster.ownerOf(slot)));
+  const proxy = proxies[cluster.nodes.indexOf(node)];
+  await act(proxy);
+  await sleep(3_000);
+  const since = performance.now();
+  proxy.cut();
+  await proxy.heal();
+  return { since, keys: KEY_NUMBERS.filter((key) => owners[key] === node) };
 }
 
 module.exports = [
@@ -124,6 +140,18 @@ module.exports = [
         await cluster.remove(node);
         return {};
       }),
+  },
+  {
+    title: "the network between clients and one master loses everything for a while: calls on its slots wait for it and none is rejected; those on others go on",
+    run: () => judged("a master that is not heard of", (scene) => cut(scene, (proxy) => proxy.swallow()), { options: { replicas: 0 }, isProxied: true }),
+  },
+  {
+    title: "one master refuses the clients' connections for a while, and the others still know it as well: its calls wait and none is rejected",
+    run: () => judged("a master that refuses clients", (scene) => cut(scene, (proxy) => proxy.refuse()), { options: { replicas: 0 }, isProxied: true }),
+  },
+  {
+    title: "what one master answers is lost for a while, although it carries it out: writes are sent again and undo none",
+    run: () => judged("answers of a master that are lost", (scene) => cut(scene, (proxy) => proxy.swallow("down")), { options: { replicas: 0 }, isProxied: true }),
   },
   {
     title: "one master after another is killed and comes back as a replica, six times",
