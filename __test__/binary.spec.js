@@ -88,7 +88,7 @@ test("a binary that the system cannot load is passed over, and where nothing els
   fs.writeFileSync(noBinary, "this is no library");
   fs.copyFileSync(noBinary, own);
   const { message } = await run("main.js");
-  t.regex(message, /a build of this package's own\): .*(file too short|invalid ELF header|not a mach-o file|Bad EXE format|not a valid Win32 application)/);
+  t.regex(message, /a build of this package's own\): .*(file too short|invalid ELF header|Exec format error|not a mach-o file|Bad EXE format|not a valid Win32 application)/);
   const file = installPlatform(folder);
   t.deepEqual((await run("main.js")).loaded.includes(file), true);
 });
