@@ -10,13 +10,13 @@ const { PerformanceObserver } = require("node:perf_hooks");
 const LOOK_MS = 1;
 const LATE_MS = 2;
 
-/** Milliseconds that the main thread was on a processor, and that it waited for one. Linux counts them; elsewhere there are none. */
+/** Milliseconds that the main thread was on a processor, and that it waited for one. Where Linux does not count them, all of a delay is asleep. */
 function scheduled() {
   let file;
   try {
     file = fs.openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
   } catch {
-    return () => [NaN, NaN];
+    return () => [0, 0];
   }
   const bytes = Buffer.alloc(128);
   return () => {
@@ -66,7 +66,10 @@ class Delays {
     for (const { startTime, duration } of entries) this.collections.push({ at: performance.timeOrigin + startTime, ms: duration });
   }
 
-  /** The delays, the longest first: when each began, how long it was, of that on a processor, waiting for one and asleep, and in collections. */
+  /**
+   * The delays, the longest first: when each began, how long it was, of that on a processor, waiting for one and asleep, and in collections. `ownMs`
+   * is what neither the machine nor V8's collections account for: JavaScript and the addon at work, or asleep in one of its calls.
+   */
   end() {
     clearInterval(this.timer);
     if (this.timer !== null) this.tick();
@@ -74,7 +77,10 @@ class Delays {
     this.collected(this.observer.takeRecords());
     this.observer.disconnect();
     const within = ({ from, ms }) => this.collections.filter(({ at }) => at >= from && at <= from + ms + LOOK_MS).reduce((sum, one) => sum + one.ms, 0);
-    return this.late.sort((a, b) => b.ms - a.ms).map((one) => ({ ...one, gcMs: within(one) }));
+    return this.late
+      .sort((a, b) => b.ms - a.ms)
+      .map((one) => ({ ...one, gcMs: within(one) }))
+      .map((one) => ({ ...one, ownMs: Math.max(0, one.ms - one.queuedMs - one.gcMs) }));
   }
 }
 
@@ -85,10 +91,10 @@ function beside({ from, ms }, others) {
 }
 
 /** A delay in words. */
-function described({ ms, onMs, queuedMs, sleptMs, gcMs, native, told, besideMs }) {
+function described({ ms, onMs, queuedMs, sleptMs, gcMs, ownMs, native, told, besideMs }) {
   const part = ({ ms, name } = { ms: 0, name: "none" }) => `${ms.toFixed(1)} ms (${name})`;
   return (
-    `${ms.toFixed(1)} ms: ${onMs.toFixed(1)} on a processor, ${gcMs.toFixed(1)} of them in collections, ${queuedMs.toFixed(1)} waiting for one, ${sleptMs.toFixed(1)} asleep; ` +
+    `${ms.toFixed(1)} ms: ${onMs.toFixed(1)} on a processor, ${gcMs.toFixed(1)} of them in collections, ${queuedMs.toFixed(1)} waiting for one, ${sleptMs.toFixed(1)} asleep; ${ownMs.toFixed(1)} are its own; ` +
     `the longest call of the addon ${part(native)}, of telling answers ${part(told)}; a process beside it was late by ${besideMs.toFixed(1)} ms`
   );
 }

@@ -42,8 +42,8 @@ function talk(command, args, options) {
 /**
  * How long the loop of a process is held up while it uses a store for so long, and meanwhile `how` is the case: `quiet`, `stalled`
  * (each sync takes `stallMs` longer) or `locked` (another process holds the lock until the end). `{ mostMs, p999Ms, turns, reads,
- * answered, writes, store, worst, missing }`; see load.js. `worst` has beside each delay how late this process was meanwhile, which has
- * nothing to do.
+ * answered, writes, store, worst, ownMs, missing }`; see load.js. `worst` has beside each delay how late this process was meanwhile, which has
+ * nothing to do; `ownMs` is the most for which neither the machine nor V8's collections account.
  */
 async function measure(how, ms, stallMs = 500) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-loop-"));
