@@ -1,9 +1,11 @@
 //! Replies in, outcomes out.
 
+use std::ops::Range;
+
 use crate::cluster::topology::own;
 use crate::error::{Code, Error};
 use crate::map::backend::Backend;
-use crate::map::op::{Op, Outcome, Outcomes};
+use crate::map::op::{Op, Outcome, Outcomes, ScanId};
 use crate::map::scan::{Page, Step};
 use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
@@ -87,16 +89,8 @@ impl Store {
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
             (Op::Marks(id, of), [Token::Text(text)]) => {
-                let Some(running) = self.scans.get_mut(&id) else { return };
                 let text = String::from_utf8_lossy(&batch.buffer[text.clone()]);
-                let step = match own(&text) {
-                    Ok(node) => running.scan.told(of, Some(node), from.is_opening()),
-                    Err(why) => {
-                        let error = Error::new(Code::RedisReply, format!("{why} (CLUSTER NODES on {})", from.name(of)));
-                        return self.fail_scan(id, error, outcomes);
-                    }
-                };
-                return self.carry_out(from, id, step, &(0..0), outcomes);
+                return self.told_slots(from, id, of, &text, outcomes);
             }
             (Op::Run(peer), [token]) => return from.told_run(peer, run_id(&batch.buffer, token)),
             (Op::Stored(call, id, ticket), [_]) => {
@@ -123,14 +117,8 @@ impl Store {
                 let step = running.scan.looked(keys_of(batch, keys, &running.prefix));
                 return self.carry_out(from, id, step, &(0..0), outcomes);
             }
-            (Op::Values(id), [Token::Array(_), values @ ..]) => {
-                let Some(running) = self.scans.get_mut(&id) else { return };
-                // A key's place in the page is its value's place in the reply, so the two must be of one length.
-                if running.scan.current().map(Page::len) == Some(values.len()) {
-                    let step = running.scan.values_arrived();
-                    return self.carry_out(from, id, step, &(range.start + 1..range.end), outcomes);
-                }
-                return self.fail_scan(id, unexpected(from, epoch.peer(), "MGET"), outcomes);
+            (Op::Values(id), [Token::Array(_), ..]) => {
+                return self.got_values(from, id, epoch.peer(), &(range.start + 1..range.end), outcomes);
             }
             (Op::Deleted(id), [_]) => {
                 let Some(running) = self.scans.get_mut(&id) else { return };
@@ -143,6 +131,42 @@ impl Store {
             }
         };
         outcomes.push(outcome);
+    }
+}
+
+impl Store {
+    /// A master has told its slots, for a scan.
+    fn told_slots(&mut self, from: &mut impl Backend, id: ScanId, of: PeerId, text: &str, outcomes: &mut Outcomes) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        match own(text) {
+            Ok(node) => {
+                let step = running.scan.told(of, Some(node), from.is_opening());
+                self.carry_out(from, id, step, &(0..0), outcomes);
+            }
+            Err(why) => {
+                let error = Error::new(Code::RedisReply, format!("{why} (CLUSTER NODES on {})", from.name(of)));
+                self.fail_scan(id, error, outcomes);
+            }
+        }
+    }
+
+    /// The values of a scan's page have come: these tokens.
+    fn got_values(
+        &mut self,
+        from: &mut impl Backend,
+        id: ScanId,
+        of: PeerId,
+        values: &Range<usize>,
+        outcomes: &mut Outcomes,
+    ) {
+        let Some(running) = self.scans.get_mut(&id) else { return };
+        // A key's place in the page is its value's place in the reply, so the two must be of one length.
+        if running.scan.current().map(Page::len) == Some(values.len()) {
+            let step = running.scan.values_arrived();
+            self.carry_out(from, id, step, values, outcomes);
+        } else {
+            self.fail_scan(id, unexpected(from, of, "MGET"), outcomes);
+        }
     }
 }
 

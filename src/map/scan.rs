@@ -371,7 +371,9 @@ impl Scan {
         if !moves.is_quiet() || moves.is_settled() || !(are_scanned || moves.is_new()) {
             return;
         }
-        if let Some((of, slot)) = moves.look() {
+        // What was to be looked into at a server that has left is elsewhere: the next reading tells.
+        let next = std::iter::from_fn(|| moves.look()).find(|(of, _)| self.parts.get(*of).is_some());
+        if let Some((of, slot)) = next {
             self.seen.part_is_over();
             commands.push(Command::InSlot(of, slot));
         } else {

@@ -209,7 +209,7 @@ impl World {
             }
             Event::Answer(_) => self.answer_keyed(),
             Event::Begin(number, key, to) => {
-                self.begin(Slot::new(u16::try_from(number * 100 + key / 2).unwrap()).unwrap(), to)
+                self.begin(Slot::new(u16::try_from(number * 100 + key / 2).unwrap()).unwrap(), to);
             }
             Event::Carry(at) => self.carry(at),
             Event::End(at) => self.end(at),
@@ -408,6 +408,34 @@ fn a_slot_that_moves_before_a_scan_begins_and_until_it_is_over_is_looked_at_on_b
     let mut world = go_between(2, 0, &[Event::Begin(2, 0, 0)]);
     world.finish();
     assert_eq!((world.given.len(), world.looks), (MASTERS * (LASTING + OWN), 2));
+}
+
+#[test]
+fn what_was_to_be_looked_into_at_a_server_that_has_left_is_looked_for_where_it_is() {
+    let mut scan = Scan::new(Kind::Keys, 2, 5);
+    scan.in_cluster();
+    let [stays, leaves] = [0, 1].map(Server::new);
+    let both = [stays.epoch, leaves.epoch];
+    let told = |scan: &mut Scan, leaving: &[u16]| {
+        let marked = |server: &Server| {
+            let mut node = server.node.clone();
+            node.leaving = leaving.iter().map(|&slot| Slot::new(slot).unwrap()).collect();
+            node
+        };
+        scan.told(both[0].peer(), Some(stays.node.clone()), false);
+        scan.told(both[1].peer(), Some(marked(&leaves)), false)
+    };
+    scan.of_servers(both.into_iter());
+    scan.demand();
+    told(&mut scan, &[]);
+    scan.scanned(b"0", std::iter::empty());
+    scan.scanned(b"0", std::iter::empty());
+    // Two slots are on their way: the first look is sent, and then its server is gone.
+    let step = told(&mut scan, &[100, 101]);
+    assert!(matches!(step.commands[..], [Command::InSlot(of, _)] if of == both[1].peer()), "{step:?}");
+    scan.of_servers(both[..1].iter().copied());
+    let step = scan.left();
+    assert_eq!(step.commands, [Command::Marks(both[0].peer())]);
 }
 
 #[test]

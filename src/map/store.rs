@@ -204,7 +204,7 @@ impl Store {
                 }
             }
             Op::Begun(id) | Op::Marks(id, _) | Op::InSlot(id) | Op::Scan(id) | Op::Values(id) | Op::Deleted(id) => {
-                self.fail_scan(*id, error, outcomes)
+                self.fail_scan(*id, error, outcomes);
             }
         }
     }
