@@ -30,11 +30,13 @@ pub(super) enum Hit {
 }
 
 impl Engine {
-    /// Asks the near cache. `ask` says what it makes of what it knows of the key (and perhaps another) at a moment.
+    /// Asks the near cache. `ask` says what it makes of what it knows of the key, and of the second one where there is any, at a
+    /// moment.
     pub(super) fn hit(
         self: &Rc<Self>,
         outside: &mut Outside,
         key: &[u8],
+        second: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
     ) -> Js<Hit> {
         self.with_core(outside, |core| {
@@ -43,7 +45,7 @@ impl Engine {
                 Recall::Maybe(now, peer) => (now, peer),
                 Recall::Nothing(trace) => return Ok(Hit::Miss(trace)),
             };
-            if !self.drain_sockets(core) {
+            if !self.hear(core, peer, second, now) {
                 return Ok(Hit::Miss(Trace::default()));
             }
             self.keep_lease(core, peer, now);
@@ -77,8 +79,8 @@ impl Engine {
     /// The text that the near cache knows of a key, or else of the second one, without asking the server.
     pub(super) fn peek(self: &Rc<Self>, outside: &mut Outside, first: &[u8], second: &[u8]) -> Js<Option<NapiValue>> {
         self.with_core(outside, |core| {
-            let Recall::Maybe(now, _) = core.store.ids.recall(first, wall) else { return Ok(None) };
-            if !self.drain_sockets(core) {
+            let Recall::Maybe(now, peer) = core.store.ids.recall(first, wall) else { return Ok(None) };
+            if !self.hear(core, peer, second, now) {
                 return Ok(None);
             }
             match core.store.ids.text(first, second, now) {
@@ -87,6 +89,21 @@ impl Engine {
             }
         })
         .unwrap_or(Ok(None))
+    }
+
+    /// Reads what has arrived from the server that holds a key, and from that of the second one, where there is any: another one has
+    /// nothing to say of them. False: see [`Engine::drain_socket`].
+    fn hear(self: &Rc<Self>, core: &mut Core, peer: PeerId, second: &[u8], now: Nanos) -> bool {
+        if !self.drain_socket(core, peer) {
+            return false;
+        }
+        if second.is_empty() || core.peers.count() == 1 {
+            return true;
+        }
+        match core.store.ids.recall(second, || now) {
+            Recall::Maybe(_, other) if other != peer => self.drain_socket(core, other),
+            _ => true,
+        }
     }
 
     /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them.

@@ -25,15 +25,16 @@ use crate::store::maps::Ask;
 const VERBS: [Verb; 3] = [Verb::Has, Verb::Get, Verb::Delete];
 
 impl Engine {
-    /// Answers from the near cache, or queues the command.
+    /// Answers from the near cache, or queues the command. `second`: the other key that the answer is made of; empty, where there is none.
     fn unless_known(
         self: &Rc<Self>,
         outside: &mut Outside,
         key: &[u8],
+        second: &[u8],
         ask: impl for<'a> FnOnce(&'a Ids, Nanos) -> Option<Known<'a>>,
         push: impl FnOnce(&mut Store, &mut Peers, Trace) -> crate::error::Result<()>,
     ) -> Answer {
-        match self.hit(outside, key, ask)? {
+        match self.hit(outside, key, second, ask)? {
             Hit::Now(answer) => return Ok(Some(answer)),
             Hit::Queued => {}
             Hit::Miss(trace) => self.queue(outside, |store, peers| push(store, peers, trace))?,
@@ -140,7 +141,7 @@ functions! {
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.text(first, second, now), |store, peers, trace| match second {
+            engine.unless_known(outside, first, second, |ids, now| ids.text(first, second, now), |store, peers, trace| match second {
                 [] => store.get_id(peers, first, trace),
                 _ => store.get_first(peers, first, second),
             })
@@ -162,7 +163,7 @@ functions! {
                 };
                 return engine.ask_store(outside, ask);
             }
-            engine.unless_known(outside, first, |ids, now| ids.presence(first, second, now), |store, peers, trace| match second {
+            engine.unless_known(outside, first, second, |ids, now| ids.presence(first, second, now), |store, peers, trace| match second {
                 [] => store.has_id(peers, first, trace),
                 _ => store.has_any(peers, first, second),
             })
@@ -216,7 +217,7 @@ functions! {
             if engine.is_embedded(Side::Maps) {
                 return engine.ask_store(outside, Ask::Refresh(key.to_vec(), id.to_vec()));
             }
-            engine.unless_known(outside, key, |ids, now| ids.unchanged(key, id, now), |store, peers, _| store.set_id(peers, key, id))
+            engine.unless_known(outside, key, &[], |ids, now| ids.unchanged(key, id, now), |store, peers, _| store.set_id(peers, key, id))
         })
     }
 

@@ -79,7 +79,8 @@ impl Core {
         })
     }
 
-    fn read_in(&mut self, at: PeerId) -> Option<Received> {
+    /// Reads from a server's socket. `None`: nothing is there.
+    pub(super) fn read_in(&mut self, at: PeerId) -> Option<Received> {
         let (peer, node) = (&mut self.peers[at], &mut self.nodes[at]);
         let link = node.link.as_mut().filter(|link| link.connected)?;
         Some(match link.stream.read(peer.lane.space()) {

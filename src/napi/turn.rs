@@ -76,18 +76,18 @@ impl Engine {
         read
     }
 
-    /// Reads all that has arrived, in the middle of a call: invalidations are seen before the near cache answers. No user
-    /// code may run here, so replies are parked until the next turn. False: more comes than is read in one call, so that
-    /// nobody knows what the near cache should know.
-    pub(super) fn drain_sockets(self: &Rc<Self>, core: &mut Core) -> bool {
+    /// Reads all that has arrived from a server, in the middle of a call: invalidations are seen before the near cache answers.
+    /// No user code may run here, so replies are parked until the next turn. False: more comes than is read in one call, so
+    /// that nobody knows what the near cache should know.
+    pub(super) fn drain_socket(self: &Rc<Self>, core: &mut Core, at: PeerId) -> bool {
         for _ in 0..READS_IN_A_CALL {
-            match core.read_in_any() {
+            match core.read_in(at) {
                 None => return true,
-                Some((at, Received::Lost(why) | Received::Hopeless(why))) => {
+                Some(Received::Lost(why) | Received::Hopeless(why)) => {
                     self.lost(core, at, &why);
                     self.answer_soon();
                 }
-                Some((at, Received::Bytes)) => {
+                Some(Received::Bytes) => {
                     let (mut batch, mut outcomes) = (Box::<Batch<_>>::default(), Vec::new());
                     self.decode(core, at, &mut batch, &mut outcomes);
                     outcomes.append(&mut core.later);
