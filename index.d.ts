@@ -3681,8 +3681,8 @@ export interface MongoMember {
 /** State of the in-process cache of ids. */
 export interface NearCacheHealth {
   /**
-   * `alive`: it answers; `expired`: nothing has been heard of Redis for two seconds, so the next read asks; `disconnected`;
-   * `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE, and with a cluster.
+   * `alive`: it answers, with a cluster for one master at least; `expired`: nothing has been heard of Redis for two seconds, so the
+   * next read asks; `disconnected`; `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE.
    */
   readonly state: "alive" | "expired" | "disconnected" | "refused" | "off";
   /** The server's words where it refused. */

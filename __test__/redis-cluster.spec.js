@@ -9,7 +9,8 @@ const cases = require("./cluster/cases/redis-cluster.js");
 const { loadFor, collect } = require("./support/addon.js");
 const { Authority } = require("./support/certificates.js");
 const { runChild } = require("./support/child.js");
-const { startCluster, until } = require("./support/redis-cluster.js");
+const { LEASE_MS, becomes } = require("./support/near.js");
+const { NODE_TIMEOUT_MS, sleep, startCluster, until } = require("./support/redis-cluster.js");
 
 const PASSWORD = "s3cret-of-the-cluster";
 const own = { cluster: null };
@@ -26,6 +27,34 @@ test.beforeEach(async () => {
 const config = (more) => ({ CC_REDIS_URL: own.cluster.urlOf(), CC_REDIS_TIMEOUT_MS: 10_000, CC_NEAR_CACHE: "on", ...more });
 const outcome = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
 const numbers = (count) => Array.from({ length: count }, (_, i) => i);
+
+/** Ids of the rows of one strategy, each under a key of its own. */
+const signalsOf = (lib) => {
+  const service = lib.ioc.signalCacheService;
+  // Before the first call nothing is there.
+  const hits = () => lib.stats().nearCache?.hits ?? 0;
+  const get = (i) => service.getSignalId(`S${i}`, "x", "e");
+  return {
+    get,
+    set: (i, id) => service.setSignalId({ id, symbol: `S${i}`, strategyName: "x", exchangeName: "e" }),
+    hits,
+    /** Asks until the answer comes from memory. */
+    async known(i) {
+      for (let before = hits(); ; before = hits()) {
+        const id = await get(i);
+        if (hits() > before) return id;
+      }
+    },
+  };
+};
+const signalKey = (i) => `signal_cache:e:x:S${i}`;
+const slotOfSignal = (i) => own.cluster.slotOf(signalKey(i));
+/** Another client changes a key at the node that has it. */
+const changed = async (node, i, id, ...before) => {
+  for (const words of before) await node.command(...words);
+  const reply = await node.command("SET", signalKey(i), id);
+  if (reply instanceof Error) throw reply;
+};
 /** Many keys of a map, which are on all masters. */
 const filled = async (lib, count, connectionKey = "ns") => {
   const map = new lib.BaseMap(connectionKey);
@@ -68,6 +97,134 @@ test("services find their ids, and calls that look at two keys are two commands 
   t.deepEqual(await Promise.all(numbers(50).map((i) => signals.getSignalId(...key(i)))), numbers(50).map((i) => `id${i}`));
   t.true(await signals.hasSignalId(...key(7)));
   t.false(await signals.hasSignalId("none", "x", "e"));
+});
+
+test("ids of all masters are answered from memory, absence too, and another client's changes are seen", async (t) => {
+  const lib = loadFor(t, config());
+  const { get, set, known, hits } = signalsOf(lib);
+  for (const i of numbers(30)) await set(i, `id${i}`);
+  for (const i of numbers(40)) t.is(await known(i), i < 30 ? `id${i}` : null);
+  const commands = () => lib.stats().redis.commands;
+  const before = [hits(), commands()];
+  for (const i of numbers(40)) t.is(await get(i), i < 30 ? `id${i}` : null);
+  t.is(hits() - before[0], 40);
+  // Two commands for each master whose lease was half over.
+  t.true(commands() - before[1] <= 6);
+  t.is(lib.health().nearCache.state, "alive");
+  for (const i of [0, 10, 20, 30, 39]) {
+    await changed(await own.cluster.ownerOf(await slotOfSignal(i)), i, "other");
+    await becomes(t, () => get(i), "other");
+  }
+  // The others are known still.
+  const others = hits();
+  for (const i of [1, 11, 21]) t.is(await get(i), `id${i}`);
+  t.is(hits() - others, 3);
+});
+
+test("what is known of a slot that is on its way, has moved or comes back is never older than the lease", async (t) => {
+  t.timeout(60_000);
+  const { cluster } = own;
+  const { get, set, known } = signalsOf(loadFor(t, config()));
+  const masters = await cluster.masters();
+  for (const round of numbers(3)) {
+    const slot = await slotOfSignal(1);
+    const from = await cluster.ownerOf(slot);
+    const to = masters[(masters.indexOf(from) + 1) % 3];
+    await set(1, `a${round}`);
+    t.is(await known(1), `a${round}`);
+    // The key goes first, and is changed while its slot is still the other node's.
+    await to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
+    await from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
+    await from.command("MIGRATE", "127.0.0.1", to.named, signalKey(1), 0, 5_000, "AUTH", PASSWORD);
+    await changed(to, 1, `b${round}`, ["ASKING"]);
+    await becomes(t, () => get(1), `b${round}`);
+    await cluster.migrate(slot, to);
+    t.is(await known(1), `b${round}`);
+    await changed(to, 1, `c${round}`);
+    await becomes(t, () => get(1), `c${round}`);
+  }
+});
+
+test("a key that is born where its slot is on its way to is not taken for absent for longer than the lease", async (t) => {
+  const { cluster } = own;
+  const { get, known } = signalsOf(loadFor(t, config()));
+  const slot = await slotOfSignal(2);
+  const from = await cluster.ownerOf(slot);
+  const to = (await cluster.masters()).find((node) => node !== from);
+  t.is(await known(2), null);
+  await to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
+  await from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
+  await changed(to, 2, "born", ["ASKING"]);
+  await becomes(t, () => get(2), "born");
+  await cluster.migrate(slot, to);
+});
+
+test("a master that has no majority around it keeps answering, and is not believed for longer than its patience and the lease", async (t) => {
+  t.timeout(60_000);
+  const { cluster } = own;
+  const lib = loadFor(t, config({ CC_REDIS_TIMEOUT_MS: 30_000 }));
+  const { get, set, known, hits } = signalsOf(lib);
+  await set(3, "id");
+  t.is(await known(3), "id");
+  const owner = await cluster.ownerOf(await slotOfSignal(3));
+  const others = cluster.alive.filter((node) => node !== owner);
+  t.teardown(() => Promise.all(others.map((node) => node.kill("SIGCONT"))));
+  for (const node of others) await node.kill("SIGSTOP");
+  const stopped = performance.now();
+  // Until it asks, and is not answered.
+  let waiting = null;
+  while (waiting === null) {
+    const before = hits();
+    const call = get(3);
+    if (hits() === before) waiting = call;
+    else t.is(await call, "id");
+    await sleep(5);
+    if (performance.now() - stopped > 4 * (NODE_TIMEOUT_MS + LEASE_MS)) break;
+  }
+  const took = performance.now() - stopped;
+  t.log(`it was believed for ${took.toFixed(0)} ms`);
+  t.is(String(await owner.command("PING")), "PONG");
+  t.regex(String(await owner.command("CLUSTER", "INFO")), /cluster_state:fail/);
+  // Twice its patience: a node suspects another one after up to half of it, and looks at its own state after that.
+  t.true(took < 2 * NODE_TIMEOUT_MS + LEASE_MS, `${took} ms`);
+  for (const node of others) await node.kill("SIGCONT");
+  t.is(await waiting, "id");
+  await cluster.settle();
+});
+
+test("CLUSTER FAILOVER: what the master before was known to hold is asked of the next one", async (t) => {
+  t.timeout(60_000);
+  const { cluster } = own;
+  const { get, set, known } = signalsOf(loadFor(t, config()));
+  const slot = await slotOfSignal(4);
+  for (const round of numbers(2)) {
+    await set(4, `a${round}`);
+    t.is(await known(4), `a${round}`);
+    await cluster.inStep();
+    const replica = await cluster.replicaOf(await cluster.ownerOf(slot));
+    let asked = 0;
+    await until("the replica is promoted", async () => {
+      if ((await cluster.ownerOf(slot)) === replica) return true;
+      // Masters vote for a master's replicas once in twice their patience, and nobody asks again.
+      if (performance.now() - asked > 3 * NODE_TIMEOUT_MS) await replica.command("CLUSTER", "FAILOVER").then(() => (asked = performance.now()));
+      return false;
+    }, 60_000);
+    await changed(replica, 4, `b${round}`);
+    await becomes(t, () => get(4), `b${round}`);
+    t.is(await known(4), `b${round}`);
+    await cluster.settle();
+  }
+});
+
+test("a user by whom no node proves what it holds, because EXISTS is forbidden, has ids and none from memory", async (t) => {
+  const rights = "~signal_cache:* -@all +get +set +info +pttl +ping +asking +cluster|slots +cluster|nodes +client|tracking +client|info +client|kill";
+  for (const node of own.cluster.nodes) await node.command("ACL", "SETUSER", "meek", "reset", "on", ">meek-pw", ...rights.split(" "));
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "meek:meek-pw" }) }));
+  const { get, set, hits } = signalsOf(lib);
+  await set(5, "id");
+  for (const i of numbers(20)) t.is(await get(5), "id", String(i));
+  t.is(hits(), 0);
+  t.is(lib.health().nearCache.state, "expired");
 });
 
 test("keys, values, pairs and sizes are those of all masters, each once, and clear() leaves other maps alone", async (t) => {
@@ -318,5 +475,6 @@ for (const one of cases.filter(({ quick }) => quick)) {
     t.log(`${JSON.stringify(report)}; writes paused for ${pause.toFixed(2)} s, and went on ${seconds.toFixed(2)} s after`);
     t.true(report.calls > 1_000);
     t.deepEqual([report.lost, report.wrong, report.stale], [0, 0, 0]);
+    t.true(report.hits > 100, "there was something that could be stale");
   });
 }

@@ -22,6 +22,12 @@ const CALLS = [1, 100, 1_000].flatMap((atOnce) => {
 });
 /** The most processor time of a call, beside ourselves on one server: the figure that stays true where servers have machines of their own. */
 const MAX_CPU = 1.2;
+/** Ids that are known: the most time and processor time of a call, beside ourselves on one server. */
+const HITS = [
+  { name: "hit get", op: "getSignalId", title: "getSignalId of known ids" },
+  { name: "hit has", op: "hasCandleId", title: "hasCandleId of known ids" },
+];
+const MAX_HIT = 1.1;
 const RIVALS = CLUSTERS.filter((entry) => entry.with?.cluster);
 
 class Bench {
@@ -45,8 +51,12 @@ class Bench {
         this.skipped.push(...opened.skipped);
         peers.push(...opened.peers);
       }
-      for (const peer of peers) await peer.ask("fill");
-      await this.calls(peers);
+      const caching = peers.filter(({ entry }) => entry.near);
+      const asking = peers.filter(({ entry }) => !entry.near);
+      for (const peer of asking) await peer.ask("fill");
+      for (const peer of caching) await peer.ask("nearFill");
+      await this.calls(asking);
+      await this.hits(caching);
       busy.push(await foreignWork());
       const named = peers.map(({ id, title, version }) => ({ id, title, version }));
       return { peers: named, machine: { ...(await machineFacts(redis)), foreignWork: Math.max(...busy) } };
@@ -57,22 +67,35 @@ class Bench {
   }
 
   async calls(peers) {
-    // The round before the first warms up.
     for (let round = -1; round < this.plan.rounds; round++) {
       const order = round % 2 === 0 ? peers : [...peers].reverse();
       for (const { name, op, atOnce, title } of CALLS) {
         this.progress(`cluster · round ${round + 1} of ${this.plan.rounds} · ${title}`);
         for (const peer of order) {
           const shape = atOnce === 1 ? "sequential" : "batches";
-          const { calls, us, cpu } = await peer.ask("calls", { op, shape, atOnce, ms: this.plan.slice });
-          if (round < 0) continue;
-          for (const [samples, value] of [[this.samples, us], [this.cpu, cpu]]) {
-            samples[name] ??= {};
-            samples[name][peer.id] ??= [];
-            samples[name][peer.id][round] = value / calls;
-          }
+          this.note(name, peer, round, await peer.ask("calls", { op, shape, atOnce, ms: this.plan.slice }));
         }
       }
+    }
+  }
+
+  async hits(peers) {
+    for (let round = -1; round < this.plan.rounds; round++) {
+      const order = round % 2 === 0 ? peers : [...peers].reverse();
+      for (const { name, op, title } of HITS) {
+        this.progress(`cluster · round ${round + 1} of ${this.plan.rounds} · ${title}`);
+        for (const peer of order) this.note(name, peer, round, await peer.ask("near", { op, atOnce: 1, ms: this.plan.slice }));
+      }
+    }
+  }
+
+  note(name, peer, round, { calls, us, cpu }) {
+    // The round before the first warms up.
+    if (round < 0) return;
+    for (const [samples, value] of [[this.samples, us], [this.cpu, cpu]]) {
+      samples[name] ??= {};
+      samples[name][peer.id] ??= [];
+      samples[name][peer.id][round] = value / calls;
     }
   }
 }
@@ -80,7 +103,15 @@ class Bench {
 /** How many times as fast we are, round by round: as ourselves on one server, and as the fastest other client. */
 function verdictsOf(samples, cpu) {
   const verdict = (text, got, met) => ({ text, got, met });
-  return CALLS.flatMap(({ name, title, min }) => {
+  const hits = HITS.flatMap(({ name, title }) => {
+    const ratioOf = ({ "cluster-near": cluster, "single-near": single } = {}) => cluster && single && pairedRatio(cluster, single).median;
+    return [["time", samples], ["processor time", cpu]].map(([what, of]) => {
+      const ratio = ratioOf(of[name]);
+      if (!ratio) return verdict(title, null, false);
+      return verdict(`${title}: ${ratio.toFixed(2)} times the ${what} on one server, at most ${MAX_HIT}`, ratio, ratio <= MAX_HIT);
+    });
+  });
+  const calls = CALLS.flatMap(({ name, title, min }) => {
     const { cluster, single, ...others } = samples[name];
     if (!cluster || !single) return [verdict(title, null, false)];
     const speed = pairedRatio(single, cluster).median;
@@ -93,13 +124,14 @@ function verdictsOf(samples, cpu) {
       ...(best ? [verdict(`${title}: ${best.ratio.toFixed(2)} times as fast as ${best.who}, at least 1`, best.ratio, best.ratio >= 1)] : []),
     ];
   });
+  return [...calls, ...hits];
 }
 
 function linesOf({ plan, peers, skipped, samples, cpu, verdicts }) {
   const lines = [peers.map(({ title, version }) => `${title} ${version}`).join(" · ")];
   for (const { title, reason } of skipped) lines.push(`skipped: ${title} (${reason})`);
   lines.push("", "µs a call (processor time of the client):");
-  for (const { name, title } of CALLS) {
+  for (const { name, title } of [...CALLS, ...HITS]) {
     const told = ({ id, title: who }) => `${who} ${median(samples[name][id]).toFixed(2)} (${median(cpu[name][id]).toFixed(2)})`;
     lines.push(`${title}: ${peers.filter(({ id }) => samples[name]?.[id]).map(told).join(", ")}`);
   }

@@ -20,9 +20,12 @@ const rowOf = (key, id) => {
 const keyOf = (key) => `signal_cache:${contextOf(key).reverse().join(":")}`;
 
 class Judged {
-  /** `writer` and `reader`: two copies of the package; `masterOf(lib, key)`: which server a copy sends calls of a key to. */
-  constructor(writer, reader, masterOf) {
-    Object.assign(this, { writer, reader, masterOf });
+  /**
+   * `writer` and `reader`: two copies of the package; `masterOf(lib, key)`: which server a copy sends calls of a key to; `pace`:
+   * milliseconds between two writes of a key.
+   */
+  constructor(writer, reader, masterOf, { pace = 4 } = {}) {
+    Object.assign(this, { writer, reader, masterOf, pace });
     this.running = true;
     /** Of each key its acknowledged writes: `{ id, at, by }`, and the number that was tried last. */
     this.acknowledged = Array.from({ length: KEYS }, () => []);
@@ -31,7 +34,6 @@ class Judged {
     this.errors = {};
     this.problems = [];
     this.stale = 0;
-    this.hits = 0;
     /** Moments at which writes were acknowledged. */
     this.moments = [];
     /** Of each call that was answered, and of each that was not: `{ key, start, took }`. */
@@ -66,7 +68,7 @@ class Judged {
       } catch (error) {
         this.failed(error, key, start);
       }
-      await sleep(4);
+      await sleep(this.pace);
     }
   }
 
@@ -143,7 +145,8 @@ class Judged {
       lostByRedis += this.acknowledged[key].filter(({ at, by }) => at > since && by !== last).length;
     }
     if (lost > 0) this.problems.push(`${lost} acknowledged writes are not there`);
-    return { calls: this.calls, lost, lostByRedis, stale: this.stale, wrong: this.problems.length - this.stale - Number(lost > 0) };
+    const { hits } = this.reader.stats().nearCache;
+    return { calls: this.calls, hits, lost, lostByRedis, stale: this.stale, wrong: this.problems.length - this.stale - Number(lost > 0) };
   }
 }
 

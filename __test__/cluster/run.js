@@ -16,9 +16,9 @@ const { ensureRedisServer } = require("../../scripts/lib/tools.js");
 const { FILES } = require("../support/not-on-cluster.js");
 
 const CASES = ["sentinel", "redis-cluster", "mongo"].flatMap((group) => require(`./cases/${group}.js`));
-const COLUMNS = ["calls", "lost", "wrong", "stale", "lostByRedis", "seconds", "pause"];
-const HEADS = ["calls", "lost", "wrong", "stale", "lost by Redis", "seconds until writes went on after the promotion", "longest pause of writes"];
-const show = (report) => COLUMNS.map((column) => (["seconds", "pause"].includes(column) ? report[column].toFixed(2) : String(report[column])));
+const COLUMNS = ["calls", "hits", "lost", "wrong", "stale", "lostByRedis", "seconds", "pause"];
+const HEADS = ["calls", "answered from memory", "lost", "wrong", "stale", "lost by Redis", "seconds until writes went on after the promotion", "longest pause of writes"];
+const show = (report) => COLUMNS.map((column) => (["seconds", "pause"].includes(column) ? report[column].toFixed(2) : String(report[column] ?? "–")));
 
 /** What callers see of maps and services is the same on a cluster: their spec files run there. Whether all passed. */
 async function specsPass() {

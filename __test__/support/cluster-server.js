@@ -20,6 +20,8 @@ const OF_ALL = {
 const OF_EACH = new Set(["DEL", "EXISTS"]);
 /** What a client asks that looks for its way in the cluster. */
 const OF_ROUTING = new Set(["CLUSTER", "ASKING"]);
+/** By a read of an id's key, right before it asks for a node's slots, the near cache has the node prove that it holds them. */
+const isProof = ([name, key], next) => name.toUpperCase() === "EXISTS" && /_cache:/.test(key) && next?.[0].toUpperCase() === "CLUSTER" && next[1].toUpperCase() === "NODES";
 
 class ClusterServer {
   constructor(cluster) {
@@ -73,8 +75,10 @@ class ClusterServer {
     const merged = { commands: [], raw: [] };
     const settle = async () => {
       await Promise.all(all.map((one) => one.settle()));
-      const lines = all.flatMap(({ commands, raw, moments }) => commands.map((command, i) => ({ command, raw: raw[i], at: moments[i] })));
-      const asked = lines.filter(({ command }) => !OF_ROUTING.has(command[0].toUpperCase())).sort((a, b) => a.at - b.at);
+      const lines = all.flatMap(({ commands, raw, moments }) =>
+        commands.map((command, i) => ({ command, raw: raw[i], at: moments[i], proves: isProof(command, commands[i + 1]) })),
+      );
+      const asked = lines.filter(({ command, proves }) => !proves && !OF_ROUTING.has(command[0].toUpperCase())).sort((a, b) => a.at - b.at);
       merged.commands.length = 0;
       merged.raw.length = 0;
       for (const { command, raw } of asked) {

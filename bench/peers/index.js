@@ -66,6 +66,8 @@ const CLUSTERS = [
   { id: "cluster-ioredis", title: "ioredis", file: "ioredis.js", with: { cluster: true } },
   { id: "cluster-noderedis", title: "node-redis", file: "node-redis.js", with: { cluster: true } },
   { id: "cluster-glide", title: "valkey-glide", file: "glide.js", with: { cluster: true } },
+  { id: "cluster-near", title: "near cache", file: "ours.js", with: { nearCache: "on" }, near: true },
+  { id: "single-near", title: "near cache on one server", file: "ours.js", with: { nearCache: "on" }, near: true, single: true },
 ];
 
 /** All ratios are against this one. */

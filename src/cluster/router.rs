@@ -358,13 +358,15 @@ impl<T> Router<T> {
         }
     }
 
-    /// A node has told its map.
-    pub fn mapped(&mut self, from: PeerId, nodes: &[Node], lanes: &mut impl Lanes<T>, now: Nanos) {
+    /// A node has told its map. The slots that came to another server by it.
+    pub fn mapped(&mut self, from: PeerId, nodes: &[Node], lanes: &mut impl Lanes<T>, now: Nanos) -> Vec<Slot> {
         self.asked = self.asked.filter(|(asked, _)| *asked != from);
         self.counters.maps += 1;
         self.doubts = false;
         let mut moved: Vec<(PeerId, SlotSet)> = Vec::new();
-        for (slot, before) in self.claims.mapped(nodes) {
+        let switched = self.claims.mapped(nodes);
+        for (slot, before) in &switched {
+            let slot = *slot;
             self.counters.switched += u64::from(before.is_some());
             let Some(at) = self.places[usize::from(slot.number())].take() else { continue };
             let of = moved.iter_mut().find(|(id, _)| *id == at);
@@ -383,6 +385,7 @@ impl<T> Router<T> {
         }
         self.find_places();
         self.settle(lanes, now);
+        switched.into_iter().filter(|(_, before)| before.is_some()).map(|(slot, _)| slot).collect()
     }
 
     /// A node was asked for its map and has told none that can be used.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::redis::decode::Token;
 use crate::redis::refusal::Endpoint;
-use crate::redis::slot::Slot;
+use crate::redis::slot::{Slot, SlotSet};
 
 /// More nodes than that no cluster has (Redis recommends at most 1,000).
 const MAX_NODES: usize = 4_096;
@@ -33,6 +33,20 @@ pub struct Node {
     pub targets: Vec<String>,
     /// The slots that it takes over; told of the teller alone.
     pub arriving: Vec<Slot>,
+}
+
+impl Node {
+    /// The slots that it owns and that neither come nor go; of the teller, because of others it is not told.
+    #[must_use]
+    pub fn settled(&self) -> SlotSet {
+        let ranges = self.ranges.iter().filter(|_| self.is_master);
+        let slots = ranges.flat_map(|(first, last)| (first.number()..=last.number()).filter_map(Slot::new));
+        let mut slots: SlotSet = slots.collect();
+        for &slot in self.leaving.iter().chain(&self.arriving) {
+            slots.remove(slot);
+        }
+        slots
+    }
 }
 
 /// What `CLUSTER NODES` is asked with.
@@ -178,6 +192,13 @@ mod tests {
         assert_eq!((&first.leaving, &first.arriving), (&slots(&[93]), &slots(&[77])));
         assert_eq!(first.targets, [B]);
         assert_eq!(own(&text).as_ref(), Ok(first));
+        let settled = first.settled();
+        assert_eq!(settled.len(), 5_460);
+        assert!([0, 5_460, 5_462].iter().all(|&number| settled.contains(Slot::new(number).unwrap())));
+        assert!([77, 93, 5_461].iter().all(|&number| !settled.contains(Slot::new(number).unwrap())));
+        let replica = nodes[0].clone();
+        assert!(Node { is_master: false, ..replica }.settled().is_empty());
+        assert!(own(&text.replace("myself,", "")).is_err());
         assert!(!nodes[1].is_master && !nodes[1].is_myself && nodes[1].ranges.is_empty());
         assert_eq!(nodes[2].endpoint, Some(at("::1", 7_002)));
         assert_eq!(nodes[3].endpoint, None);

@@ -116,8 +116,6 @@ pub fn resolve(values: &Values) -> Result<Config> {
         spin_us: number(values, "CC_REDIS_SPIN_US")?,
         queue_max: size(values, "CC_REDIS_QUEUE_MAX")?,
         queue_max_bytes: size(values, "CC_REDIS_QUEUE_MAX_BYTES")?,
-        // A node that has lost its slots still answers, so that nothing proves for how long what it said holds.
-        near_max_bytes: (is_on(values, "CC_NEAR_CACHE")? && !is_cluster)
-            .then_some(number(values, "CC_NEAR_CACHE_MAX_BYTES")?),
+        near_max_bytes: is_on(values, "CC_NEAR_CACHE")?.then_some(number(values, "CC_NEAR_CACHE_MAX_BYTES")?),
     })
 }

@@ -192,13 +192,13 @@ fn a_url_of_sentinels_that_cannot_be_used_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_url_of_a_cluster_names_some_of_its_nodes_and_turns_the_near_cache_off() {
+fn a_url_of_a_cluster_names_some_of_its_nodes() {
     let config = resolve(&values(&[("CC_REDIS_URL", "redis+cluster://bot:p%40w@one,[::1]:7000,one:6379")])).unwrap();
     let seeds = config.cluster.unwrap().seeds;
     assert_eq!(seeds, [("one".to_owned(), 6_379), ("::1".to_owned(), 7_000)]);
     let credentials = config.credentials.unwrap();
     assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (Some("bot"), "p@w"));
-    assert!(config.tls.is_none() && config.sentinels.is_none() && config.near_max_bytes.is_none());
+    assert!(config.tls.is_none() && config.sentinels.is_none() && config.near_max_bytes.is_some());
     let secure = resolve(&values(&[("CC_REDIS_URL", "rediss+cluster://one:7000/0")])).unwrap();
     assert!(secure.tls.is_some() && secure.cluster.is_some() && secure.credentials.is_none());
 }

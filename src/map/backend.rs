@@ -2,9 +2,10 @@
 
 use crate::error::Result;
 use crate::map::op::Op;
-use crate::map::request::{Request, Route};
+use crate::map::request::Request;
 use crate::redis::by_peer::PeerId;
 use crate::redis::epoch::Epoch;
+use crate::redis::slot::Slot;
 
 /// Takes requests. It gives each op back with what became of its request, in a batch for
 /// [`Store::absorb`](crate::map::store::Store::absorb). Servers do it ([`Peers`](crate::map::peers::Peers)), and so does something
@@ -16,8 +17,13 @@ pub trait Backend {
     /// The same for one that nobody waits for: it keeps nothing alive, and without it nothing is wrong.
     fn submit_quietly(&mut self, op: Op, request: &Request<'_>) -> Result<()>;
 
-    /// What an answer from there depends on, as it is now.
-    fn epoch(&self, route: Route<'_>) -> Epoch;
+    /// What an answer about a key depends on, as it is now, and the key's slot where there are any.
+    fn place(&self, key: &[u8]) -> (Epoch, Slot);
+
+    /// Slots that may not be where they were, since the last time this was asked: what is known of their keys may be over.
+    fn doubted(&mut self) -> Vec<Slot> {
+        Vec::new()
+    }
 
     /// The same of each server that holds keys.
     fn servers(&self) -> impl Iterator<Item = Epoch>;

@@ -45,6 +45,8 @@ pub struct Cluster {
     endpoints: BTreeMap<String, Endpoint>,
     /// What each server has told of itself for a scan, when it was last taken for a map.
     own: ByPeer<Node>,
+    /// Slots that were refused, or came to another server, since the store took them.
+    pub(super) doubted: Vec<Slot>,
     /// Calls made since a `close()` began: they go out when it is over. `None`: none is under way.
     after_close: Option<Vec<Withdrawn<Op>>>,
 }
@@ -64,6 +66,7 @@ impl Cluster {
             trouble: None,
             endpoints: BTreeMap::new(),
             own: ByPeer::default(),
+            doubted: Vec::new(),
             after_close: None,
         }
     }
@@ -213,6 +216,7 @@ impl Cluster {
         // First: until the router has what was refused, nothing of its slots may go anywhere.
         if !refused.is_empty() {
             let (refused, withdrawn) = (std::mem::take(refused), std::mem::take(withdrawn));
+            self.doubted.extend(refused.iter().map(|refused| refused.slot));
             self.router.refused(from, refused, withdrawn, peers, now);
             self.is_stirred = true;
         }
@@ -265,7 +269,7 @@ impl Cluster {
         match found {
             Ok(nodes) => {
                 self.trouble = None;
-                self.router.mapped(from, &nodes, peers, now);
+                self.doubted.extend(self.router.mapped(from, &nodes, peers, now));
                 // Who gets slots has keys before it owns any.
                 let targets = nodes.iter().find(|node| node.is_myself).map_or(&[][..], |node| &node.targets);
                 for node in nodes.iter().filter(|node| targets.contains(&node.id)) {

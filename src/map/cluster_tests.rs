@@ -1,11 +1,15 @@
 //! Unit tests of [`super`]: calls in, commands to a node out, its answers in, outcomes out.
 
 use crate::config::{Config, Values, resolve};
+use crate::map::ids::Recall;
 use crate::map::op::{CallId, Outcome};
 use crate::map::rig::Rig;
 use crate::map::scan::Kind;
 use crate::map::scans::Demand;
+use crate::near::{LEASE, Trace};
+use crate::redis::Nanos;
 use crate::redis::by_peer::PeerId;
+use crate::redis::slot::Slot;
 
 fn config() -> Config {
     let url = ("CC_REDIS_URL".to_owned(), "redis+cluster://h:7000".to_owned());
@@ -27,20 +31,50 @@ fn rig() -> Rig {
 fn tell_map(rig: &mut Rig) {
     rig.peers.look(0);
     assert_eq!(sent(rig), "CLUSTER SLOTS CLUSTER NODES");
-    let map = map();
-    assert!(answer(rig, &format!("*0\r\n{map}")).is_empty());
+    assert!(answer(rig, &format!("*0\r\n{}", own("0-16383"))).is_empty());
 }
 
-/// That map.
-fn map() -> String {
-    let map = format!("{} h:7000@17000 myself,master - 0 0 1 connected 0-16383\n", "a1".repeat(20));
+/// What the node answers to CLUSTER NODES, with these slots and marks.
+fn own(slots: &str) -> String {
+    let map = format!("{} h:7000@17000 myself,master - 0 0 1 connected {slots}\n", "a1".repeat(20));
     format!("${}\r\n{map}\r\n", map.len())
+}
+
+/// The same with a node that announces changes, and its map.
+fn tracking() -> Rig {
+    let config = config();
+    let mut rig = Rig::new(&config);
+    rig.peers.open_next(&config).unwrap();
+    rig.connected(&config, vec!["signal_cache:".to_owned()]);
+    sent(&mut rig);
+    assert!(answer(&mut rig, "%0\r\n").is_empty());
+    assert!(sent(&mut rig).starts_with("CLIENT TRACKING ON BCAST NOLOOP"));
+    assert!(answer(&mut rig, "+OK\r\n").is_empty());
+    tell_map(&mut rig);
+    rig
+}
+
+/// An id's key.
+const ID: &[u8] = b"signal_cache:x";
+/// When everything is sent: long after the machine was started.
+const SENT: Nanos = 10 * LEASE;
+const NOW: Nanos = SENT + 1;
+
+fn is_known(rig: &Rig) -> bool {
+    rig.ids.recall(ID, || NOW) == Recall::Maybe(NOW, PeerId::FIRST)
+}
+
+/// The id is read, after the node has said whether it holds its slot, and which slots are its own.
+fn read_id(rig: &mut Rig, held: &str, slots: &str) {
+    rig.get_id(ID, Trace::default()).unwrap();
+    assert_eq!(sent(rig), "EXISTS signal_cache:x CLUSTER NODES GET signal_cache:x");
+    assert_eq!(answer(rig, &format!("{held}\r\n{}$1\r\nv\r\n", own(slots))).len(), 1);
 }
 
 fn sent(rig: &mut Rig) -> String {
     let lane = &mut rig.peer().lane;
     let bytes = lane.unsent().to_vec();
-    lane.sent(bytes.len(), 0);
+    lane.sent(bytes.len(), SENT);
     let text = String::from_utf8(bytes).unwrap();
     text.split("\r\n").filter(|word| !word.starts_with(['*', '$']) && !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -128,13 +162,13 @@ fn a_scan_waits_for_the_map_and_reads_the_values_of_a_page_one_by_one() {
     assert_eq!(sent(&mut rig), "EXISTS m:");
     assert!(answer(&mut rig, ":0\r\n").is_empty());
     assert_eq!(sent(&mut rig), "CLUSTER NODES");
-    assert!(answer(&mut rig, &map()).is_empty());
+    assert!(answer(&mut rig, &own("0-16383")).is_empty());
     assert_eq!(sent(&mut rig), "INFO server SCAN 0 MATCH m:* COUNT 100");
     assert!(answer(&mut rig, "$8\r\nrun_id:1\r\n*2\r\n$1\r\n0\r\n*2\r\n$3\r\nm:a\r\n$3\r\nm:b\r\n").is_empty());
     assert_eq!(sent(&mut rig), "GET m:a GET m:b CLUSTER NODES");
     let outcomes = answer(&mut rig, "_\r\n$1\r\nv\r\n");
     assert!(matches!(&outcomes[..], [(0, pairs)] if pairs.starts_with("a=- b=(")), "{outcomes:?}");
-    assert!(answer(&mut rig, &map()).is_empty());
+    assert!(answer(&mut rig, &own("0-16383")).is_empty());
     assert!(matches!(rig.demand(scan), Ok(Demand::Now(Outcome::Null))), "nothing has moved");
 }
 
@@ -172,11 +206,102 @@ fn a_held_call_that_is_given_up_names_its_slot_however_long_its_key_is() {
     rig.get(key.as_bytes()).unwrap();
     rig.peers.stamp(0);
     let late = rig.peers.expire_held(u64::MAX);
-    let slot = crate::redis::slot::Slot::of(key.as_bytes());
+    let slot = Slot::of(key.as_bytes());
     let message = rig.peers.why_held(&late[0], 7).to_string();
     assert!(
         message.starts_with(&format!("No node of the cluster served slot {slot} within 7 ms (GET kkk")),
         "{message}"
     );
     assert!(message.contains("k…; 1 of 1 nodes reached"), "{message}");
+}
+
+#[test]
+fn an_id_is_known_where_its_server_has_proven_that_it_holds_the_slot() {
+    let slot = Slot::of(ID).number();
+    let (before, behind) = (format!("0-{}", slot - 1), format!("{}-16383", slot + 1));
+    let is_leaving = format!("0-16383 [{slot}->-{}]", "b2".repeat(20));
+    let is_other_leaving = format!("0-16383 [{}->-{}]", slot + 1, "b2".repeat(20));
+    for (held, slots, expected) in [
+        (":1", "0-16383", true),
+        (":0", "0-16383", true),
+        (":1", &is_other_leaving, true),
+        (":1", &is_leaving, false),
+        (":1", &format!("{before} {behind}"), false),
+        ("-ASK 1 h:7001", "0-16383", true),
+        ("-MOVED 1 h:7001", "0-16383", false),
+        ("-CLUSTERDOWN The cluster is down", "0-16383", false),
+        ("-NOPERM no", "0-16383", false),
+    ] {
+        let mut rig = tracking();
+        read_id(&mut rig, held, slots);
+        assert_eq!(is_known(&rig), expected, "{held} {slots}");
+        rig.get_id(ID, Trace::default()).unwrap();
+        assert_eq!(sent(&mut rig), "GET signal_cache:x", "it is not asked at once again");
+    }
+}
+
+#[test]
+fn a_server_that_may_not_tell_its_slots_is_asked_again_later_and_everything_else_works() {
+    let mut rig = tracking();
+    rig.get_id(ID, Trace::default()).unwrap();
+    sent(&mut rig);
+    assert_eq!(answer(&mut rig, ":1\r\n-NOPERM no\r\n$1\r\nv\r\n"), [(0, "v".to_owned())]);
+    assert!(!is_known(&rig));
+    let near = rig.ids.near().unwrap();
+    assert_eq!([NOW, SENT + LEASE].map(|at| near.wants_attestation(PeerId::FIRST, at)), [false, true]);
+    let Rig { store, peers } = &mut rig;
+    store.attest_again(peers, PeerId::FIRST);
+    store.attest_again(peers, PeerId::FIRST);
+    assert_eq!(sent(&mut rig), "EXISTS signal_cache:x CLUSTER NODES", "once at a time, by the key that was read last");
+    assert!(answer(&mut rig, &format!(":1\r\n{}", own("0-16383"))).is_empty());
+    rig.get_id(ID, Trace::default()).unwrap();
+    sent(&mut rig);
+    answer(&mut rig, "$1\r\nv\r\n");
+    assert!(is_known(&rig));
+}
+
+#[test]
+fn what_is_known_of_a_slot_goes_when_a_command_of_it_is_refused_or_a_map_gives_it_to_another() {
+    let two = |own: &str, other: &str| {
+        let line = |id: &str, port: u16, flags: &str, epoch: u16, slots: &str| {
+            format!("{} h:{port}@1{port} {flags} - 0 0 {epoch} connected {slots}\n", id.repeat(20))
+        };
+        let map = line("a1", 7_000, "myself,master", 1, own) + &line("b2", 7_001, "master", 9, other);
+        format!("*0\r\n${}\r\n{map}\r\n", map.len())
+    };
+    let mut rig = tracking();
+    read_id(&mut rig, ":1", "0-16383");
+    assert!(is_known(&rig));
+    rig.get(ID).unwrap();
+    sent(&mut rig);
+    let slot = Slot::of(ID).number();
+    answer(&mut rig, &format!("-ASK {slot} h:7001\r\n"));
+    assert!(!is_known(&rig));
+
+    let mut rig = tracking();
+    read_id(&mut rig, ":1", "0-16383");
+    rig.get(b"other").unwrap();
+    rig.peers.doubt();
+    rig.peers.look(u64::MAX / 2);
+    assert_eq!(sent(&mut rig), "GET other CLUSTER SLOTS CLUSTER NODES");
+    answer(&mut rig, "_\r\n");
+    answer(&mut rig, &two(&format!("0-{}", slot - 1), &format!("{slot}-16383")));
+    assert!(!is_known(&rig));
+}
+
+#[test]
+fn a_server_that_is_lost_is_asked_anew_on_its_next_connection() {
+    let config = config();
+    let mut rig = tracking();
+    read_id(&mut rig, ":1", "0-16383");
+    assert!(is_known(&rig));
+    rig.lost();
+    assert!(!is_known(&rig));
+    rig.connected(&config, vec!["signal_cache:".to_owned()]);
+    sent(&mut rig);
+    answer(&mut rig, "%0\r\n");
+    sent(&mut rig);
+    answer(&mut rig, "+OK\r\n");
+    read_id(&mut rig, ":1", "0-16383");
+    assert!(is_known(&rig));
 }

@@ -1,12 +1,13 @@
 //! The near cache as the store uses it: what replies, pushes and our own writes mean for what is known of ids.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::epoch::Epoch;
+use crate::redis::slot::{Slot, SlotSet};
 use crate::redis::{MILLI, Nanos};
 
 /// What the cache answers.
@@ -47,6 +48,10 @@ pub struct IdRead {
     expiry: Option<Expiry>,
 }
 
+/// A read of a key that a cluster's server holds, and the question for its slots behind it, share this: when the read was written, where
+/// it was answered.
+pub type Held = Rc<Cell<Option<Nanos>>>;
+
 /// A PTTL that travels with a read. The read and its PTTL share it: the answer to the read waits there for the other. Which of
 /// them belong together does not depend on the order of replies.
 #[derive(Debug, Clone, Default)]
@@ -81,17 +86,18 @@ const fn state(exists: bool, text: Option<&[u8]>) -> KeyState<'_> {
 /// What is known of ids without asking the server.
 pub struct Ids {
     near: Option<Near>,
-    /// Servers that a PING is under way to.
+    /// Servers that a PING, or the question for their slots, is under way to.
     proving: Vec<PeerId>,
     /// Why the server does not announce changes.
     refusal: Option<String>,
 }
 
 impl Ids {
-    /// `max_bytes`: the bound of the cache; `None` turns it off.
+    /// `max_bytes`: the bound of the cache; `None` turns it off. `is_of_cluster`: servers share the slots.
     #[must_use]
-    pub fn new(max_bytes: Option<u64>) -> Self {
-        Self { near: max_bytes.map(Near::new), proving: Vec::new(), refusal: None }
+    pub fn new(max_bytes: Option<u64>, is_of_cluster: bool) -> Self {
+        let near = max_bytes.map(if is_of_cluster { Near::of_cluster } else { Near::new });
+        Self { near, proving: Vec::new(), refusal: None }
     }
 
     /// The cache, if it is on.
@@ -185,18 +191,20 @@ impl Ids {
         self.near.as_mut().filter(|near| near.is_informed(by))
     }
 
-    /// A read is about to be queued, of a key of which there is so much; behind it its PTTL, if the result says so. `epoch`: what
-    /// the answers will depend on.
-    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> (IdRead, Option<Expiry>) {
+    /// A read is about to be queued, of a key of which there is so much; behind it its PTTL, if the result says so. `place`: what
+    /// the answers will depend on, and the key's slot.
+    pub fn reading(&mut self, key: &[u8], trace: Trace, place: (Epoch, Slot)) -> (IdRead, Option<Expiry>) {
+        let (epoch, slot) = place;
         let Some(near) = self.informed(epoch.peer()) else { return (IdRead { ticket: None, expiry: None }, None) };
-        let (ticket, asks_expiry) = near.reading(key, trace, epoch);
+        let (ticket, asks_expiry) = near.reading(key, slot, trace, epoch);
         let expiry = asks_expiry.then(Expiry::default);
         (IdRead { ticket: Some(ticket), expiry: expiry.clone() }, expiry)
     }
 
-    /// A write of an id is about to be queued.
-    pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Option<Ticket> {
-        self.informed(epoch.peer()).map(|near| near.writing(key, epoch))
+    /// A write of an id is about to be queued. `place`: as for [`Ids::reading`].
+    pub fn writing(&mut self, key: &[u8], place: (Epoch, Slot)) -> Option<Ticket> {
+        let (epoch, slot) = place;
+        self.informed(epoch.peer()).map(|near| near.writing(key, slot, epoch))
     }
 
     /// Any other write, or a deletion, is about to be queued.
@@ -218,7 +226,7 @@ impl Ids {
 
     fn answered(&mut self, read: IdRead, exists: bool, text: Option<&[u8]>, written: Nanos, epoch: Epoch) {
         let (Some(ticket), Some(near)) = (read.ticket, &mut self.near) else { return };
-        if ticket.epoch() != epoch {
+        if !ticket.is_of(epoch) {
             return near.discard(ticket);
         }
         match read.expiry {
@@ -252,7 +260,7 @@ impl Ids {
     /// A SET of an id was answered, under an epoch.
     pub fn written(&mut self, ticket: Option<Ticket>, id: &[u8], epoch: Epoch) {
         let (Some(ticket), Some(near)) = (ticket, &mut self.near) else { return };
-        if ticket.epoch() == epoch {
+        if ticket.is_of(epoch) {
             near.written(ticket, id);
         } else {
             near.discard(ticket);
@@ -273,7 +281,25 @@ impl Ids {
         }
     }
 
-    /// Whether a PING should be sent to a server now; none is under way.
+    /// A cluster's server was asked, at that moment, what it holds. `own`: the slots that are its own, and the epoch by which it
+    /// claims them; `None`: it has not told that. See [`Near::told`].
+    pub fn told(&mut self, by: PeerId, held: &Held, own: Option<(u64, &SlotSet)>, asked: Nanos) {
+        self.proven(by);
+        match (&mut self.near, own) {
+            (Some(near), Some((epoch, slots))) => near.told(by, asked, held.get(), epoch, slots),
+            (Some(near), None) => near.untold(by, asked),
+            (None, _) => {}
+        }
+    }
+
+    /// See [`Near::doubted`].
+    pub fn doubted(&mut self, slot: Slot) {
+        if let Some(near) = &mut self.near {
+            near.doubted(slot);
+        }
+    }
+
+    /// Whether that should be sent to a server now which is not under way to it yet.
     pub fn proof_sent(&mut self, to: PeerId) -> bool {
         let send = !self.proving.contains(&to);
         if send {
@@ -282,7 +308,7 @@ impl Ids {
         send
     }
 
-    /// The PING was answered.
+    /// It was answered.
     pub fn proven(&mut self, by: PeerId) {
         self.proving.retain(|&peer| peer != by);
     }

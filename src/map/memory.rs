@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use crate::error::{Code, Error, Result};
 use crate::map::backend::Backend;
 use crate::map::op::Op;
-use crate::map::request::{Keys, Request, Route};
+use crate::map::request::{Keys, Request};
 use crate::redis::batch::{Batch, Item};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::epoch::Epoch;
 use crate::redis::lane::News;
+use crate::redis::slot::Slot;
 use crate::redis::{MILLI, Nanos};
 
 /// A text, and when it ends.
@@ -123,7 +124,7 @@ impl Memory {
                 };
                 self.answered.tokens.push(Token::Number(millis));
             }
-            Request::Marks(_) | Request::InSlot(..) => panic!("it is no cluster"),
+            Request::Held(..) | Request::Marks(_) | Request::InSlot(..) => panic!("it is no cluster"),
             Request::Settings(_) => self.answered.tokens.push(Token::Map(0)),
             Request::Ping | Request::Proof(_) => self.say(Some(b"PONG")),
             Request::Info | Request::Run(_) => self.say(Some(b"run_id:memory")),
@@ -188,8 +189,8 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn epoch(&self, _: Route<'_>) -> Epoch {
-        Epoch::default()
+    fn place(&self, _: &[u8]) -> (Epoch, Slot) {
+        (Epoch::default(), Slot::NONE)
     }
 
     fn servers(&self) -> impl Iterator<Item = Epoch> {

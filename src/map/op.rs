@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::map::ids::{Expiry, IdRead};
+use crate::map::ids::{Expiry, Held, IdRead};
 use crate::map::join::Part;
 use crate::map::scan::Page;
 use crate::near::Ticket;
@@ -35,6 +35,10 @@ pub enum Op {
     Expiry(Expiry),
     /// A PING that proves that that server still tells us everything.
     Proof(PeerId),
+    /// An EXISTS of a key that a cluster's server holds, if it answers.
+    Held(Held),
+    /// A CLUSTER NODES behind it, for the slots that are that server's own.
+    Slots(PeerId, Held),
     /// An INFO that tells which run of that server answers.
     Run(PeerId),
     /// SET of an id: the id, as stored.

@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::map::backend::Backend;
 use crate::map::cluster::Cluster;
 use crate::map::op::Op;
-use crate::map::request::{Request, Route};
+use crate::map::request::Request;
 use crate::redis::Nanos;
 use crate::redis::batch::Batch;
 use crate::redis::by_peer::{ByPeer, PeerId};
@@ -409,15 +409,20 @@ impl Backend for Peers {
     }
 
     #[inline]
-    fn epoch(&self, route: Route<'_>) -> Epoch {
+    fn place(&self, key: &[u8]) -> (Epoch, Slot) {
         match &self.cluster {
-            None => self.all[PeerId::FIRST].epoch(),
+            None => (self.all[PeerId::FIRST].epoch(), Slot::NONE),
             Some(cluster) => {
-                let at =
-                    if let Route::Keys(keys) = route { cluster.router.place(Slot::of(keys.first())) } else { None };
-                at.and_then(|at| self.all.get(at)).map_or_else(|| Epoch::of(PeerId::NOBODY), Peer::epoch)
+                let slot = Slot::of(key);
+                let at = cluster.router.place(slot).and_then(|at| self.all.get(at));
+                (at.map_or_else(|| Epoch::of(PeerId::NOBODY), Peer::epoch), slot)
             }
         }
+    }
+
+    #[inline]
+    fn doubted(&mut self) -> Vec<Slot> {
+        self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.doubted)).unwrap_or_default()
     }
 
     fn servers(&self) -> impl Iterator<Item = Epoch> {

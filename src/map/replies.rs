@@ -12,10 +12,15 @@ use crate::redis::batch::{Batch, Item};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
 use crate::redis::handshake::run_id;
+use crate::redis::slot::SlotSet;
 
 impl Store {
     /// Turns the answers of a backend into outcomes. Requests that scans want next are queued.
     pub fn absorb(&mut self, from: &mut impl Backend, batch: &mut Batch<Op>, outcomes: &mut Outcomes) {
+        // First: an answer that is in the batch may be older than what raised the doubt.
+        for slot in from.doubted() {
+            self.ids.doubted(slot);
+        }
         let mut items = std::mem::take(&mut batch.items);
         for item in items.drain(..) {
             let item = match item {
@@ -24,6 +29,17 @@ impl Store {
                     let joined = part.answered(&batch.tokens[tokens], written, context, &batch.buffer);
                     let Some(joined) = joined else { continue };
                     joined.put(batch)
+                }
+                Item::Reply { tag: Op::Held(held), tokens, written, .. } => {
+                    self.ids.proof(batch.epoch.peer(), written);
+                    held.set(is_held(&batch.buffer, &batch.tokens[tokens]).then_some(written));
+                    continue;
+                }
+                Item::Reply { tag: Op::Slots(peer, held), tokens, written, .. } => {
+                    self.ids.proof(peer, written);
+                    let own = own_slots(&batch.buffer, &batch.tokens[tokens.start]);
+                    self.ids.told(peer, &held, own.as_ref().map(|(epoch, slots)| (*epoch, slots)), written);
+                    continue;
                 }
                 item => item,
             };
@@ -177,6 +193,23 @@ fn keys_of<'b>(batch: &'b Batch<Op>, tokens: &'b [Token], prefix: &'b [u8]) -> i
         _ => None,
     });
     keys.filter(move |key| key.starts_with(prefix))
+}
+
+/// Whether a cluster's node that was asked whether a key is there owns its slot, and serves it.
+fn is_held(buffer: &[u8], answer: &[Token]) -> bool {
+    match answer {
+        [Token::Number(_)] => true,
+        // Only the owner says that a key has gone ahead, and only while the cluster serves.
+        [Token::Error(range)] => buffer[range.clone()].starts_with(b"ASK "),
+        _ => false,
+    }
+}
+
+/// The slots that a cluster's node says are its own and neither come nor go, and the epoch by which it claims them.
+fn own_slots(buffer: &[u8], answer: &Token) -> Option<(u64, SlotSet)> {
+    let Token::Text(range) = answer else { return None };
+    let node = own(std::str::from_utf8(&buffer[range.clone()]).ok()?).ok()?;
+    Some((node.epoch, node.settled()))
 }
 
 fn unexpected(from: &impl Backend, peer: PeerId, what: &str) -> Error {

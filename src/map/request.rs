@@ -22,17 +22,6 @@ pub enum Keys<'a> {
     Page(&'a Page),
 }
 
-impl<'a> Keys<'a> {
-    /// The first of them; nothing, where there is none.
-    #[must_use]
-    pub fn first(self) -> &'a [u8] {
-        match self {
-            Self::One(key) | Self::Two(key, _) => key,
-            Self::Page(page) => page.iter().next().unwrap_or_default(),
-        }
-    }
-}
-
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -91,6 +80,8 @@ pub enum Request<'a> {
     Settings(PeerId),
     /// Which run of that server answers.
     Run(PeerId),
+    /// Whether a key is there, at that server of a cluster and nowhere else.
+    Held(PeerId, &'a [u8]),
 }
 
 /// Where a request can be answered.
@@ -110,7 +101,7 @@ impl Request<'_> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Get(key) => push_keyed(out, b"*2\r\n$3\r\nGET\r\n", key),
-            Self::Exists(Keys::One(key)) => push_keyed(out, b"*2\r\n$6\r\nEXISTS\r\n", key),
+            Self::Exists(Keys::One(key)) | Self::Held(_, key) => push_keyed(out, b"*2\r\n$6\r\nEXISTS\r\n", key),
             Self::Exists(keys) => push_keys(out, b"EXISTS", keys),
             Self::First(first, second) => push_keys(out, b"MGET", Keys::Two(first, second)),
             Self::Set { key, value, ttl } => push_set(out, key, value, ttl),
@@ -167,7 +158,8 @@ impl<'a> Request<'a> {
             | Self::InSlot(peer, _)
             | Self::Settings(peer)
             | Self::Proof(peer)
-            | Self::Run(peer) => Route::Peer(peer),
+            | Self::Run(peer)
+            | Self::Held(peer, _) => Route::Peer(peer),
             Self::Ping | Self::Info => Route::Anywhere,
         }
     }
@@ -247,6 +239,7 @@ mod tests {
             (Request::InSlot(peer, Slot::of(b"foo")), "CLUSTER GETKEYSINSLOT 12182 2147483647", Route::Peer(peer)),
             (Request::Info, "INFO server", Route::Anywhere),
             (Request::Run(peer), "INFO server", Route::Peer(peer)),
+            (Request::Held(peer, b"k"), "EXISTS k", Route::Peer(peer)),
         ] {
             let mut ours = Vec::new();
             request.encode(&mut ours);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::map::backend::Backend;
-use crate::map::ids::{IdRead, Ids};
+use crate::map::ids::{Held, IdRead, Ids};
 use crate::map::op::{CallId, Op, Outcome, Outcomes, ScanId};
 use crate::map::request::{Keys, Request};
 use crate::map::running::Running;
@@ -31,7 +31,7 @@ impl Store {
     /// old number never means a new thing.
     #[must_use]
     pub fn new(config: &Config, before: Option<&Self>) -> Self {
-        let mut ids = Ids::new(config.near_max_bytes);
+        let mut ids = Ids::new(config.near_max_bytes, config.cluster.is_some());
         let (next_call, next_scan) = before.map_or((0, 0), |store| {
             ids.resume(&store.ids);
             (store.next_call, store.next_scan)
@@ -103,7 +103,9 @@ impl Store {
         op: fn(CallId, IdRead) -> Op,
         request: &Request<'_>,
     ) -> Result<()> {
-        let (read, expiry) = self.ids.reading(key, trace, to.epoch(request.route()));
+        let place = to.place(key);
+        self.attest_first(to, place.0.peer(), key);
+        let (read, expiry) = self.ids.reading(key, trace, place);
         self.call(to, |call| op(call, read), request)?;
         if let Some(expiry) = expiry {
             // Without an answer the entry just ends early; so it is with a full queue.
@@ -116,6 +118,34 @@ impl Store {
     pub fn prove(&mut self, to: &mut impl Backend, peer: PeerId) {
         if self.ids.proof_sent(peer) && to.submit_quietly(Op::Proof(peer), &Request::Proof(peer)).is_err() {
             self.ids.proven(peer);
+        }
+    }
+
+    /// Asks a cluster's server whether it still holds its slots: by a read of a key of its own, which a server that was cut off
+    /// refuses, and then for what it says of itself.
+    pub fn attest(&mut self, to: &mut impl Backend, peer: PeerId, key: &[u8]) {
+        if !self.ids.proof_sent(peer) {
+            return;
+        }
+        let held = Held::default();
+        let read = to.submit_quietly(Op::Held(Held::clone(&held)), &Request::Held(peer, key));
+        if read.and_then(|()| to.submit_quietly(Op::Slots(peer, held), &Request::Marks(peer))).is_err() {
+            self.ids.proven(peer);
+        }
+    }
+
+    /// The same where it was never asked: in front, so that what the next answer tells is already kept.
+    fn attest_first(&mut self, to: &mut impl Backend, peer: PeerId, key: &[u8]) {
+        if self.ids.near().is_some_and(|near| near.is_unasked(peer)) {
+            self.attest(to, peer, key);
+        }
+    }
+
+    /// The same, by a key that was read or written there lately.
+    pub fn attest_again(&mut self, to: &mut impl Backend, peer: PeerId) {
+        let key = self.ids.near().and_then(|near| near.key_at(peer)).map(<[u8]>::to_vec);
+        if let Some(key) = key {
+            self.attest(to, peer, &key);
         }
     }
 
@@ -137,7 +167,9 @@ impl Store {
     /// Writes an id; the outcome is the id.
     pub fn set_id(&mut self, to: &mut impl Backend, key: &[u8], id: &[u8]) -> Result<()> {
         let request = Request::Set { key, value: id, ttl: None };
-        let ticket = self.ids.writing(key, to.epoch(request.route()));
+        let place = to.place(key);
+        self.attest_first(to, place.0.peer(), key);
+        let ticket = self.ids.writing(key, place);
         self.call(to, |call| Op::Stored(call, id.into(), ticket), &request)
     }
 
@@ -195,9 +227,9 @@ impl Store {
             // Where PTTL is forbidden, entries stay brief.
             Op::Expiry(expiry) => self.ids.without_expiry(expiry),
             // It proves the same whatever it says.
-            Op::Proof(peer) => self.ids.proven(*peer),
+            Op::Proof(peer) | Op::Slots(peer, _) => self.ids.proven(*peer),
             Op::Run(peer) => from.told_run(*peer, None),
-            Op::Map(_) => {}
+            Op::Map(_) | Op::Held(_) => {}
             Op::Part(part) => {
                 if let Some(op) = part.failed() {
                     self.fail(from, &op, error, outcomes);

@@ -11,6 +11,7 @@ use crate::near::LEASE;
 use crate::redis::Nanos;
 use crate::redis::by_peer::PeerId;
 use crate::redis::epoch::Epoch;
+use crate::redis::slot::Slot;
 
 /// A store whose server announces changes.
 fn tracking() -> Rig {
@@ -427,9 +428,9 @@ fn an_answer_of_another_epoch_than_its_ticket_fills_nothing() {
     let (before, now) = (Epoch::default(), store.peer().epoch());
     assert_ne!(before, now, "a connection has become ready");
     for (epoch, fills) in [(before, 0), (now, 1)] {
-        let (read, _) = store.ids.reading(KEY, Trace::default(), now);
+        let (read, _) = store.ids.reading(KEY, Trace::default(), (now, Slot::NONE));
         store.ids.got(read, Some(b"id"), 1, epoch);
-        let ticket = store.ids.writing(b"signal_cache:w", now);
+        let ticket = store.ids.writing(b"signal_cache:w", (now, Slot::NONE));
         store.ids.written(ticket, b"id", epoch);
         assert_eq!(store.ids.recall(KEY, || 1) == Recall::Maybe(1, PeerId::FIRST), fills > 0);
         let counters = store.ids.near().unwrap().counters();

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::clock::wall;
 use super::engine::Engine;
 use super::link::Node;
 use super::state::Core;
@@ -22,6 +23,22 @@ impl Engine {
             self.open_and_close(core);
         }
         core.peers.look(self.now());
+        Self::attest(core);
+    }
+
+    /// Servers that calls wait for are asked what they hold, where it is time to: what is answered may then be kept. Where nothing is
+    /// asked, hits ask.
+    fn attest(core: &mut Core) {
+        if core.store.ids.near().is_none() {
+            return;
+        }
+        let now = wall();
+        core.each(|core, at| {
+            let is_asked = core.peers[at].lane.queue().waiting() > 0;
+            if is_asked && core.store.ids.near().is_some_and(|near| near.wants_attestation(at, now)) {
+                core.store.attest_again(&mut core.peers, at);
+            }
+        });
     }
 
     fn open_and_close(self: &Rc<Self>, core: &mut Core) {

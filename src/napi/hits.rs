@@ -48,7 +48,7 @@ impl Engine {
             if !self.hear(core, peer, second, now) {
                 return Ok(Hit::Miss(Trace::default()));
             }
-            self.keep_lease(core, peer, now);
+            self.keep_lease(core, peer, key, now);
             let Some(answer) = ask(&core.store.ids, now) else {
                 return Ok(Hit::Miss(core.store.ids.recall(key, || now).nothing().unwrap_or_default()));
             };
@@ -106,8 +106,17 @@ impl Engine {
         }
     }
 
-    /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them.
-    fn keep_lease(self: &Rc<Self>, core: &mut Core, peer: PeerId, now: Nanos) {
+    /// Hits prove nothing; a PING in good time, and questions to sentinels, keep the lease from running out between them. A
+    /// cluster's server is asked what it holds instead. `key`: one of its keys.
+    fn keep_lease(self: &Rc<Self>, core: &mut Core, peer: PeerId, key: &[u8], now: Nanos) {
+        if core.peers.cluster().is_some() {
+            if core.store.ids.near().is_some_and(|near| near.wants_attestation(peer, now)) {
+                core.store.attest(&mut core.peers, peer, key);
+                core.write_out(peer);
+                self.watch(core, peer);
+            }
+            return;
+        }
         if core.store.ids.near().is_some_and(|near| near.wants_proof(peer, now)) {
             core.store.prove(&mut core.peers, peer);
             core.write_out(peer);

@@ -145,7 +145,11 @@ fn latency(summary: Summary) -> serde_json::Value {
 fn near_health(core: &Core) -> serde_json::Value {
     let ids = &core.store.ids;
     let Some(near) = ids.near() else { return json!({ "state": "off", "reason": null }) };
-    let state = match (ids.refusal(), near.is_informed(PeerId::FIRST), near.is_alive(PeerId::FIRST, wall())) {
+    let now = wall();
+    // Of a cluster's servers one is enough.
+    let is_informed = core.peers.iter().any(|(at, _)| near.is_informed(at));
+    let is_alive = core.peers.iter().any(|(at, _)| near.is_alive(at, now));
+    let state = match (ids.refusal(), is_informed, is_alive) {
         (Some(_), _, _) => "refused",
         (None, false, _) => "disconnected",
         (None, true, false) => "expired",

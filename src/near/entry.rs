@@ -1,7 +1,7 @@
 //! What the cache knows of a key. Pure.
 
+use super::homes::Home;
 use crate::redis::Nanos;
-use crate::redis::by_peer::PeerId;
 
 /// The state of a key at the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,6 @@ pub(super) struct Entry<'a> {
     pub(super) ends: Nanos,
     /// It ends early because the expiry of the key is not known.
     pub(super) brief: bool,
-    /// The server that holds the key.
-    pub(super) peer: PeerId,
+    /// Where the key was when this was true.
+    pub(super) home: Home,
 }

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 
 use super::entry::{Entry, KeyState};
 use super::fingerprint::Fingerprint;
+use super::homes::Home;
 use super::index::{Index, POSITIONS, Slot};
-use crate::redis::by_peer::PeerId;
 
 /// Records begin at multiples of this, so that 31 bits tell where in 8 GiB one is.
 const UNIT: usize = 4;
@@ -24,7 +24,7 @@ const SEGMENTS: usize = 8;
 /// The least length of a segment.
 const LEAST_SEGMENT: usize = 512;
 
-/// Before the text in a record: the key, the end with its flags, the server, the length of the text.
+/// Before the text in a record: the key, the end with its flags, the home, the length of the text.
 const HEAD: usize = 28;
 /// The first bits of the end are flags: 36 years of nanoseconds since the machine was started are for ever.
 const FOR_EVER: u64 = (1 << 60) - 1;
@@ -58,7 +58,7 @@ struct Segment {
 struct Record<'a> {
     key: Fingerprint,
     end: u64,
-    peer: u16,
+    home: u16,
     text: &'a [u8],
     /// Length with its padding.
     length: usize,
@@ -75,13 +75,13 @@ impl<'a> Record<'a> {
         let (first, rest) = take(bytes);
         let (second, rest) = take(rest);
         let (end, rest) = take(rest);
-        let (peer, rest) = take(rest);
+        let (home, rest) = take(rest);
         let (length, rest) = take(rest);
         let text = &rest[..u16::from_le_bytes(length).into()];
         Self {
             key: Fingerprint([u64::from_le_bytes(first), u64::from_le_bytes(second)]),
             end: u64::from_le_bytes(end),
-            peer: u16::from_le_bytes(peer),
+            home: u16::from_le_bytes(home),
             text,
             length: padded(text.len()),
         }
@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
             own: self.end & OWN != 0,
             ends: self.end & FOR_EVER,
             brief: self.end & BRIEF != 0,
-            peer: PeerId::of(self.peer),
+            home: Home::of(self.home),
         }
     }
 }
@@ -201,7 +201,7 @@ impl Log {
         bytes.extend_from_slice(&key.0[0].to_le_bytes());
         bytes.extend_from_slice(&key.0[1].to_le_bytes());
         bytes.extend_from_slice(&end_and_flags.to_le_bytes());
-        bytes.extend_from_slice(&entry.peer.number().to_le_bytes());
+        bytes.extend_from_slice(&entry.home.number().to_le_bytes());
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(text);
         bytes.resize(end, 0);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::entry::{Entry, KeyState};
 use super::fingerprint::Fingerprint;
+use super::homes::Home;
 use super::log::Log;
-use crate::redis::by_peer::PeerId;
 
 fn key(number: usize) -> Fingerprint {
     let hash = xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes());
@@ -17,7 +17,7 @@ fn key(number: usize) -> Fingerprint {
 const K: Fingerprint = Fingerprint([7 << 32, 7]);
 
 const fn holding(state: KeyState<'_>) -> Entry<'_> {
-    Entry { state, own: false, ends: 1 << 40, brief: false, peer: PeerId::of(7) }
+    Entry { state, own: false, ends: 1 << 40, brief: false, home: Home::of(7) }
 }
 
 fn put(log: &mut Log, key: Fingerprint, text: &[u8]) {
@@ -37,7 +37,7 @@ fn an_entry_comes_back_as_it_was() {
     for state in states {
         for (own, brief) in [(false, false), (true, false), (false, true)] {
             for ends in [0, 1234, 1 << 40, (1 << 60) - 1] {
-                expected.push(Entry { state, own, ends, brief, peer: PeerId::of(u16::MAX - 1) });
+                expected.push(Entry { state, own, ends, brief, home: Home::of(u16::MAX - 1) });
             }
         }
     }

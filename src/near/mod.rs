@@ -8,19 +8,29 @@
 //!    since. An invalidation touches its key.
 //! 2. A write of our own, by whatever object, touches the key when it is queued (NOLOOP: nobody will tell us). The reply to
 //!    a SET without expiry stores what was written, if nothing else has touched the key since.
-//! 3. A lost connection, to whichever server, or an invalidation of everything, removes everything.
+//! 3. A lost connection removes all that its server holds, and an invalidation of everything, by whichever server, everything.
 //! 4. The cache answers only within the *lease*: for [`LEASE`] after the last proof that the server had told us everything.
 //!    Each reply is such a proof. It counts from when its command was written, not from when the reply was read, because
 //!    JavaScript may have been busy in between.
 //!    Each server has a lease of its own, which is that of the keys that it holds.
 //!    A server that lost its office still answers. Where sentinels know who holds it, the lease counts from when a majority of them
-//!    was asked, too ([`Near::attested`]).
+//!    was asked, too ([`Near::attested`]). In a cluster it counts from when the server answered a read of a slot of its own and
+//!    told its slots ([`Near::told`]).
 //! 5. Redis announces an expiry when it deletes the key, which may be minutes late. So an entry whose expiry is unknown
 //!    answers for one lease only. A key that is asked for again after that is read together with its `PTTL`, and its entry
 //!    ends with the key. Keys that are read once cost no second command.
+//! 6. In a cluster an entry is made by the server that has proven to hold the key's slot, and gone as soon as that is not sure any
+//!    more: the server does not list the slot, or hands it over; it has refused a command of it; its connection is lost. A key that is
+//!    new may be born where its slot is on its way to, and the server that is asked never announces that: so absence ends one lease
+//!    after the reply that told it.
 
+#[cfg(test)]
+mod cluster_races;
+#[cfg(test)]
+mod cluster_simulation;
 mod entry;
 mod fingerprint;
+mod homes;
 mod index;
 mod log;
 #[cfg(test)]
@@ -37,10 +47,12 @@ use std::num::NonZeroU64;
 pub use entry::KeyState;
 
 use crate::redis::by_peer::{ByPeer, PeerId};
-use crate::redis::epoch::Epoch;
+use crate::redis::epoch::{Epoch, Origin};
+use crate::redis::slot::{Slot, SlotSet};
 use crate::redis::{MILLI, Nanos};
 use entry::Entry;
 use fingerprint::{Fingerprint, Fingerprints};
+use homes::Homes;
 use log::Log;
 
 /// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
@@ -55,14 +67,16 @@ pub struct Ticket {
     /// The count of touches when it was made; never 0, so that an `Option` of a ticket is no larger.
     made: NonZeroU64,
     /// What its answer depends on, besides the key.
-    epoch: Epoch,
+    origin: Origin,
+    /// The key's slot.
+    slot: Slot,
 }
 
 impl Ticket {
-    /// What the answer depends on.
+    /// Whether an answer under that epoch is the one that it stands for.
     #[must_use]
-    pub const fn epoch(&self) -> Epoch {
-        self.epoch
+    pub fn is_of(&self, epoch: Epoch) -> bool {
+        self.origin == epoch.into()
     }
 }
 
@@ -97,24 +111,31 @@ pub struct Counters {
 /// So many touches are remembered one by one while tickets are under way. With one more, all earlier tickets become void.
 const MAX_TOUCHED: usize = 65_536;
 
+/// A cluster's server that could not prove what it holds is asked again after this.
+const ASK_AGAIN: Nanos = LEASE / 4;
+
 /// For how long what is known of one server's keys may be told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Lease {
     /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
     informed: bool,
     /// When the command of the latest reply was written.
     proven: Nanos,
-    /// By when others said that the server is the one that writes go to.
+    /// By when others said that the server is the one that writes go to; in a cluster, by when it was sure to hold its slots.
     attested: Nanos,
-}
-
-impl Default for Lease {
-    fn default() -> Self {
-        Self { informed: false, proven: 0, attested: Nanos::MAX }
-    }
+    /// When a cluster's server was last asked for that.
+    asked: Nanos,
+    /// The key that was last read or written there, in a cluster.
+    key: Vec<u8>,
 }
 
 impl Lease {
+    /// Without sentinels or a cluster nobody need say more than the server itself.
+    const fn new(is_of_cluster: bool) -> Self {
+        let attested = if is_of_cluster { 0 } else { Nanos::MAX };
+        Self { informed: false, proven: 0, attested, asked: 0, key: Vec::new() }
+    }
+
     fn holds(&self, now: Nanos) -> bool {
         self.informed && now < self.proven.min(self.attested) + LEASE
     }
@@ -135,6 +156,7 @@ pub struct Near {
     outstanding: u64,
     fingerprints: Fingerprints,
     leases: ByPeer<Lease>,
+    homes: Homes,
     counters: Counters,
     /// A `Cell`, because an answer is still borrowed when it is counted.
     hits: Cell<u64>,
@@ -145,6 +167,16 @@ impl Near {
     /// An empty cache of at most so many bytes, keys and bookkeeping included.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
+        Self::of(max_bytes, Homes::of_one())
+    }
+
+    /// The same for servers that share the slots.
+    #[must_use]
+    pub fn of_cluster(max_bytes: u64) -> Self {
+        Self::of(max_bytes, Homes::of_cluster())
+    }
+
+    fn of(max_bytes: u64, homes: Homes) -> Self {
         Self {
             entries: Log::new(max_bytes),
             touches: NonZeroU64::MIN,
@@ -153,6 +185,7 @@ impl Near {
             outstanding: 0,
             fingerprints: Fingerprints::default(),
             leases: ByPeer::default(),
+            homes,
             counters: Counters::default(),
             hits: Cell::new(0),
             skipped_writes: Cell::new(0),
@@ -180,16 +213,38 @@ impl Near {
 
     /// A server has answered CLIENT TRACKING, which was written at that moment. From here on it tells us everything.
     pub fn informed(&mut self, by: PeerId, written: Nanos) {
-        self.forget_all();
-        let lease = self.leases.or_insert(by, Lease::default);
+        self.forget_keys_of(by);
+        let lease = self.lease(by);
         lease.informed = true;
         lease.proven = written;
     }
 
     /// The connection to a server is lost.
     pub fn lost(&mut self, peer: PeerId) {
-        self.leases.or_insert(peer, Lease::default).informed = false;
-        self.forget_all();
+        self.lease(peer).informed = false;
+        self.forget_keys_of(peer);
+    }
+
+    fn lease(&mut self, of: PeerId) -> &mut Lease {
+        let is_of_cluster = self.homes.is_of_cluster();
+        self.leases.or_insert(of, || Lease::new(is_of_cluster))
+    }
+
+    fn forget_keys_of(&mut self, peer: PeerId) {
+        if self.homes.is_of_cluster() {
+            self.leases.remove(peer);
+            // With the last server the memory is given back, too.
+            let is_clear = self.homes.lost(peer) && self.leases.values().any(|lease| lease.informed);
+            self.forget_all_unless(is_clear);
+        } else {
+            self.forget_all();
+        }
+    }
+
+    fn forget_all_unless(&mut self, is_clear: bool) {
+        if !is_clear {
+            self.forget_all();
+        }
     }
 
     /// A reply of a server was read whose command was written at that moment.
@@ -220,34 +275,71 @@ impl Near {
     /// Others say by when a server was still the one that writes go to; its lease counts from there, too. Where nobody is asked,
     /// it is [`Nanos::MAX`], as at first.
     pub fn attested(&mut self, peer: PeerId, at: Nanos) {
-        self.leases.or_insert(peer, Lease::default).attested = at;
+        self.lease(peer).attested = at;
     }
 
-    /// Whether those others should be asked again, so that the lease does not end.
+    /// Whether those others, or a cluster's server, should be asked again, so that the lease does not end.
     #[must_use]
     pub fn wants_attestation(&self, of: PeerId, now: Nanos) -> bool {
-        self.leases.get(of).is_some_and(|lease| now >= lease.attested.saturating_add(LEASE / 2))
+        self.leases.get(of).is_some_and(|lease| {
+            now >= lease.attested.saturating_add(LEASE / 2) && (lease.asked == 0 || now >= lease.asked + ASK_AGAIN)
+        })
+    }
+
+    /// Whether a cluster's server was never asked on this connection what it holds.
+    #[must_use]
+    pub fn is_unasked(&self, of: PeerId) -> bool {
+        let is_new = |lease: &Lease| lease.informed && lease.attested == 0 && lease.asked == 0;
+        self.homes.is_of_cluster() && self.leases.get(of).is_some_and(is_new)
+    }
+
+    /// The key that was last read or written at a cluster's server.
+    #[must_use]
+    pub fn key_at(&self, peer: PeerId) -> Option<&[u8]> {
+        self.leases.get(peer).map(|lease| lease.key.as_slice()).filter(|key| !key.is_empty())
+    }
+
+    /// A cluster's server has told, asked at that moment, which slots are its own and stay so, and by which epoch it claims them.
+    /// `held`: when a read of a slot of its own was written that it answered right before; `None`: it did not, so this renews nothing.
+    pub fn told(&mut self, by: PeerId, asked: Nanos, held: Option<Nanos>, epoch: u64, own: &SlotSet) {
+        let Some(lease) = self.leases.get_mut(by).filter(|lease| lease.informed) else { return };
+        lease.asked = asked;
+        lease.attested = lease.attested.max(held.unwrap_or(0));
+        let is_clear = self.homes.told(by, epoch, own);
+        self.forget_all_unless(is_clear);
+    }
+
+    /// It has not told that, asked at that moment.
+    pub fn untold(&mut self, by: PeerId, asked: Nanos) {
+        self.told(by, asked, None, 0, &SlotSet::default());
+    }
+
+    /// A cluster's server has refused a command of a slot, or the slot has come to another one.
+    pub fn doubted(&mut self, slot: Slot) {
+        if self.homes.is_of_cluster() {
+            let is_clear = self.homes.doubt(slot);
+            self.forget_all_unless(is_clear);
+        }
     }
 
     /// What is known of a key, if that may be told now. The caller counts the hit: see [`Near::hit`].
     #[must_use]
     pub fn known(&self, key: &[u8], now: Nanos) -> Option<KeyState<'_>> {
-        self.tell(self.fingerprints.of(key), || now).map(|(known, _)| known.state).ok()
+        self.tell(self.fingerprints.of(key), || now).map(|(known, ..)| known.state).ok()
     }
 
     /// Whether anything may be told of a key: the time that `clock` gave, for [`Near::known`], and the server that holds the key; or
     /// what the read that follows needs. The clock is read only where there is an entry, because reading it costs more than all else here.
     pub fn recall(&self, key: &[u8], clock: impl FnOnce() -> Nanos) -> Result<(Nanos, PeerId), Trace> {
-        self.tell(self.fingerprints.of(key), clock).map(|(known, now)| (now, known.peer))
+        self.tell(self.fingerprints.of(key), clock).map(|(_, now, peer)| (now, peer))
     }
 
-    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(Entry<'_>, Nanos), Trace> {
+    fn tell(&self, key: Fingerprint, clock: impl FnOnce() -> Nanos) -> Result<(Entry<'_>, Nanos, PeerId), Trace> {
         let known = self.entries.get(key).ok_or(Trace { key: Some(key), brief: false })?;
         let now = clock();
-        if now < known.ends && self.is_alive(known.peer, now) {
-            Ok((known, now))
-        } else {
-            Err(Trace { key: Some(key), brief: known.brief })
+        match self.homes.holder(known.home) {
+            Some(peer) if now < known.ends && self.is_alive(peer, now) => Ok((known, now, peer)),
+            _ => Err(Trace { key: Some(key), brief: known.brief }),
         }
     }
 
@@ -261,17 +353,28 @@ impl Near {
         self.skipped_writes.set(self.skipped_writes.get() + 1);
     }
 
-    /// A read of a key is about to be queued. Its ticket, and whether it should ask for the expiry as well. `epoch`: what its
-    /// answer will depend on.
-    pub fn reading(&mut self, key: &[u8], trace: Trace, epoch: Epoch) -> (Ticket, bool) {
+    /// A read of a key of that slot is about to be queued. Its ticket, and whether it should ask for the expiry as well. `epoch`:
+    /// what its answer will depend on.
+    pub fn reading(&mut self, key: &[u8], slot: Slot, trace: Trace, epoch: Epoch) -> (Ticket, bool) {
         self.counters.misses += 1;
+        self.note(key, epoch.peer());
         let key = trace.key.unwrap_or_else(|| self.fingerprints.of(key));
-        (self.ticket(key, epoch), trace.brief)
+        (self.ticket(key, slot, epoch), trace.brief)
     }
 
-    const fn ticket(&mut self, key: Fingerprint, epoch: Epoch) -> Ticket {
+    /// By this key a cluster's server may be asked what it holds.
+    fn note(&mut self, key: &[u8], at: PeerId) {
+        if self.homes.is_of_cluster()
+            && let Some(lease) = self.leases.get_mut(at)
+        {
+            lease.key.clear();
+            lease.key.extend_from_slice(key);
+        }
+    }
+
+    fn ticket(&mut self, key: Fingerprint, slot: Slot, epoch: Epoch) -> Ticket {
         self.outstanding += 1;
-        Ticket { key, made: self.touches, epoch }
+        Ticket { key, made: self.touches, origin: epoch.into(), slot }
     }
 
     /// The answer came from elsewhere than the ticket says: it fills nothing.
@@ -313,40 +416,43 @@ impl Near {
     #[inline]
     #[allow(clippy::needless_pass_by_value, reason = "a ticket fills once")]
     pub fn filled(&mut self, ticket: Ticket, state: KeyState<'_>, written: Nanos, ends: Option<Nanos>) {
-        if self.returned(&ticket) {
+        let home = self.homes.at(ticket.slot, ticket.origin.peer());
+        let (false, Some(home)) = (self.returned(&ticket), home) else {
             self.counters.dropped_fills += 1;
             return;
-        }
-        // Absence has no expiry: whoever makes the key is announced.
-        let ends = if state == KeyState::Absent { Some(Nanos::MAX) } else { ends };
-        let peer = ticket.epoch.peer();
-        let read = Entry { state, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none(), peer };
+        };
+        // Absence has no expiry: whoever makes the key is announced, but perhaps in a cluster.
+        let is_absent = state == KeyState::Absent;
+        let lasts = if self.homes.is_of_cluster() { written + LEASE } else { Nanos::MAX };
+        let ends = if is_absent { Some(lasts) } else { ends };
+        let read = Entry { state, own: false, ends: ends.unwrap_or(written + LEASE), brief: ends.is_none(), home };
         // An entry that says the same and lasts longer stays. For example, the reply to our own write came first.
         let is_confirmed = |known: Entry<'_>| {
             let same = known.state == state || (state == KeyState::Present && known.state != KeyState::Absent);
-            same && !known.brief && known.peer == peer
+            same && !known.brief && known.home == home && (!is_absent || known.ends >= lasts)
         };
         self.counters.fills += u64::from(self.entries.insert(ticket.key, read, is_confirmed));
     }
 
-    /// A write that keeps the key for ever is about to be queued; its ticket is for [`Near::written`].
+    /// A write that keeps a key of that slot for ever is about to be queued; its ticket is for [`Near::written`].
     /// `epoch`: what the answer will depend on.
-    pub fn writing(&mut self, key: &[u8], epoch: Epoch) -> Ticket {
+    pub fn writing(&mut self, key: &[u8], slot: Slot, epoch: Epoch) -> Ticket {
+        self.note(key, epoch.peer());
         let key = self.fingerprints.of(key);
         self.touch(key);
-        self.ticket(key, epoch)
+        self.ticket(key, slot, epoch)
     }
 
     /// The server has taken a write: the key holds what was written, unless something has touched it since.
     #[allow(clippy::needless_pass_by_value, reason = "a ticket fills once")]
     pub fn written(&mut self, ticket: Ticket, value: &[u8]) {
-        if self.returned(&ticket) {
-            self.counters.dropped_fills += 1;
-        } else {
-            let (state, peer) = (KeyState::Text(value), ticket.epoch.peer());
-            let known = Entry { state, own: true, ends: Nanos::MAX, brief: false, peer };
+        let home = self.homes.at(ticket.slot, ticket.origin.peer());
+        if let (false, Some(home)) = (self.returned(&ticket), home) {
+            let known = Entry { state: KeyState::Text(value), own: true, ends: Nanos::MAX, brief: false, home };
             self.entries.insert(ticket.key, known, |_| false);
             self.counters.fills += 1;
+        } else {
+            self.counters.dropped_fills += 1;
         }
     }
 
@@ -382,8 +488,9 @@ impl Near {
     /// the id leads to does not fit the key, and is then made.
     #[must_use]
     pub fn own_write(&self, key: &[u8], now: Nanos) -> Option<&[u8]> {
-        match self.entries.get(self.fingerprints.of(key))? {
-            Entry { state: KeyState::Text(text), own: true, peer, .. } if self.is_alive(peer, now) => Some(text),
+        let known = self.entries.get(self.fingerprints.of(key))?;
+        match known.state {
+            KeyState::Text(text) if known.own && self.is_alive(self.homes.holder(known.home)?, now) => Some(text),
             _ => None,
         }
     }

@@ -16,14 +16,14 @@ const fn text(text: &str) -> KeyState<'_> {
 
 /// A write of our own that was answered.
 fn write(near: &mut Near, value: &str) {
-    let ticket = near.writing(KEY, Epoch::default());
+    let ticket = near.writing(KEY, Slot::NONE, Epoch::default());
     near.written(ticket, value.as_bytes());
 }
 
 #[test]
 fn an_invalidation_overtakes_the_reply_to_a_read() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.invalidated(KEY);
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -33,7 +33,7 @@ fn an_invalidation_overtakes_the_reply_to_a_read() {
 #[test]
 fn more_touches_than_are_remembered_make_every_earlier_read_void() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.invalidated(KEY);
     for other in 0..=MAX_TOUCHED {
         near.invalidated(format!("signal_cache:{other}").as_bytes());
@@ -45,7 +45,7 @@ fn more_touches_than_are_remembered_make_every_earlier_read_void() {
 #[test]
 fn a_call_that_is_given_up_has_touches_noted_up_to_the_bound_and_no_longer() {
     let mut near = near();
-    let _given_up = near.reading(KEY, Trace::default(), Epoch::default());
+    let _given_up = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     let mut most = 0;
     for other in 0..=MAX_TOUCHED {
         near.invalidated(format!("signal_cache:{other}").as_bytes());
@@ -53,7 +53,7 @@ fn a_call_that_is_given_up_has_touches_noted_up_to_the_bound_and_no_longer() {
     }
     near.invalidated(KEY);
     assert_eq!((most, near.touched.len()), (MAX_TOUCHED, 0));
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.invalidated(KEY);
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None, "later tickets are judged as ever");
@@ -62,7 +62,7 @@ fn a_call_that_is_given_up_has_touches_noted_up_to_the_bound_and_no_longer() {
 #[test]
 fn a_read_from_before_tracking_began_fills_nothing() {
     let mut near = Near::new(1 << 20);
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.informed(PeerId::FIRST, 0);
     near.filled(ticket, text("unwatched"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -71,8 +71,8 @@ fn a_read_from_before_tracking_began_fills_nothing() {
 #[test]
 fn a_write_of_our_own_between_a_read_and_its_reply() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
-    let write = near.writing(KEY, Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
+    let write = near.writing(KEY, Slot::NONE, Epoch::default());
     near.filled(ticket, text("old"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
     near.written(write, b"new");
@@ -83,14 +83,15 @@ fn a_write_of_our_own_between_a_read_and_its_reply() {
 fn a_value_is_not_served_while_our_write_of_the_key_is_under_way() {
     let mut near = near();
     write(&mut near, "old");
-    let _ticket = near.writing(KEY, Epoch::default());
+    let _ticket = near.writing(KEY, Slot::NONE, Epoch::default());
     assert_eq!(near.known(KEY, 1), None);
 }
 
 #[test]
 fn of_two_writes_under_way_only_the_last_is_stored() {
     let mut near = near();
-    let (first, second) = (near.writing(KEY, Epoch::default()), near.writing(KEY, Epoch::default()));
+    let (first, second) =
+        (near.writing(KEY, Slot::NONE, Epoch::default()), near.writing(KEY, Slot::NONE, Epoch::default()));
     near.written(first, b"first");
     assert_eq!(near.known(KEY, 1), None);
     near.written(second, b"second");
@@ -100,7 +101,7 @@ fn of_two_writes_under_way_only_the_last_is_stored() {
 #[test]
 fn somebody_else_writes_between_our_write_and_its_reply() {
     let mut near = near();
-    let ticket = near.writing(KEY, Epoch::default());
+    let ticket = near.writing(KEY, Slot::NONE, Epoch::default());
     near.invalidated(KEY);
     near.written(ticket, b"ours");
     assert_eq!(near.known(KEY, 1), None);
@@ -109,7 +110,7 @@ fn somebody_else_writes_between_our_write_and_its_reply() {
 #[test]
 fn a_deletion_or_clear_makes_earlier_reads_void() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.forget(KEY);
     near.filled(ticket, text("deleted"), 0, None);
     assert_eq!(near.known(KEY, 1), None);
@@ -120,7 +121,7 @@ fn a_lost_connection_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(other, Slot::NONE, Trace::default(), Epoch::default());
     near.lost(PeerId::FIRST);
     assert_eq!(near.known(KEY, 1), None);
     near.informed(PeerId::FIRST, 5);
@@ -134,7 +135,7 @@ fn an_invalidation_of_everything_takes_entries_and_tickets() {
     let mut near = near();
     write(&mut near, "v");
     let other: &[u8] = b"signal_cache:other";
-    let (ticket, _) = near.reading(other, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(other, Slot::NONE, Trace::default(), Epoch::default());
     near.invalidated_all();
     near.filled(ticket, text("flushed"), 0, None);
     assert_eq!((near.known(KEY, 1), near.known(other, 1)), (None, None));
@@ -178,46 +179,6 @@ fn a_server_that_answers_and_that_nobody_vouches_for_proves_nothing() {
 }
 
 #[test]
-fn a_server_that_falls_silent_takes_the_answers_of_its_own_keys_alone() {
-    let mut near = near();
-    let (silent, other) = (PeerId::FIRST, PeerId::of(1));
-    near.informed(other, 0);
-    write(&mut near, "a");
-    let key: &[u8] = b"signal_cache:other";
-    let ticket = near.writing(key, Epoch::of(other));
-    near.written(ticket, b"b");
-    near.proof(other, LEASE);
-    assert_eq!((near.known(KEY, LEASE), near.known(key, LEASE)), (None, Some(text("b"))));
-    assert_eq!((near.own_write(KEY, LEASE), near.own_write(key, LEASE)), (None, Some(b"b".as_slice())));
-    assert_eq!([silent, other].map(|peer| near.wants_proof(peer, LEASE)), [true, false]);
-    assert_eq!(near.recall(key, || LEASE), Ok((LEASE, other)), "and it is told whose key it is");
-}
-
-#[test]
-fn a_server_that_is_lost_takes_everything() {
-    let mut near = near();
-    let other = PeerId::of(1);
-    near.informed(other, 0);
-    write(&mut near, "a");
-    let ticket = near.writing(b"signal_cache:other", Epoch::of(other));
-    near.lost(other);
-    near.written(ticket, b"b");
-    near.informed(other, 0);
-    assert_eq!((near.known(KEY, 1), near.known(b"signal_cache:other", 1)), (None, None));
-}
-
-#[test]
-fn a_key_that_another_server_answers_for_is_that_ones() {
-    let mut near = near();
-    let other = PeerId::of(1);
-    near.informed(other, 0);
-    write(&mut near, "a");
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::of(other));
-    near.filled(ticket, text("a"), 1, Some(Nanos::MAX));
-    assert_eq!(near.recall(KEY, || 1), Ok((1, other)));
-}
-
-#[test]
 fn proofs_do_not_go_back() {
     let mut near = near();
     write(&mut near, "v");
@@ -229,20 +190,20 @@ fn proofs_do_not_go_back() {
 #[test]
 fn a_value_whose_expiry_is_unknown_is_served_for_one_lease_only() {
     let mut near = near();
-    let (ticket, expiry) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, expiry) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     assert!(!expiry, "a key that is read once costs no second command");
     near.filled(ticket, text("v"), 10, None);
     near.proof(PeerId::FIRST, LEASE);
     assert!(near.known(KEY, LEASE + 9).is_some());
     assert!(near.known(KEY, LEASE + 10).is_none());
     let trace = near.recall(KEY, || LEASE + 10).unwrap_err();
-    assert!(near.reading(KEY, trace, Epoch::default()).1, "and is then read with its expiry");
+    assert!(near.reading(KEY, Slot::NONE, trace, Epoch::default()).1, "and is then read with its expiry");
 }
 
 #[test]
 fn an_entry_ends_with_its_key() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.filled(ticket, text("v"), 0, Some(500));
     assert!(near.known(KEY, 499).is_some());
     assert!(near.known(KEY, 500).is_none());
@@ -251,7 +212,7 @@ fn an_entry_ends_with_its_key() {
 #[test]
 fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.filled(ticket, text("v"), 0, Some(Nanos::MAX));
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "what a read brought does not count");
     write(&mut near, "v");
@@ -260,14 +221,14 @@ fn only_a_write_of_our_own_that_nothing_has_touched_need_not_be_refreshed() {
     assert_ne!(near.own_write(KEY, LEASE), Some(b"v".as_slice()), "the lease is over");
     near.invalidated(KEY);
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "somebody has touched it");
-    let _ticket = near.writing(KEY, Epoch::default());
+    let _ticket = near.writing(KEY, Slot::NONE, Epoch::default());
     assert_ne!(near.own_write(KEY, 1), Some(b"v".as_slice()), "a write is under way");
 }
 
 #[test]
 fn existence_is_not_a_value() {
     let mut near = near();
-    let (ticket, _) = near.reading(KEY, Trace::default(), Epoch::default());
+    let (ticket, _) = near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default());
     near.filled(ticket, KeyState::Present, 0, None);
     assert_eq!(near.known(KEY, 1), Some(KeyState::Present));
 }
@@ -278,7 +239,7 @@ fn memory_is_bounded_in_bytes() {
     near.informed(PeerId::FIRST, 0);
     for number in 0..1_000 {
         let key = format!("signal_cache:{number}");
-        let ticket = near.writing(key.as_bytes(), Epoch::default());
+        let ticket = near.writing(key.as_bytes(), Slot::NONE, Epoch::default());
         near.written(ticket, &[b'x'; 100]);
     }
     let (entries, bytes) = near.size();
@@ -289,7 +250,7 @@ fn memory_is_bounded_in_bytes() {
 fn of_two_reads_of_a_key_the_one_that_brings_its_expiry_stays_known() {
     for brief_first in [true, false] {
         let mut near = near();
-        let [first, second] = [(); 2].map(|()| near.reading(KEY, Trace::default(), Epoch::default()).0);
+        let [first, second] = [(); 2].map(|()| near.reading(KEY, Slot::NONE, Trace::default(), Epoch::default()).0);
         let ends = |is_first| (is_first != brief_first).then_some(Nanos::MAX);
         near.filled(first, text("v"), 0, ends(true));
         near.filled(second, text("v"), 0, ends(false));

@@ -1,4 +1,4 @@
-//! The coherence rules against two simulated servers: random interleavings of clients, replies, pushes, time and faults,
+//! The coherence rules against a simulated server: random interleavings of clients, replies, pushes, time and faults,
 //! held against a simple model. A failing case shrinks to a minimal one; proptest prints its seed.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,10 +10,6 @@ use super::*;
 /// Bytes of the cache: more than is needed, and so few that there is one segment, which evicts all the time.
 const SIZES: [u64; 2] = [1 << 20, 1_200];
 const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
-/// The server that holds each.
-const OWNERS: [usize; 3] = [0, 1, 0];
-/// Each tells of its own keys, and answers, falls silent and is lost for itself.
-const SERVERS: usize = 2;
 
 /// What a server holds of a key, and since when; versions grow with every change of any key.
 #[derive(Debug, Clone, Default)]
@@ -61,14 +57,14 @@ enum Step {
     WriteExpiring(usize),
     Delete(usize),
     Clear,
-    /// Commands queued for a server go to the socket.
-    Flush(usize),
-    /// One cycle of a server: so many of our commands, and changes by others in between.
-    Serve(usize, usize, Vec<Foreign>),
-    /// So many events of a server are read.
-    Receive(usize, usize),
+    /// Queued commands go to the socket.
+    Flush,
+    /// One cycle of the server: so many of our commands, and changes by others in between.
+    Serve(usize, Vec<Foreign>),
+    /// So many events are read.
+    Receive(usize),
     Millis(u64),
-    Disconnect(usize),
+    Disconnect,
 }
 
 #[derive(Debug, Clone)]
@@ -82,7 +78,7 @@ enum Foreign {
     FlushAll,
 }
 
-/// What is under way between us and one server.
+/// What is under way between us and the server.
 #[derive(Debug, Default)]
 struct Line {
     queue: VecDeque<Command>,
@@ -95,18 +91,10 @@ struct World {
     now: Nanos,
     cells: Vec<Cell>,
     next: u64,
-    lines: [Line; SERVERS],
+    line: Line,
     /// For each key the version of our latest write that was acknowledged.
     acknowledged: Vec<u64>,
     served: u64,
-}
-
-fn peer(server: usize) -> PeerId {
-    PeerId::of(u16::try_from(server).unwrap())
-}
-
-fn epoch(key: usize) -> Epoch {
-    Epoch::of(peer(OWNERS[key]))
 }
 
 fn text(value: u64) -> Vec<u8> {
@@ -117,13 +105,13 @@ impl World {
     fn new(max_bytes: u64) -> Self {
         let mut near = Near::new(max_bytes);
         let now = 10 * LEASE;
-        (0..SERVERS).for_each(|server| near.informed(peer(server), now));
+        near.informed(PeerId::FIRST, now);
         Self {
             near,
             now,
             cells: vec![Cell::default(); KEYS.len()],
             next: 1,
-            lines: Default::default(),
+            line: Line::default(),
             acknowledged: vec![0; KEYS.len()],
             served: 0,
         }
@@ -203,58 +191,58 @@ impl World {
                 return Ok(None);
             }
         }
-        Ok(Some(self.near.reading(KEYS[key], trace, epoch(key))))
+        Ok(Some(self.near.reading(KEYS[key], Slot::NONE, trace, Epoch::default())))
     }
 
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Read(key) => {
                 if let Some((ticket, expiry)) = self.read(key, |value| value != KeyState::Present)? {
-                    self.send(key, Command::Get(key, Some(ticket), expiry));
+                    self.line.queue.push_back(Command::Get(key, Some(ticket), expiry));
                 }
             }
             Step::Has(key) => {
                 if let Some((ticket, _)) = self.read(key, |_| true)? {
-                    self.send(key, Command::Exists(key, Some(ticket)));
+                    self.line.queue.push_back(Command::Exists(key, Some(ticket)));
                 }
             }
             Step::Write(key) => {
                 let value = self.fresh();
-                let ticket = self.near.writing(KEYS[key], epoch(key));
-                self.send(key, Command::Set(key, value, Some(ticket)));
+                let ticket = self.near.writing(KEYS[key], Slot::NONE, Epoch::default());
+                self.line.queue.push_back(Command::Set(key, value, Some(ticket)));
             }
             Step::WriteExpiring(key) => {
                 let value = self.fresh();
                 self.near.forget(KEYS[key]);
-                self.send(key, Command::SetExpiring(key, value));
+                self.line.queue.push_back(Command::SetExpiring(key, value));
             }
             Step::Delete(key) => {
                 self.near.forget(KEYS[key]);
-                self.send(key, Command::Del(key));
+                self.line.queue.push_back(Command::Del(key));
             }
             Step::Clear => {
                 for (key, name) in KEYS.iter().enumerate() {
                     self.near.forget(name);
-                    self.send(key, Command::Del(key));
+                    self.line.queue.push_back(Command::Del(key));
                 }
             }
-            Step::Flush(server) => {
+            Step::Flush => {
                 let now = self.now;
-                let Line { queue, socket, .. } = &mut self.lines[server];
+                let Line { queue, socket, .. } = &mut self.line;
                 socket.extend(queue.drain(..).map(|command| (command, now)));
             }
-            Step::Serve(server, count, foreign) => self.serve(server, count, foreign),
-            Step::Receive(server, count) => {
+            Step::Serve(count, foreign) => self.serve(count, foreign),
+            Step::Receive(count) => {
                 for _ in 0..count {
-                    let Some(event) = self.lines[server].stream.pop_front() else { break };
-                    self.receive(peer(server), event);
+                    let Some(event) = self.line.stream.pop_front() else { break };
+                    self.receive(event);
                 }
             }
             Step::Millis(millis) => self.now += millis * MILLI,
-            Step::Disconnect(server) => {
-                self.near.lost(peer(server));
+            Step::Disconnect => {
+                self.near.lost(PeerId::FIRST);
                 // What was not answered goes out again, without tickets: they are void.
-                let line = &mut self.lines[server];
+                let line = &mut self.line;
                 let unanswered = line.socket.drain(..).map(|(command, _)| command);
                 let mut queue: VecDeque<_> = unanswered.chain(line.queue.drain(..)).collect();
                 for command in &mut queue {
@@ -266,49 +254,42 @@ impl World {
                     }
                 }
                 *line = Line { queue, ..Line::default() };
-                self.near.informed(peer(server), self.now);
+                self.near.informed(PeerId::FIRST, self.now);
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, key: usize, command: Command) {
-        self.lines[OWNERS[key]].queue.push_back(command);
-    }
-
     /// One cycle: replies go out as commands run; pushes for the keys that changed come after them, and only where the
     /// last writer of the key was somebody else.
-    fn serve(&mut self, server: usize, count: usize, foreign: Vec<Foreign>) {
+    fn serve(&mut self, count: usize, foreign: Vec<Foreign>) {
         let mut touched: BTreeMap<usize, bool> = BTreeMap::new();
         let mut everything = false;
         let mut foreign = foreign.into_iter();
         for _ in 0..count {
             if let Some(change) = foreign.next() {
-                everything |= self.foreign(server, &change, &mut touched);
+                everything |= self.foreign(&change, &mut touched);
             }
-            let Some((command, written)) = self.lines[server].socket.pop_front() else { break };
+            let Some((command, written)) = self.line.socket.pop_front() else { break };
             let event = self.execute(command, written, &mut touched);
-            self.lines[server].stream.push_back(event);
+            self.line.stream.push_back(event);
         }
         for change in foreign {
-            everything |= self.foreign(server, &change, &mut touched);
+            everything |= self.foreign(&change, &mut touched);
         }
         let pushed: Vec<_> = touched.iter().filter(|(_, others)| **others).map(|(&key, _)| key).collect();
         if everything {
-            self.lines[server].stream.push_back(Event::PushAll);
+            self.line.stream.push_back(Event::PushAll);
         }
         if !pushed.is_empty() {
-            self.lines[server].stream.push_back(Event::Push(pushed));
+            self.line.stream.push_back(Event::Push(pushed));
         }
     }
 
-    /// A change by somebody else, where its key is that server's.
-    fn foreign(&mut self, server: usize, change: &Foreign, touched: &mut BTreeMap<usize, bool>) -> bool {
+    /// A change by somebody else.
+    fn foreign(&mut self, change: &Foreign, touched: &mut BTreeMap<usize, bool>) -> bool {
         let value = self.fresh();
-        let is_its = |key: &usize| OWNERS[*key] == server;
         match *change {
-            Foreign::Set(key) | Foreign::SetExpiring(key, _) | Foreign::Del(key) | Foreign::Expire(key, _)
-                if !is_its(&key) => {}
             Foreign::Set(key) => {
                 self.change(key, Some(value), None);
                 touched.insert(key, true);
@@ -332,7 +313,7 @@ impl World {
                 }
             }
             Foreign::Sweep => {
-                for key in (0..KEYS.len()).filter(is_its) {
+                for key in 0..KEYS.len() {
                     if self.cells[key].text.is_some() && self.current(key).is_none() {
                         self.change(key, None, None);
                         touched.insert(key, true);
@@ -340,7 +321,7 @@ impl World {
                 }
             }
             Foreign::FlushAll => {
-                for key in (0..KEYS.len()).filter(is_its) {
+                for key in 0..KEYS.len() {
                     self.change(key, None, None);
                 }
                 return true;
@@ -381,7 +362,8 @@ impl World {
         }
     }
 
-    fn receive(&mut self, by: PeerId, event: Event) {
+    fn receive(&mut self, event: Event) {
+        let by = PeerId::FIRST;
         match event {
             Event::Get { ticket, text: found, ttl, written } => {
                 self.near.proof(by, written);
@@ -414,11 +396,8 @@ impl World {
 
     /// Everything arrives; then the cache must equal the server, key by key.
     fn quiesce(&mut self) -> Result<(), TestCaseError> {
-        for server in 0..SERVERS {
-            let serve = Step::Serve(server, 1_000, vec![Foreign::Sweep]);
-            for step in [Step::Flush(server), serve, Step::Receive(server, 1_000)] {
-                self.run(step)?;
-            }
+        for step in [Step::Flush, Step::Serve(1_000, vec![Foreign::Sweep]), Step::Receive(1_000)] {
+            self.run(step)?;
         }
         for (key, name) in KEYS.iter().enumerate() {
             let Some(value) = self.near.known(name, self.now) else { continue };
@@ -445,8 +424,7 @@ fn foreign() -> impl Strategy<Value = Foreign> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = 0..KEYS.len();
-    let server = 0..SERVERS;
-    let serve = (server.clone(), 0_usize..6, prop::collection::vec(foreign(), 0..3));
+    let serve = (0_usize..6, prop::collection::vec(foreign(), 0..3));
     let step = prop_oneof![
         10 => key.clone().prop_map(Step::Read),
         3 => key.clone().prop_map(Step::Has),
@@ -454,11 +432,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => key.clone().prop_map(Step::WriteExpiring),
         1 => key.prop_map(Step::Delete),
         1 => Just(Step::Clear),
-        8 => server.clone().prop_map(Step::Flush),
-        8 => serve.prop_map(|(server, count, foreign)| Step::Serve(server, count, foreign)),
-        8 => (server.clone(), 1_usize..8).prop_map(|(server, count)| Step::Receive(server, count)),
+        8 => Just(Step::Flush),
+        8 => serve.prop_map(|(count, foreign)| Step::Serve(count, foreign)),
+        8 => (1_usize..8).prop_map(Step::Receive),
         3 => prop_oneof![1_u64..50, 500_u64..2_500].prop_map(Step::Millis),
-        1 => server.prop_map(Step::Disconnect),
+        1 => Just(Step::Disconnect),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -483,8 +461,7 @@ fn the_simulation_serves_from_the_cache_at_all() {
     for max_bytes in SIZES {
         let mut world = World::new(max_bytes);
         for key in [0, 1] {
-            let server = OWNERS[key];
-            let answered = [Step::Flush(server), Step::Serve(server, 1, vec![]), Step::Receive(server, 1)];
+            let answered = [Step::Flush, Step::Serve(1, vec![]), Step::Receive(1)];
             for step in [Step::Read(key)].into_iter().chain(answered).chain([Step::Read(key), Step::Has(key)]) {
                 world.run(step).unwrap();
             }

@@ -46,3 +46,26 @@ impl Epoch {
         self.slots = self.slots.wrapping_add(1);
     }
 }
+
+/// An [`Epoch`] without the run, which does not change while a connection lasts: what a ticket of the near cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    peer: PeerId,
+    connection: u16,
+    slots: u16,
+}
+
+impl Origin {
+    /// The server.
+    #[must_use]
+    pub const fn peer(self) -> PeerId {
+        self.peer
+    }
+}
+
+impl From<Epoch> for Origin {
+    fn from(epoch: Epoch) -> Self {
+        let Epoch { peer, connection, slots, .. } = epoch;
+        Self { peer, connection, slots }
+    }
+}

@@ -47,7 +47,7 @@ impl std::fmt::Display for Slot {
 }
 
 /// Some slots.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct SlotSet {
     /// A bit for each slot; nothing, where no slot was ever in it.
     words: Vec<u64>,
@@ -68,6 +68,17 @@ impl SlotSet {
         self.words[word] |= bit;
         self.len += usize::from(is_new);
         is_new
+    }
+
+    /// Takes a slot out. Whether it was in it.
+    pub fn remove(&mut self, slot: Slot) -> bool {
+        let was_there = self.contains(slot);
+        if was_there {
+            let (word, bit) = Self::place(slot);
+            self.words[word] &= !bit;
+            self.len -= 1;
+        }
+        was_there
     }
 
     /// Whether a slot is in it.
@@ -93,8 +104,9 @@ impl SlotSet {
 
     /// Those that are in it, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> {
-        let all = if self.is_empty() { 0 } else { SLOTS };
-        (0..all).map(Slot).filter(|&slot| self.contains(slot))
+        let words = (0u16..).zip(&self.words).filter(|(_, word)| **word != 0);
+        words
+            .flat_map(|(at, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| Slot(at * 64 + bit)))
     }
 
     /// Takes all of them out.
@@ -207,6 +219,10 @@ mod tests {
         let last = Slot::new(SLOTS - 1).unwrap();
         set.insert(last);
         assert!(set.contains(last) && set.len() == 2 && Slot::new(SLOTS).is_none());
+        assert_eq!(set.iter().map(Slot::number).collect::<Vec<_>>(), [12_182, SLOTS - 1]);
+        assert!(set.remove(last) && !set.remove(last) && !set.remove(Slot::NONE) && set.len() == 1);
+        assert_eq!(set, [Slot::of(b"foo")].into_iter().collect());
+        set.insert(last);
         set.clear();
         assert!(set.is_empty() && !set.contains(last));
     }
