@@ -92,6 +92,15 @@ class Cluster {
     return this.nodeAt(port);
   }
 
+  /** The same, when it says so itself: for a moment after a slot has moved, another one's older word may count once more. */
+  agreedOwnerOf(slot) {
+    return until("the owner of a slot knows that it is", async () => {
+      const owner = await this.ownerOf(slot);
+      const own = (await owner.nodes()).find(({ port }) => port === owner.named);
+      return own.ranges.some(([first, last = first]) => slot >= first && slot <= last) && owner;
+    });
+  }
+
   /** The slot of a key, as a server tells it. */
   slotOf(key) {
     return this.alive[0].command("CLUSTER", "KEYSLOT", key);
@@ -189,7 +198,7 @@ class Cluster {
     };
     return {
       begin: async () => {
-        from = await this.ownerOf(slot);
+        from = await this.agreedOwnerOf(slot);
         await say(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
         await say(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
       },
