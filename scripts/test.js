@@ -111,10 +111,13 @@ async function committed() {
 }
 
 /**
- * What is not run again without the near cache: files that turn it on themselves or count on it, and those about the
- * network, the process and the package, which never see it.
+ * What is not run again without the near cache: files that turn it on themselves or count on it, and those about rows, candles, the
+ * embedded store, the network, the process and the package, which never see it.
  */
-const CACHE_BLIND = /^__test__\/(near|faults|sentinel|mongo|kit|copy|demo|tls|acl|pack|compose|declarations|documents|workers|exit)\b/;
+const CACHE_BLIND = new RegExp(
+  String.raw`^__test__/(near|faults|sentinel|redis-cluster|mongo|candle|store|kit|copy|demo|tls|acl|pack|build|binary|release|cross|cli|compose|` +
+    String.raw`circles|slices|declarations|differences|documents|workers|exit)\b`,
+);
 const withoutNear = specFiles().filter((file) => /^__test__\/[^/]+\.spec\.js$/.test(file) && !CACHE_BLIND.test(file));
 
 /** What runs on the embedded store too; __test__/support/not-on-store.js says why the others do not. */
