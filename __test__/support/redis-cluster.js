@@ -49,10 +49,10 @@ class ClusterNode extends RedisServer {
   async nodes() {
     const text = String(await this.command("CLUSTER", "NODES"));
     return text.split("\n").filter(Boolean).map((line) => {
-      const [id, at, flags, master, , , , , ...slots] = line.split(" ");
+      const [id, at, flags, master, , , epoch, , ...slots] = line.split(" ");
       const ranges = slots.filter((word) => !word.startsWith("[")).map((word) => word.split("-").map(Number));
       const port = Number(at.split("@")[0].split(":").at(-1));
-      return { id, port, flags: flags.split(","), master, ranges, marks: slots.filter((word) => word.startsWith("[")) };
+      return { id, port, flags: flags.split(","), master, epoch, ranges, marks: slots.filter((word) => word.startsWith("[")) };
     });
   }
 }
@@ -92,12 +92,16 @@ class Cluster {
     return this.nodeAt(port);
   }
 
-  /** The same, when it says so itself: for a moment after a slot has moved, another one's older word may count once more. */
+  /**
+   * The same, when all that run say so, and by which epoch. Before that, whoever gets the slot next might not know of the claim that
+   * it has to outbid, and older word of it would leave the slot without an owner.
+   */
   agreedOwnerOf(slot) {
-    return until("the owner of a slot knows that it is", async () => {
-      const owner = await this.ownerOf(slot);
-      const own = (await owner.nodes()).find(({ port }) => port === owner.named);
-      return own.ranges.some(([first, last = first]) => slot >= first && slot <= last) && owner;
+    return until("all agree on the owner of a slot", async () => {
+      const maps = await Promise.all(this.alive.map((node) => node.nodes()));
+      const owners = maps.map((map) => map.find(({ ranges }) => ranges.some(([first, last = first]) => slot >= first && slot <= last)));
+      const is = ({ port, epoch }) => port === owners[0].port && epoch === owners[0].epoch;
+      return owners.every((owner) => owner && is(owner)) && this.nodeAt(owners[0].port);
     });
   }
 
