@@ -166,17 +166,23 @@ function clusterSection({ peers, samples, cpu, ...result }) {
     const [op, atOnce] = name.split("@");
     return atOnce === "1" ? `\`${op}\`, one after the other` : `\`${op}\`, ${atOnce} at once`;
   };
+  const calls = Object.keys(samples).filter((name) => samples[name].cluster);
+  const shown = peers.filter(({ id }) => calls.some((name) => samples[name][id]));
   const line = (name) => {
-    const cells = peers.map(({ id }) => (samples[name][id] ? time(median(samples[name][id])) : "–"));
+    const cells = shown.map(({ id }) => (samples[name][id] ? time(median(samples[name][id])) : "–"));
     const { cluster, single } = samples[name];
     const [speed, cost] = [pairedRatio(single, cluster).median, pairedRatio(cpu[name].cluster, cpu[name].single).median];
     return `| ${title(name)} | ${cells.join(" | ")} | ${speed.toFixed(2)} | ${cost.toFixed(2)} |`;
   };
-  const heads = peers.map(({ id, title: who, version }) => ({ cluster: "here", single: "here, one server" })[id] ?? `${who} ${version}`);
+  const heads = shown.map(({ id, title: who, version }) => ({ cluster: "here", single: "here, one server" })[id] ?? `${who} ${version}`);
+  const hit = samples["hit get"];
+  const [here, single] = ["cluster-near", "single-near"].map((id) => time(median(hit[id])));
   return [
     `| | ${heads.join(" | ")} | speed, of one server | processor time, of one server |`,
-    `| --- |${" ---: |".repeat(peers.length + 2)}`,
-    ...Object.keys(samples).map(line),
+    `| --- |${" ---: |".repeat(shown.length + 2)}`,
+    ...calls.map(line),
+    "",
+    `An id that is known takes ${here} here, and ${single} with one server.`,
     "",
     `Medians of a call. ${result.date}, ${machineLine(result)}. All figures: \`bench/results/cluster.md\`.`,
   ].join("\n");
