@@ -234,7 +234,11 @@ async function main(args) {
 
   const sum = (key) => results.reduce((total, one) => total + one[key], 0);
   console.log("\n== summary");
-  for (const one of results) console.log(`  ${mark(one)} ${one.title}: ${told(one)}`);
+  for (const one of results) {
+    console.log(`  ${mark(one)} ${one.title}: ${told(one)}`);
+    // Named again here: what stands further up in a long log is easily lost.
+    for (const line of one.told ?? []) console.log(`      ${line}`);
+  }
   console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
   return sum("failed") === 0 ? 0 : 1;
 }

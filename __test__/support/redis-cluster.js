@@ -20,8 +20,8 @@ class ClusterNode extends RedisServer {
 
   async launch() {
     // The bus's port is usually the other's + 10000, which somebody else may have, or which is too large.
-    this.bus ??= await freePort();
-    if (this.options.tls) this.tlsPort ??= await freePort();
+    if (!this.started) this.bus = await freePort();
+    if (!this.started && this.options.tls) this.tlsPort = await freePort();
     await super.launch();
     this.named = this.tlsPort ?? this.port;
   }
@@ -241,9 +241,15 @@ async function start(options) {
   return node;
 }
 
+/** Until two nodes know each other. One that has not finished its greeting within a second forgets it, and says nothing. */
 async function meet(node, other) {
-  const reply = await node.command("CLUSTER", "MEET", "127.0.0.1", other.named, other.bus);
-  if (reply instanceof Error) throw reply;
+  const knows = async (one, another) => (await one.nodes()).some(({ id, flags }) => id === another.id && !flags.includes("handshake"));
+  await until("two nodes know each other", async () => {
+    if ((await knows(node, other)) && (await knows(other, node))) return true;
+    const reply = await node.command("CLUSTER", "MEET", "127.0.0.1", other.named, other.bus);
+    if (reply instanceof Error) throw reply;
+    return false;
+  });
 }
 
 /**

@@ -154,16 +154,23 @@ function startWatchdog(pid, dir) {
   return { dismiss: () => shell.stdin.end("\n") };
 }
 
+/** Systems give other ports to connections that go out: the port of a server that is down for a moment would be taken by one of those. */
+const PORTS = { from: 10_000, to: 32_000 };
+
 /** A TCP port that nobody listens on at this moment. */
-function freePort() {
-  return new Promise((resolve, reject) => {
+async function freePort() {
+  for (let attempt = 1; attempt <= 1_000; attempt++) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
     const probe = net.createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
+    const isFree = await new Promise((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
     });
-  });
+    if (!isFree) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+  throw new Error("127.0.0.1 has no free port");
 }
 
 function tail(file) {
