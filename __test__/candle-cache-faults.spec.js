@@ -11,6 +11,8 @@ const { startProxy } = require("./support/proxy.js");
 const { startRedis } = require("./support/redis.js");
 
 const NEVER = 86_400_000;
+/** Within this a busy server that is there makes a collection with its indexes. */
+const PATIENCE_MS = 2_000;
 const at = (slot) => START + slot * MINUTE;
 const [UNAVAILABLE, TIMEOUT, UNKNOWN] = ["MONGO_UNAVAILABLE", "MONGO_TIMEOUT", "MONGO_UNKNOWN"];
 
@@ -34,7 +36,7 @@ async function behindProxy(t, config) {
 }
 
 test("while MongoDB is away what is in memory is answered, and what is missing fails; back again, nothing is taken for stored that is not", async (t) => {
-  const { mongo, proxy, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: 500 });
+  const { mongo, proxy, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: PATIENCE_MS });
   await windows.writeWindow(...CONTEXT, plains(0, 5));
   await proxy.refuse();
   t.deepEqual(await windows.readWindow(...CONTEXT, at(0), 5), plains(0, 5));
@@ -80,7 +82,7 @@ test("whatever is acknowledged while MongoDB comes and goes is stored, and what 
 });
 
 test("a silent MongoDB is a MONGO_TIMEOUT for what is missing, and its late work is not taken for anything", async (t) => {
-  const { mongo, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: 300 });
+  const { mongo, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: PATIENCE_MS });
   await storeElsewhere(mongo, 0, 10);
   t.deepEqual(await windows.readWindow(...CONTEXT, at(0), 5), plains(0, 5));
   await mongo.pause();
@@ -140,7 +142,7 @@ test("close() does not wait for a block that is fetched in the background, and n
 });
 
 test("a block that cannot be fetched in the background fails nobody: who needs it asks for it", async (t) => {
-  const { mongo, proxy, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: 400 });
+  const { mongo, proxy, windows, lib } = await behindProxy(t, { CC_MONGO_TIMEOUT_MS: PATIENCE_MS });
   await storeElsewhere(mongo, 600, 1_100);
   await windows.readWindow(...CONTEXT, at(600), 5);
   proxy.swallow();

@@ -216,7 +216,7 @@ test("many calls at once over the same candles store each candle once, and count
 test("a call that leaves out what another one is writing fails with it, and nothing of it is known", async (t) => {
   const proxy = await startProxy({ host: "127.0.0.1", port: own.mongo.port });
   t.teardown(() => proxy.stop());
-  const { lib, windows, service: slow } = copyFor(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${proxy.port}/${own.mongo.database}`, CC_MONGO_TIMEOUT_MS: 400 });
+  const { lib, windows, service: slow } = copyFor(t, { CC_MONGO_CONNECTION_STRING: `mongodb://127.0.0.1:${proxy.port}/${own.mongo.database}`, CC_MONGO_TIMEOUT_MS: 2_000 });
   await windows.writeWindow(...CONTEXT, plains(0, 1));
   proxy.swallow();
   const failed = await Promise.all([slow.createMany(...CONTEXT, plains(10, 12)), windows.writeWindow(...CONTEXT, plains(11, 12)), slow.create(dto(20)), windows.writeWindow(...CONTEXT, [plain(20)])].map(outcome));

@@ -247,7 +247,7 @@ for (const kind of Object.keys(KINDS)) {
   });
 
   test(`${kind}: a write whose reply is lost for good rejects as unknown`, async (t) => {
-    const { ioc, lib, proxy, losing, documents } = await scene(t, kind, { CC_MONGO_TIMEOUT_MS: 400 });
+    const { ioc, lib, proxy, losing, documents } = await scene(t, kind, { CC_MONGO_TIMEOUT_MS: 2_000 });
     const { heal } = proxy;
     await ioc.measureDbService.upsert("b", "k", { value: "first" });
     const stay = async () => {

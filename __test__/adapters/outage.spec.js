@@ -115,7 +115,7 @@ for (const [what, harm] of [["stopped", (mongo) => mongo.end("SIGTERM")], ["sile
 }
 
 test("a server that was only slow fails no candle call afterwards", async (t) => {
-  const { mongo, lib, kit } = await both(t, { CC_MONGO_TIMEOUT_MS: 400 });
+  const { mongo, lib, kit } = await both(t, { CC_MONGO_TIMEOUT_MS: 2_000 });
   await writing(kit, START);
   await mongo.pause();
   t.is((await outcome(kit.PersistSignalAdapter.writeSignalData({ id: "1" }, "a", "b", "c"))).error?.code.startsWith("MONGO_"), true);
@@ -181,7 +181,7 @@ test("MongoDB killed while lists and rows are written: what was acknowledged is 
 });
 
 test("what has not been sent when close() is called is refused with CLOSED once the write before it has failed; what was acknowledged is there", async (t) => {
-  const { mongo, lib, kit } = await both(t, { CC_MONGO_TIMEOUT_MS: 500 });
+  const { mongo, lib, kit } = await both(t, { CC_MONGO_TIMEOUT_MS: 2_000 });
   const write = (v) => outcome(kit.PersistSignalAdapter.writeSignalData({ v }, "a", "b", "c"));
   const list = (v) => outcome(kit.PersistNotificationAdapter.writeNotificationData([1, 2].map((n) => ({ id: `id-${n}`, v })), true));
   for (const call of [write, list]) t.is((await call(0)).error, undefined);
