@@ -238,6 +238,32 @@ test("a file that is no store is STORE_CORRUPT and stays as it is", async (t) =>
   t.false(fs.existsSync(path.join(folder, "store.sqlite")));
 });
 
+for (const [what, instead] of [
+  ["removed", null],
+  ["replaced", "another one"],
+]) {
+  (process.platform === "win32" ? test.skip : test)(`close() says that the file of what was acknowledged was ${what}, and the store is closed all the same`, async (t) => {
+    const folder = folderFor(t);
+    const file = path.join(folder, "store.sqlite");
+    const lib = storeFor(t, folder);
+    const map = new lib.BaseMap("ns", -1);
+    await map.set("k", "v");
+    fs.rmSync(file);
+    if (instead !== null) fs.writeFileSync(file, instead);
+    // Acknowledged or not: what was is gone.
+    await outcome(lib.ioc.riskDbService.upsert("r", "e", [1], new Date(5)));
+    const { error } = await outcome(lib.close());
+    t.is(error?.code, "STORE_UNAVAILABLE");
+    t.regex(error.message, /replaced or removed/);
+    t.is(lib.health().store, null);
+    t.is(fs.existsSync(file) ? fs.readFileSync(file, "utf8") : null, instead, "it is not touched");
+    fs.rmSync(file, { force: true });
+    t.is(await map.get("k"), null);
+    await map.set("k", "w");
+    t.is(await lib.close(), undefined);
+  });
+}
+
 test("a process that is idle with an open store ends by itself", async (t) => {
   const program = `new lib.BaseMap("ns", -1).set("k", "v").then(() => console.log("written"))`;
   t.deepEqual(await run(program, { CC_STORE_PATH: folderFor(t) }), { code: 0, out: "written" });

@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub(super) identity: Option<Identity>,
     /// When it was last looked whether its file is still there.
     pub(super) checked: Instant,
+    /// How many transactions the thread had seen when it was opened.
+    pub(super) commits: u64,
     pub(super) _owner: Arc<Owner>,
 }
 

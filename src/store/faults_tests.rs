@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::maps::{self, Ask, Told};
 use super::open::{FILE, VERSION};
 use super::testing::disk::{Disk, Fault, Replay};
+use super::testing::post::client_of;
 use super::testing::{Caller, Folder};
 use super::work::Work;
 use crate::error::Code;
@@ -244,6 +245,24 @@ fn a_store_that_was_removed_while_its_disk_failed_to_sync_is_not_made_anew() {
     disk.fail(None);
     until("it was noticed", || caller.client.thread().is_gone());
     assert_eq!(code(&caller, set("a:3")), Code::StoreUnavailable);
+    assert!(!folder.path().join(FILE).exists());
+}
+
+#[test]
+fn a_removed_store_whose_disk_fails_is_not_made_anew_by_its_last_user_either() {
+    let folder = Folder::new();
+    let disk = Disk::of(folder.path());
+    let (client, answers) = client_of(folder.path(), 1_000);
+    let work = Work::Map(0, set("a:1"));
+    client.admit(&work).unwrap();
+    client.hand_over(vec![work]);
+    answers.map().1.unwrap();
+    disk.fail(Some(Fault::Sync));
+    until("it was tried to sync", || client.thread().state().last_error.is_some());
+    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    client.end(None, 1);
+    assert_eq!(answers.map().1.unwrap_err().error.code, Code::StoreUnavailable);
+    client.thread().wait_for_end();
     assert!(!folder.path().join(FILE).exists());
 }
 

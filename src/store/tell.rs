@@ -38,11 +38,11 @@ pub(super) fn marked(job: &Job, outcome: Outcome<()>) -> Option<Answered> {
     }
 }
 
-/// Tells each job that it failed. A mark says only whether what was acknowledged is on the disk: that outcome is its own.
-pub(super) fn fail(jobs: Vec<Job>, failure: &Failure, synced: &Outcome<()>) {
+/// Tells each job that it failed. A mark says only whether what was acknowledged is kept: that outcome is its own.
+pub(super) fn fail(jobs: Vec<Job>, failure: &Failure, kept: &Outcome<()>) {
     tell(jobs, |job| match &job.work {
         Work::Map(call, _) => Some(Answered::Map(*call, Err(failure.clone()))),
         Work::Row(request) => Some(Answered::Row(request.call, Err(failure.clone()))),
-        Work::Attach | Work::Detach(_) | Work::Mark(_) => marked(job, synced.clone()),
+        Work::Attach | Work::Detach(_) | Work::Mark(_) => marked(job, kept.clone()),
     });
 }

@@ -101,6 +101,36 @@ fn a_file_that_was_removed_is_never_made_anew() {
 }
 
 #[test]
+fn a_mark_says_at_once_that_the_file_of_what_was_acknowledged_is_gone() {
+    for replaced in [false, true] {
+        let folder = Folder::new();
+        let file = folder.path().join(FILE);
+        let (client, answers) = client_of(folder.path(), 1_000);
+        ask(&client, 0, set("a:1"));
+        answers.map().1.unwrap();
+        std::fs::rename(&file, folder.path().join("elsewhere")).unwrap();
+        if replaced {
+            std::fs::write(&file, b"another one").unwrap();
+        }
+        client.end(None, 1);
+        assert_eq!(answers.map().1.unwrap_err().error.code, Code::StoreUnavailable);
+        client.thread().wait_for_end();
+        assert_eq!(std::fs::read(&file).ok(), replaced.then(|| b"another one".to_vec()));
+    }
+}
+
+#[test]
+fn a_mark_of_a_store_that_nobody_wrote_to_minds_no_file_that_is_gone() {
+    let folder = Folder::new();
+    let (client, answers) = client_of(folder.path(), 1_000);
+    ask(&client, 0, Ask::Has(b"a:1".to_vec(), None));
+    answers.map().1.unwrap();
+    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    client.end(None, 1);
+    assert_eq!(answers.map().1.unwrap(), Told::Nothing);
+}
+
+#[test]
 fn a_mark_says_that_all_before_it_is_synced_whatever_became_of_it() {
     let folder = Folder::new();
     let (client, answers) = client_of(folder.path(), 1_000);

@@ -29,6 +29,12 @@ const SOON: Duration = Duration::from_micros(20);
 /// The longest such pause.
 const LATER: Duration = Duration::from_millis(1);
 
+/// The failure of all that concerns a file that was replaced or removed.
+fn gone() -> Failure {
+    let what = "the file of the store was replaced or removed while it was open; what was written since may be lost";
+    Error::new(Code::StoreUnavailable, what).into()
+}
+
 /// What runs on the store's thread.
 pub(super) struct Worker {
     thread: Arc<Thread>,
@@ -74,7 +80,10 @@ impl Worker {
         let Some(opened) = self.opened.take() else { return };
         // Whoever opens it next may find another file.
         lock(&self.thread.state).file = None;
-        if self.thread.synced().is_ok() {
+        if self.thread.gone.swap(false, Ordering::AcqRel) {
+            // Its log is as lost as the file, so nothing of it is left to be synced.
+            self.thread.distrusted.store(false, Ordering::Release);
+        } else if self.thread.synced().is_ok() {
             // Where it cannot be done, the log stays, and whoever opens the store next reads it.
             let _ = opened.store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         }
@@ -148,13 +157,19 @@ impl Worker {
 
     fn batch(&mut self, jobs: Vec<Job>) {
         let patience = jobs.iter().map(|job| job.client.config().timeout).max().unwrap_or_default();
-        if let Err(failure) = self.ready(patience) {
+        let is_marked = jobs.iter().any(|job| matches!(job.work, Work::Mark(_)));
+        // Nobody asks again after a mark, so it is not for the next look to notice.
+        if let Err(failure) = self.look(is_marked).and_then(|()| self.ready(patience)) {
             lock(&self.thread.state).last_error = Some(failure.error.message.clone());
-            if jobs.iter().any(|job| matches!(job.work, Work::Mark(_))) {
+            if is_marked {
                 // A file that may not be used any more can be synced all the same.
                 self.sync();
             }
-            fail(jobs, &failure, &self.thread.synced());
+            let kept = self.kept();
+            if is_marked && self.thread.is_gone() && self.is_last() {
+                self.close();
+            }
+            fail(jobs, &failure, &kept);
             return;
         }
         let (mut rest, mut marks) = (Vec::with_capacity(jobs.len()), Vec::new());
@@ -175,30 +190,37 @@ impl Worker {
         if !marks.is_empty() {
             self.sync();
         }
-        let synced = self.thread.synced();
-        if !marks.is_empty() && synced.is_ok() && self.is_last() {
+        let kept = self.kept();
+        if !marks.is_empty() && kept.is_ok() && self.is_last() {
             self.close();
         }
-        tell(marks, |job| marked(job, synced.clone()));
+        tell(marks, |job| marked(job, kept.clone()));
+    }
+
+    /// Looks whether the file is still there: now, or where it was not looked for long. One that is not is never made anew.
+    fn look(&mut self, now: bool) -> Outcome<()> {
+        if let Some(opened) = &mut self.opened
+            && (now || opened.checked.elapsed() >= WATCH)
+        {
+            opened.checked = Instant::now();
+            if identity(&opened.file) != opened.identity {
+                self.thread.gone.store(true, Ordering::Release);
+            }
+        }
+        if self.thread.is_gone() { Err(gone()) } else { Ok(()) }
+    }
+
+    /// Whether what this process has acknowledged is there, as far as a system can tell: on the disk, in the file of that name.
+    fn kept(&self) -> Outcome<()> {
+        let written = |opened: &Opened| self.thread.commits.load(Ordering::Relaxed) > opened.commits;
+        let is_lost = self.thread.is_gone() && self.opened.as_ref().is_some_and(written);
+        if is_lost { Err(gone()) } else { self.thread.synced() }
     }
 
     /// Opens the store where it is not, and looks whether its file is still there.
     fn ready(&mut self, patience: Duration) -> Outcome<()> {
-        let gone =
-            "the file of the store was replaced or removed while it was open; what was written since may be lost";
-        let gone = || Failure::from(Error::new(Code::StoreUnavailable, gone));
-        // It is never made anew.
-        if self.thread.is_gone() {
-            return Err(gone());
-        }
+        self.look(false)?;
         if let Some(opened) = &mut self.opened {
-            if opened.checked.elapsed() >= WATCH {
-                opened.checked = Instant::now();
-                if identity(&opened.file) != opened.identity {
-                    self.thread.gone.store(true, Ordering::Release);
-                    return Err(gone());
-                }
-            }
             opened.store.busy_timeout(patience)?;
             trust(&self.thread, &opened.store)?;
             return Ok(());
@@ -211,8 +233,9 @@ impl Worker {
         // What a killed process has left is synced before anybody relies on it.
         begin(&self.thread, &store, patience)?;
         *lock(&self.thread.state) = State { file: Some((file.clone(), found)), last_error: None };
-        let checked = Instant::now();
-        self.opened = Some(Opened { store, file, log: log.into(), identity: Some(found), checked, _owner: owner });
+        let (checked, commits) = (Instant::now(), self.thread.commits.load(Ordering::Relaxed));
+        let identity = Some(found);
+        self.opened = Some(Opened { store, file, log: log.into(), identity, checked, commits, _owner: owner });
         Ok(())
     }
 
