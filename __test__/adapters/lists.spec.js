@@ -2,8 +2,10 @@
 
 // Storage, notification and log: the kit hands over its whole list, and only what is new or changed may go out.
 
+const { isDeepStrictEqual } = require("node:util");
 const { serial: test } = require("ava");
 const { outcome, until } = require("../support/addon.js");
+const { anySeed, chance } = require("../support/random.js");
 const { withKit } = require("../support/adapters.js");
 
 // Failures are made by the server itself.
@@ -334,6 +336,23 @@ for (const list of CHANGING) {
     });
   }
 
+  test(`${noun}: a change is seen in one of many that were compared often`, async (t) => {
+    const { write } = through(list);
+    const given = entries(100);
+    await write(given);
+    t.is(await sent(async () => {
+      for (let n = 0; n < 30; n++) await write(given);
+    }), 0);
+    given[3].pnl.list[2].deep = -1;
+    given[4].price = -given[4].price;
+    delete given[5].symbol;
+    given[6] = { ...given[6], missing: null };
+    const before = own.lib.stats().mongo.requests;
+    await write(given);
+    t.is(own.lib.stats().mongo.requests - before, 3);
+    t.is(await sent(() => write(given)), 0);
+  });
+
   test(`${noun}: null and undefined are stored alike, and are no change`, async (t) => {
     const { write } = through(list);
     const one = entry(1);
@@ -384,6 +403,95 @@ for (const list of CHANGING) {
       const rows = await own.mongo.documents(collection);
       t.deepEqual(rows.map(({ payload }) => payload.price), Array(3).fill(round * 10 + 3));
     }
+  });
+
+  test(`${noun}: an entry whose id was changed in the same object is stored under that one, whoever else has or had the id`, async (t) => {
+    const { write } = through(list);
+    const payloads = async () => Object.fromEntries((await own.mongo.documents(collection)).map((row) => [row[idField], [row.payload.id, row.payload.price]]));
+    for (const count of [3, 100]) {
+      await own.mongo.drop();
+      await own.lib.close();
+      const given = entries(count);
+      await write(given);
+      given[0].id = "other";
+      await write(given);
+      // A new object has the old id.
+      await write([...given, entry(0, { price: "new" })]);
+      // It has the id of one behind it, which counts.
+      given[1].id = "id-2";
+      given[2].price = "last";
+      await write(given);
+      const expected = { "id-0": ["id-0", "new"], "id-1": ["id-1", 1.5], "id-2": ["id-2", "last"], other: ["other", 0] };
+      t.like(await payloads(), expected);
+      t.is(await sent(() => write(given)), 0);
+    }
+  });
+
+  test(`${noun}: what is written after close() comes after what was still to be written then`, async (t) => {
+    const { write } = through(list);
+    await write([entry(1, { price: 0 })]);
+    await own.mongo.pause();
+    const before = [1, 2].map((price) => outcome(write([entry(1, { price })])));
+    await new Promise(setImmediate);
+    const closing = own.lib.close();
+    const after = outcome(write([entry(1, { price: 3 })]));
+    await new Promise(setImmediate);
+    await own.mongo.resume();
+    t.deepEqual(await Promise.all([...before, closing, after]), [{ value: undefined }, { value: undefined }, undefined, { value: undefined }]);
+    t.is((await own.mongo.documents(collection))[0].payload.price, 3);
+  });
+
+  test(`${noun}: what was being written when a read was sent counts, whichever of both the server carries out first`, async (t) => {
+    const { read, write } = through(list);
+    await write(entries(1));
+    for (let round = 0; round < 60; round++) {
+      const [changed, back] = [entry(0, { price: `changed ${round}` }), entry(0, { price: 0 })];
+      await Promise.all([write([changed]), read()]);
+      await write([back]);
+      t.is((await own.mongo.documents(collection))[0].payload.price, 0);
+    }
+  });
+
+  test(`${noun}: whatever becomes of a list, and however calls overlap, the rows are as they were written last`, async (t) => {
+    const seed = anySeed();
+    t.log(`seed ${seed}`);
+    const { below, pick, maybe, shuffled } = chance(seed);
+    // The kit hands lists on some promises later, when they may have changed again.
+    const instance = new own.lib[`Persist${noun}Instance`](...list.args);
+    const expected = new Map();
+    let [given, next, version] = [entries(60), 60, 0];
+    const steps = [
+      () => given.push(entry(next++)),
+      () => given.splice(below(given.length), 1 + below(3)),
+      () => (pick(given).price = ++version),
+      () => (pick(given).pnl.list[2].deep = ++version),
+      () => (given[below(given.length)] = entry(below(next), { price: ++version })),
+      () => given.push(entry(below(next), { price: ++version })),
+      () => given.push(pick(given)),
+      () => (pick(given).id = `id-${below(next)}`),
+      () => (given = shuffled(given)),
+      () => (given = structuredClone(given)),
+      () => given.splice(0, Math.max(0, given.length - 70)),
+    ];
+    const under = [];
+    for (let call = 0; call < 300; call++) {
+      for (let n = below(3); n >= 0; n--) {
+        pick(steps)();
+        if (given.length === 0) given.push(entry(next++));
+      }
+      for (const one of given) expected.set(one.id, structuredClone(one));
+      under.push(instance[`write${noun}Data`](given));
+      if (maybe(0.1)) under.push(instance[`read${noun}Data`]());
+      if (maybe(0.02)) under.push(own.lib.close());
+      if (maybe(0.3)) await new Promise(setImmediate);
+      if (maybe(0.1)) await Promise.all(under.splice(0));
+    }
+    await Promise.all(under);
+    const rows = await own.mongo.documents(collection);
+    const found = new Map(rows.map((row) => [row[idField], row.payload]));
+    const wrong = [...expected].filter(([id, one]) => !isDeepStrictEqual(found.get(id), stored(one)));
+    t.deepEqual(wrong.map(([id, one]) => ({ id, expected: one, found: found.get(id) })), []);
+    t.is(found.size, expected.size);
   });
 
   test(`${noun}: another process's change is kept, unless the entry is changed here`, async (t) => {

@@ -3,13 +3,10 @@
 
 const { afterwards, pushAhead } = require("../mongo.js");
 const { copyOf } = require("./order.js");
-const { Known } = require("./remembered.js");
+const { Known, idOf } = require("./remembered.js");
 
 /** So many entries are compared before anything is sent; of longer lists, what is surely to be sent goes first. */
 const AT_ONCE = 32;
-
-/** The id of an entry as it is stored. What is no id is refused when it is sent. */
-const idOf = (entry) => (typeof entry?.id === "number" ? String(entry.id) : entry?.id);
 
 const allSucceeded = (outcomes) => outcomes.every(({ status }) => status === "fulfilled");
 
@@ -21,12 +18,16 @@ class ListWriting {
     this.final = final;
     this.upsert = upsert;
     this.call = ++list.calls;
+    /** Whether earlier calls are still writing. */
+    this.follows = list.writing.size > 0;
     /** What is known of each object. */
     this.entries = new Array(objects.length);
     /** What goes out: new, or known otherwise. By place. */
     this.surely = new Map();
     /** Places of objects that were as they are known when they were last compared. */
     this.doubtful = [];
+    /** An object that is known has another id than it had. */
+    this.renamed = false;
     /** What the call waits for. */
     this.waits = new Set();
   }
@@ -43,7 +44,7 @@ class ListWriting {
     let next = 0;
     for (let place = 0; place < objects.length; place++) {
       const object = objects[place];
-      if (next >= before.length || before[next] !== object || beside[next].lost) {
+      if (next >= before.length || before[next] !== object) {
         const id = idOf(object);
         const one = list.known.get(id);
         if (one === undefined) {
@@ -60,19 +61,19 @@ class ListWriting {
         return false;
       }
       seen[next] = 1;
-      this.take(beside[next], object, place);
+      this.entries[place] = beside[next];
+      this.take(place, before[next] === object);
       next++;
     }
     this.forget(seen);
     return true;
   }
 
-  /** An object whose id is known. */
-  take(one, object, place) {
-    this.entries[place] = one;
+  /** An object whose id is known; whether it is the very one that was handed over before. */
+  take(place, same) {
     if (this.final) {
-      this.leave(one);
-    } else if (object === one.object && one.picture !== null) {
+      this.leave(this.entries[place]);
+    } else if (same) {
       this.doubtful.push(place);
     } else {
       this.compare(place);
@@ -80,11 +81,14 @@ class ListWriting {
   }
 
   compare(place) {
+    const object = this.objects[place];
     const one = this.entries[place];
-    if (one.fits(this.objects[place])) {
+    if (one.fits(object)) {
       this.leave(one);
-    } else {
+    } else if (idOf(object) === one.id) {
       this.add(place, one.row);
+    } else {
+      this.renamed = true;
     }
   }
 
@@ -99,7 +103,7 @@ class ListWriting {
   /** Leaves an entry out. If an earlier call is still writing it, that one's outcome is ours. */
   leave(one) {
     const { writing } = this.list;
-    if (writing.size > 0 && writing.has(one.id)) {
+    if (this.follows && writing.has(one.id)) {
       this.waits.add(writing.get(one.id));
     }
   }
@@ -122,7 +126,8 @@ class ListWriting {
     const before = [...surely.values()].map((one) => writing.get(one.id)).filter((write) => write !== undefined);
     const through = before.length === 0 ? null : Promise.allSettled(before).then(allSucceeded);
     for (const [place, one] of surely) {
-      const { id, object, row } = one;
+      const { id, row } = one;
+      const object = this.objects[place];
       one.place = place;
       list.known.set(id, one);
       const kept = through === null ? object : copyOf(object);
@@ -143,20 +148,31 @@ class ListWriting {
     return through === null;
   }
 
+  /** The same list, given anew. */
+  again(objects) {
+    return new ListWriting(this.list, objects, this.final, this.upsert).run();
+  }
+
   /** Resolves or rejects when all that it waits for has: with the first failure in the order of the list. */
   async run() {
+    const { list, objects } = this;
     if (!this.sort()) {
+      list.loseRenamed();
       // The last one of an id counts.
-      const last = new Map(this.objects.map((object) => [idOf(object), object]));
-      return new ListWriting(this.list, [...last.values()], this.final, this.upsert).run();
+      return this.again([...new Map(objects.map((object) => [idOf(object), object])).values()]);
     }
     if (this.surely.size > 0 && this.doubtful.length > AT_ONCE && this.send()) {
       // The server works on it while the others are compared.
       pushAhead();
     }
-    this.list.turnTo(this.objects, this.entries, this.call);
+    list.turnTo(objects, this.entries, this.call);
     this.doubtful.forEach((place) => this.compare(place));
     this.send();
+    if (this.renamed) {
+      const given = [...objects];
+      list.loseRenamed();
+      this.waits.add(this.again(given));
+    }
     const failed = (await Promise.allSettled(this.waits)).find(({ status }) => status === "rejected");
     if (failed !== undefined) {
       throw failed.reason;

@@ -43,13 +43,15 @@ function listClass(row) {
     async [`read${name}Data`]() {
       const scope = scopeOf(this);
       const list = remembered(scope);
-      const call = ++list.calls;
+      const asked = list.asRead();
       const key = Object.fromEntries(by.map((part, i) => [part, scope[i]]));
       log(db, "log", `${service} ${row.list}`, ...(by.length === 0 ? [] : [key]));
       const query = { sort: { createDate: -1 }, limit: Math.max(least, setting(variable)), fields: { [id]: 1, payload: 1, createDate: 1 } };
       const rows = inOrder(rowsOf(await ask(OPS.rows, number, { k: key, by, filter: {}, ...query })));
-      list.read(call, rows.map((found) => new Known(found[id], found.payload, final, found.id)));
-      return rows.map(({ payload }) => payload);
+      const objects = rows.map(({ payload }) => payload);
+      const found = rows.map((row) => new Known(row[id], row.payload, final, row.id));
+      list.read(asked, objects, found);
+      return objects;
     },
 
     async [`write${name}Data`](entries) {

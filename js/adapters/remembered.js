@@ -10,7 +10,7 @@ const { createHash } = require("node:crypto");
 const codec = require("../codec.js");
 const { native } = require("../engine.js");
 const { unboxed } = require("../payload.js");
-const { DIFFERENT, UNSURE, compare, objectOf, pictureOf } = require("./unchanged.js");
+const { SAME, UNSURE, compare, objectOf, pictureOf } = require("./unchanged.js");
 
 /** 128 bits of a hash of what is stored, as text; null where an object has no bytes, which is said when it is sent. */
 function hashOf(payload) {
@@ -22,12 +22,17 @@ function hashOf(payload) {
   }
 }
 
+/** The id of an entry as it is stored. What is no id is refused when it is sent. */
+const idOf = (entry) => (typeof entry?.id === "number" ? String(entry.id) : entry?.id);
+
+/** Stands in a list for an object that nothing is known of any more. */
+const NOBODY = Symbol("nobody");
+
 /** An entry as it was last read or written. */
 class Known {
   /** `final`: it never changes, so its id is all there is to know. */
   constructor(id, object, final, row) {
     this.id = id;
-    this.object = object;
     /** Its picture, or a hash where it has none. */
     this.picture = final ? null : pictureOf(object);
     this.hash = final || this.picture !== null ? null : hashOf(object);
@@ -36,21 +41,14 @@ class Known {
     /** The last call that had it in its list, by its number, and its place there. */
     this.call = 0;
     this.place = 0;
-    /** Its write has failed, so nobody knows what is stored. */
+    /** Nobody knows what is stored: its write has failed, or its object has another id now. */
     this.lost = false;
   }
 
-  /** Whether an object is stored as this one. Where it is, it is compared with from now on. */
+  /** Whether an object is stored as this one. */
   fits(object) {
     const found = this.picture === null ? UNSURE : compare(object, this.picture);
-    if (found === UNSURE) {
-      return this.hasBytesOf(object);
-    }
-    if (found === DIFFERENT) {
-      return false;
-    }
-    this.object = object;
-    return true;
+    return found === UNSURE ? this.hasBytesOf(object) : found === SAME;
   }
 
   hasBytesOf(object) {
@@ -58,7 +56,6 @@ class Known {
     if (now === null || now !== (this.hash ?? hashOf(objectOf(this.picture)))) {
       return false;
     }
-    this.object = object;
     this.picture = pictureOf(object);
     this.hash = this.picture === null ? now : null;
     return true;
@@ -67,14 +64,14 @@ class Known {
 
 /** The entries of one list in one database. */
 class Remembered {
-  constructor() {
-    /** By id. */
+  /** `writing`: its writes that are not answered yet, by id. */
+  constructor(writing = new Map()) {
+    /** By id. Each is in the last list. */
     this.known = new Map();
     /** The list that was read or written last: its objects, and what is known of each. */
     this.objects = [];
     this.entries = [];
-    /** Writes that are not answered yet, by id. */
-    this.writing = new Map();
+    this.writing = writing;
     /** Calls are numbered. */
     this.calls = 0;
   }
@@ -89,38 +86,52 @@ class Remembered {
     }
   }
 
-  /** Forgets an entry whose write has failed. */
+  /** Forgets an entry. */
   lose(one) {
     one.lost = true;
     if (this.known.get(one.id) === one) {
       this.known.delete(one.id);
     }
+    if (this.entries[one.place] === one) {
+      this.objects[one.place] = NOBODY;
+    }
+  }
+
+  /** Forgets what was known of objects that have another id by now. */
+  loseRenamed() {
+    const renamed = this.entries.filter((one, place) => !one.lost && idOf(this.objects[place]) !== one.id);
+    renamed.forEach((one) => this.lose(one));
+  }
+
+  /** A read is sent: what `read` is told of it. */
+  asRead() {
+    return { call: ++this.calls, writing: new Set(this.writing.keys()) };
   }
 
   /**
-   * Remembers what the call of that number has read: Known by Known. Of what was written since it was sent, the write
-   * counts.
+   * Remembers what was read: objects, and Known by Known. Of what was written since it was sent, or was under way then, the write
+   * counts: the server may have carried out either first.
    */
-  read(call, found) {
-    const entries = this.entries.filter((one) => !one.lost && (one.call > call || this.writing.has(one.id)));
-    const newer = new Set(entries.map((one) => one.id));
-    const all = [...entries, ...found.filter((one) => !newer.has(one.id))];
+  read({ call, writing }, objects, found) {
+    const isNewer = (one) => !one.lost && (one.call > call || writing.has(one.id) || this.writing.has(one.id));
+    const kept = this.entries.filter(isNewer);
+    const newer = new Set(kept.map((one) => one.id));
+    const isNew = (_, place) => !newer.has(found[place].id);
+    const before = kept.map((one) => this.objects[one.place]);
+    const all = [...kept, ...found.filter(isNew)];
     this.known = new Map(all.map((one) => [one.id, one]));
-    this.turnTo(
-      all.map((one) => one.object),
-      all,
-      call,
-    );
+    this.turnTo([...before, ...objects.filter(isNew)], all, call);
   }
 }
 
 /** The lists of the connection that is open. */
 let lists = { closes: native.closes, byName: new Map() };
 
-/** What is remembered of a list. It ends with the connection. */
+/** What is remembered of a list. It ends with the connection, but for writes that are under way: an entry's later ones wait for them. */
 function listOf(name) {
   if (lists.closes !== native.closes) {
-    lists = { closes: native.closes, byName: new Map() };
+    const busy = [...lists.byName].filter(([, list]) => list.writing.size > 0);
+    lists = { closes: native.closes, byName: new Map(busy.map(([name, list]) => [name, new Remembered(list.writing)])) };
   }
   if (!lists.byName.has(name)) {
     lists.byName.set(name, new Remembered());
@@ -128,4 +139,4 @@ function listOf(name) {
   return lists.byName.get(name);
 }
 
-module.exports = { Known, listOf };
+module.exports = { Known, idOf, listOf };
