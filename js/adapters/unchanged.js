@@ -220,11 +220,11 @@ function placeAfterList(list, picture, at) {
 /** How an object compares with the one that a picture was taken of. */
 function compare(object, picture) {
   const { layout, numbers, others } = picture;
-  if (layout.compared < OFTEN && ++layout.compared === OFTEN) {
-    layout.same = sameOf(layout, KINDS);
-  }
   sure = false;
   try {
+    if (layout.compared < OFTEN && ++layout.compared === OFTEN) {
+      layout.same = sameOf(layout, KINDS);
+    }
     if ((layout.same !== null && layout.same(object, numbers, others)) || placeAfter(object, picture, 0) >= 0) {
       return SAME;
     }
