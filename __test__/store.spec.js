@@ -235,6 +235,7 @@ test("a file that is no store is STORE_CORRUPT and stays as it is", async (t) =>
   fs.rmSync(path.join(folder, "store.sqlite"));
   await until(async () => (await outcome(map.set("k", "w"))).error?.code === "STORE_UNAVAILABLE", "writes are refused");
   t.is((await outcome(map.get("k"))).error?.code, "STORE_UNAVAILABLE");
+  t.is((await outcome(lib.close())).error?.code, "STORE_UNAVAILABLE");
   t.false(fs.existsSync(path.join(folder, "store.sqlite")));
 });
 

@@ -78,6 +78,7 @@ const FILES = {
   "adapters/kits.spec.js": "projects in processes of their own",
   "adapters/outage.spec.js": NETWORK,
   "adapters/peers.spec.js": "clients of servers",
+  "adapters/unchanged.spec.js": NO_SERVER,
 };
 
 const BYTES = "looks at bytes that are no text, which only Redis's own protocol shows";
@@ -125,7 +126,10 @@ const TESTS = {
     "*: a changed entry goes out, whether in a new object or in the old one": WIRE,
     "*: a fresh process that has read the list sends its changes in one command, and asks nothing": WIRE,
     "*: a change is seen in the same object: *": WIRE,
+    "*: a change is seen in one of many that were compared often": WIRE,
     "*: null and undefined are stored alike, and are no change": WIRE,
+    "*: an entry whose id was changed in the same object is stored under that one, whoever else has or had the id": WIRE,
+    "*: what is written after close() comes after what was still to be written then": REFUSED,
     "*: of a long list what is new goes out first, and what was changed in its place is not missed": WIRE,
     "*: an entry whose id is known is never sent again, whatever became of it": WIRE,
     "*: each line of a list that slides is one command, for each line one": WIRE,
