@@ -3699,7 +3699,8 @@ export declare function health(): Health;
  * Finishes what is in flight and closes the connection. Idempotent. The next call of any service opens a new one.
  * A process need not call it: an idle one exits by itself.
  *
- * Rejects with `STORE_UNAVAILABLE` where what an embedded store has acknowledged cannot be synced; it is closed all the same.
+ * Rejects with `STORE_UNAVAILABLE` where what an embedded store has acknowledged cannot be synced, or its file was removed or
+ * replaced; it is closed all the same.
  */
 export declare function close(): Promise<void>;
 
