@@ -153,18 +153,18 @@ fn role(node: &Node, slot: Slot) -> Option<Role> {
 }
 
 /// Slots that a master tells otherwise in two readings. `with_marked`: and those that are marked in both.
-fn doubtful(then: Option<&Node>, now: Option<&Node>, with_marked: bool) -> impl Iterator<Item = Slot> {
-    let told =
-        |node: Option<&Node>| node.map(|node| (node.ranges.clone(), node.leaving.clone(), node.arriving.clone()));
+fn doubtful<'n>(then: Option<&'n Node>, now: Option<&'n Node>, with_marked: bool) -> Vec<Slot> {
+    let told = |node: Option<&'n Node>| node.map(|node| (&node.ranges, &node.leaving, &node.arriving));
     let marked = |node: Option<&Node>| node.is_some_and(|node| !node.leaving.is_empty() || !node.arriving.is_empty());
     // Nearly always.
-    let is_same = told(then) == told(now) && !(with_marked && marked(now));
-    let all = (!is_same).then(Slot::all).into_iter().flatten();
-    let found = all.filter(move |&slot| {
-        let [then, now] = [then, now].map(|node| node.and_then(|node| role(node, slot)));
+    if told(then) == told(now) && !(with_marked && marked(now)) {
+        return Vec::new();
+    }
+    let is_doubtful = |slot: &Slot| {
+        let [then, now] = [then, now].map(|node| node.and_then(|node| role(node, *slot)));
         then != now || with_marked && matches!(now, Some(Role::Source | Role::Target))
-    });
-    found.collect::<Vec<_>>().into_iter()
+    };
+    Slot::all().filter(is_doubtful).collect()
 }
 
 #[cfg(test)]
