@@ -93,12 +93,8 @@ const KEYS = "several keys are one command each; redis-cluster.spec.js has what 
 
 const REFUSED = "a user whom one server refuses to announce changes to";
 const BY_HOST = "names one server by host and port in setup(), or by defaults alone";
-const PROOF = "counts commands, and in a cluster some ask nodes what they hold";
 
 const TESTS = {
-  "adapters/lists.spec.js": {
-    "*: a changed entry goes out, whether in a new object or in the old one": PROOF,
-  },
   "adapters/setup.spec.js": {
     "no password is said where there is none: with a server that has none, and one that asks for one": BY_HOST,
     "after calls with ioc's own defaults, install() would have to change them, and throws": BY_HOST,
@@ -107,11 +103,6 @@ const TESTS = {
     "warn of ioc.loggerService may be replaced *": REFUSED,
     "every method of ioc.loggerService may be replaced *": REFUSED,
     "log of ioc.loggerService may be replaced *": REFUSED,
-  },
-  "mongo-paths.spec.js": {
-    "*: a hit is one find by _id": PROOF,
-    "the refresh of an id that nobody has touched is left out, and one that somebody has touched heals": PROOF,
-    "reads of known ids in one tick travel together": PROOF,
   },
   "reentrancy.spec.js": { "a logger that closes and calls while it is told of the near cache's refusal loses no call": REFUSED },
   "services.spec.js": {
