@@ -88,6 +88,24 @@ test("calls of a map go to the masters that own their keys; health() and stats()
   t.true(lib.stats().redis.cluster.maps >= 1);
 });
 
+test("calls that masters answer in turns are settled together, each with its own answer", async (t) => {
+  const lib = loadFor(t, config());
+  const map = await filled(lib, 600);
+  const { hooks } = require("../js/engine.js").native.engine;
+  let asked = 0;
+  hooks.forEach((hook, at) => (hooks[at] = (...args) => (asked++, hook(...args))));
+  const names = numbers(600).map((i) => `k${i}`);
+  t.deepEqual(await Promise.all(names.map((name) => map.get(name))), numbers(600).map((i) => `v${i}`));
+  // Of neighbours two thirds are at different masters: a call of a hook for each run of numbers would be some 400.
+  t.true(asked < 100, `${asked} calls of hooks`);
+  // A rejection among them is its own call's alone.
+  await (await own.cluster.ownerOf(await own.cluster.slotOf("ns:list"))).command("RPUSH", "ns:list", "one");
+  const outcomes = await Promise.all([...names.slice(0, 20), "list", ...names.slice(20, 40)].map((name) => outcome(map.get(name))));
+  t.regex(outcomes[20].error.message, /^WRONGTYPE/);
+  outcomes.splice(20, 1);
+  t.deepEqual(outcomes, numbers(40).map((i) => ({ value: `v${i}` })));
+});
+
 test("services find their ids, and calls that look at two keys are two commands to two masters", async (t) => {
   const lib = loadFor(t, config());
   const { signalCacheService: signals } = lib.ioc;

@@ -1,8 +1,8 @@
 "use strict";
 // This module's engine: one connection, and the promises of the calls that wait for it.
 //
-// A call that waits has a number, which the engine counts and writes to `flags`; it settles calls by settle(). Promises are
-// made here, in JavaScript, because V8 makes and resolves them several times faster than Node-API does.
+// A call that waits has a number, which the engine counts and writes to `flags`; it settles calls by settle() and settleEach().
+// Promises are made here, in JavaScript, because V8 makes and resolves them several times faster than Node-API does.
 //
 // Any call of a function may fail where the stack runs out. So numbers are the engine's, not counted along here, and
 // nothing is left half done: a number without a promise is passed over.
@@ -51,22 +51,33 @@ function makeRoom(next) {
   rejects = newRejects;
 }
 
+/** Settles calls in a row. */
 function settle(first, ...values) {
   for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    const call = (first + i) >>> 0;
-    if ((call - head) >>> 0 >= (tail - head) >>> 0) {
-      // A call that found no stack left to make its promise, and none was made after it.
-      continue;
-    }
-    const at = call & mask;
-    const failed = typeof value === "object" && value !== null && ours.has(value);
-    const finish = failed ? rejects[at] : resolves[at];
-    resolves[at] = undefined;
-    rejects[at] = undefined;
-    if (finish) {
-      finish(value);
-    }
+    settleOne((first + i) >>> 0, values[i]);
+  }
+}
+
+/** Settles calls of any numbers, which stand behind as many values. */
+function settleEach(...values) {
+  const count = values.length / 2;
+  for (let i = 0; i < count; i++) {
+    settleOne(values[count + i], values[i]);
+  }
+}
+
+function settleOne(call, value) {
+  if ((call - head) >>> 0 >= (tail - head) >>> 0) {
+    // A call that found no stack left to make its promise, and none was made after it.
+    return;
+  }
+  const at = call & mask;
+  const failed = typeof value === "object" && value !== null && ours.has(value);
+  const finish = failed ? rejects[at] : resolves[at];
+  resolves[at] = undefined;
+  rejects[at] = undefined;
+  if (finish) {
+    finish(value);
   }
 }
 
@@ -104,6 +115,7 @@ const hooks = [
   },
   (answers) => native.mongo.settle(answers),
   () => void setImmediate(() => engine.storeTurn()),
+  settleEach,
 ];
 const engine = createEngine(hooks, flags);
 engine.hooks = hooks;

@@ -12,9 +12,11 @@
 //!
 //! * [`topology`]: the map as a node tells it.
 //! * [`claims`]: whose each slot is, as far as all maps together tell.
+//! * [`places`]: where the commands of each slot go now.
 //! * [`router`]: where commands go, and what waits until that is known.
 
 pub mod claims;
+pub mod places;
 pub mod router;
 #[cfg(test)]
 mod simulation;

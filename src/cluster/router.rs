@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::claims::Claims;
+use super::places::Places;
 use super::topology::Node;
 use crate::redis::by_peer::PeerId;
 use crate::redis::encode::describe;
@@ -102,7 +103,7 @@ pub struct Router<T> {
     known: Vec<Known>,
     last: u16,
     /// Where the commands of each slot go; `None`: they are held.
-    places: Box<[Option<PeerId>]>,
+    places: Places,
     held: BTreeMap<Slot, Held<T>>,
     /// Calls and bytes that are held.
     calls: usize,
@@ -127,7 +128,7 @@ impl<T> Router<T> {
             claims: Claims::default(),
             known: Vec::new(),
             last: 0,
-            places: vec![None; SLOTS.into()].into(),
+            places: Places::default(),
             held: BTreeMap::new(),
             calls: 0,
             bytes: 0,
@@ -161,7 +162,7 @@ impl<T> Router<T> {
     #[inline]
     #[must_use]
     pub fn place(&self, slot: Slot) -> Option<PeerId> {
-        self.places.get(usize::from(slot.number())).copied().flatten()
+        self.places.of(slot)
     }
 
     /// Takes a command of a slot that has no place now.
@@ -266,14 +267,11 @@ impl<T> Router<T> {
 
     /// A server is open: it has a lane, which carries commands as soon as it is connected.
     pub fn opened(&mut self, id: PeerId) {
-        let Some(known) = self.known_mut(id) else { return };
+        let Some(known) = self.known.iter_mut().find(|known| known.id == id) else { return };
         known.is_open = true;
-        let endpoint = known.endpoint.clone();
-        for slot in Slot::all() {
-            if self.claims.owner(slot) == Some(&endpoint) && !self.held.contains_key(&slot) {
-                self.places[usize::from(slot.number())] = Some(id);
-            }
-        }
+        let endpoint = &known.endpoint;
+        let is_its = |slot| self.claims.owner(slot) == Some(endpoint) && !self.held.contains_key(&slot);
+        self.places.update(|slot, before| if is_its(slot) { Some(id) } else { before });
     }
 
     /// A server that is open and not wanted any more; the caller calls [`Router::close`] and closes it.
@@ -295,7 +293,7 @@ impl<T> Router<T> {
             lane.withdraw_all(&mut withdrawn);
         }
         debug_assert!(withdrawn.iter().all(|command| command.slot == Slot::NONE), "commands of a slot are left");
-        debug_assert!(!self.places.contains(&Some(id)), "commands would go to nobody");
+        debug_assert!(!self.places.lead_to(id), "commands would go to nobody");
         for held in self.held.values_mut() {
             held.leaves.retain(|&left| left != id);
         }
@@ -368,7 +366,7 @@ impl<T> Router<T> {
         for (slot, before) in &switched {
             let slot = *slot;
             self.counters.switched += u64::from(before.is_some());
-            let Some(at) = self.places[usize::from(slot.number())].take() else { continue };
+            let Some(at) = self.places.set(slot, None) else { continue };
             let of = moved.iter_mut().find(|(id, _)| *id == at);
             if let Some((_, slots)) = of {
                 slots.insert(slot);
@@ -395,15 +393,15 @@ impl<T> Router<T> {
 
     /// Slots that nothing is held of go where their owners are.
     fn find_places(&mut self) {
-        let open: Vec<_> =
-            self.known.iter().filter(|known| known.is_open).map(|known| (known.id, known.endpoint.clone())).collect();
-        for slot in Slot::all() {
-            let place = &mut self.places[usize::from(slot.number())];
-            if place.is_none() && !self.held.contains_key(&slot) {
-                let owner = self.claims.owner(slot);
-                *place = open.iter().find(|(_, endpoint)| Some(endpoint) == owner).map(|(id, _)| *id);
-            }
-        }
+        let open: Vec<_> = self.known.iter().filter(|known| known.is_open).collect();
+        let owner = |slot| {
+            let owner = self.claims.owner(slot)?;
+            open.iter().find(|known| known.endpoint == *owner).map(|known| known.id)
+        };
+        self.places.update(|slot, before| match before {
+            None if !self.held.contains_key(&slot) => owner(slot),
+            before => before,
+        });
     }
 
     /// Slots have left a server: what waits there of them comes back.
@@ -421,7 +419,7 @@ impl<T> Router<T> {
     fn take_back(&mut self, withdrawn: Vec<Withdrawn<T>>) {
         for command in withdrawn.into_iter().rev() {
             self.counts(&command, true);
-            self.places[usize::from(command.slot.number())] = None;
+            self.places.set(command.slot, None);
             self.held.entry(command.slot).or_default().commands.push_front(command);
         }
     }
@@ -445,7 +443,7 @@ impl<T> Router<T> {
                 }
                 Refusal::Later => None,
             };
-            self.places[usize::from(slot.number())] = None;
+            self.places.set(slot, None);
             let (mut asks, mut until) = (None, 0);
             match (why, named) {
                 (Refusal::Ask(_), Some(at)) if is_owner => {
@@ -525,7 +523,7 @@ impl<T> Router<T> {
         let lane = open.and_then(|id| lanes.lane(id));
         // Nobody waits for where it goes.
         if held.commands.is_empty() || lane.is_some() {
-            self.places[usize::from(slot.number())] = open;
+            self.places.set(slot, open);
             let commands = self.held.remove(&slot).map(|held| held.commands).unwrap_or_default();
             for command in commands {
                 self.calls -= usize::from(!command.quiet);

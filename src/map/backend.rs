@@ -14,7 +14,12 @@ pub trait Backend {
     /// Queues a request that a call waits for.
     fn submit(&mut self, op: Op, request: &Request<'_>) -> Result<()>;
 
-    /// The same for one that nobody waits for: it keeps nothing alive, and without it nothing is wrong.
+    /// The same for a request of one key, whose slot is known from [`Backend::place`]: to find it takes longer than to look up a server.
+    fn submit_at(&mut self, _slot: Slot, op: Op, request: &Request<'_>) -> Result<()> {
+        self.submit(op, request)
+    }
+
+    /// As [`Backend::submit`], for one that nobody waits for: it keeps nothing alive, and without it nothing is wrong.
     fn submit_quietly(&mut self, op: Op, request: &Request<'_>) -> Result<()>;
 
     /// What an answer about a key depends on, as it is now, and the key's slot where there are any.

@@ -172,7 +172,9 @@ impl Cluster {
         Ok(())
     }
 
-    fn push(
+    /// Queues a command of a slot.
+    #[inline]
+    pub(super) fn push(
         &mut self,
         peers: &mut ByPeer<Peer<Op>>,
         slot: Slot,
@@ -212,7 +214,7 @@ impl Cluster {
     /// Takes what a node has told of the cluster out of a batch, and what it refused.
     pub(super) fn take_from(&mut self, peers: &mut ByPeer<Peer<Op>>, from: PeerId, batch: &mut Batch<Op>, now: Nanos) {
         let before = self.router.counters().switched;
-        let Batch { buffer, tokens, items, refused, withdrawn, .. } = batch;
+        let Batch { buffer, tokens, items, has_slotless, refused, withdrawn, .. } = batch;
         // First: until the router has what was refused, nothing of its slots may go anywhere.
         if !refused.is_empty() {
             let (refused, withdrawn) = (std::mem::take(refused), std::mem::take(withdrawn));
@@ -220,19 +222,22 @@ impl Cluster {
             self.router.refused(from, refused, withdrawn, peers, now);
             self.is_stirred = true;
         }
-        items.retain(|item| {
-            let Item::Reply { tag, tokens: range, .. } = item else { return true };
-            let tokens = &tokens[range.clone()];
-            match tag {
-                Op::Map(Told::Addresses) => self.endpoints = endpoints(buffer, tokens),
-                Op::Map(Told::Nodes) => self.take_map(peers, from, buffer, &tokens[0], now),
-                Op::Marks(..) if self.is_news(from, buffer, &tokens[0]) => {
-                    self.take_map(peers, from, buffer, &tokens[0], now);
+        // Nearly every batch has answers of keys alone.
+        if *has_slotless {
+            items.retain(|item| {
+                let Item::Reply { tag, tokens: range, .. } = item else { return true };
+                let tokens = &tokens[range.clone()];
+                match tag {
+                    Op::Map(Told::Addresses) => self.endpoints = endpoints(buffer, tokens),
+                    Op::Map(Told::Nodes) => self.take_map(peers, from, buffer, &tokens[0], now),
+                    Op::Marks(..) if self.is_news(from, buffer, &tokens[0]) => {
+                        self.take_map(peers, from, buffer, &tokens[0], now);
+                    }
+                    _ => {}
                 }
-                _ => {}
-            }
-            !matches!(tag, Op::Map(_))
-        });
+                !matches!(tag, Op::Map(_))
+            });
+        }
         self.router.settle(peers, now);
         if self.router.counters().switched != before {
             peers.iter_mut().for_each(|(_, peer)| peer.owns_other_slots());

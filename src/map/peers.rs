@@ -401,6 +401,14 @@ impl Backend for Peers {
     }
 
     #[inline]
+    fn submit_at(&mut self, slot: Slot, op: Op, request: &Request<'_>) -> Result<()> {
+        match &mut self.cluster {
+            None => self.all[PeerId::FIRST].lane.push(op, |out| request.encode(out)),
+            Some(cluster) => cluster.push(&mut self.all, slot, op, false, |out| request.encode(out)),
+        }
+    }
+
+    #[inline]
     fn submit_quietly(&mut self, op: Op, request: &Request<'_>) -> Result<()> {
         match &mut self.cluster {
             None => self.all[PeerId::FIRST].lane.push_quiet(op, |out| request.encode(out)),

@@ -14,6 +14,7 @@ use crate::map::request::{Keys, Request};
 use crate::map::running::Running;
 use crate::near::Trace;
 use crate::redis::by_peer::PeerId;
+use crate::redis::slot::Slot;
 
 /// The operations of maps. Each takes the backend that its requests go to, which is the same all the time.
 pub struct Store {
@@ -65,6 +66,20 @@ impl Store {
         Ok(())
     }
 
+    /// The same for a request of one key of that slot.
+    #[inline]
+    fn call_at(
+        &mut self,
+        to: &mut impl Backend,
+        slot: Slot,
+        op: impl FnOnce(CallId) -> Op,
+        request: &Request<'_>,
+    ) -> Result<()> {
+        to.submit_at(slot, op(self.next_call), request)?;
+        self.next_call += 1;
+        Ok(())
+    }
+
     /// The text of a key.
     pub fn get(&mut self, to: &mut impl Backend, key: &[u8]) -> Result<()> {
         self.call(to, Op::Get, &Request::Get(key))
@@ -106,7 +121,7 @@ impl Store {
         let place = to.place(key);
         self.attest_first(to, place.0.peer(), key);
         let (read, expiry) = self.ids.reading(key, trace, place);
-        self.call(to, |call| op(call, read), request)?;
+        self.call_at(to, place.1, |call| op(call, read), request)?;
         if let Some(expiry) = expiry {
             // Without an answer the entry just ends early; so it is with a full queue.
             let _ = to.submit_quietly(Op::Expiry(expiry), &Request::Pttl(key));
@@ -170,7 +185,7 @@ impl Store {
         let place = to.place(key);
         self.attest_first(to, place.0.peer(), key);
         let ticket = self.ids.writing(key, place);
-        self.call(to, |call| Op::Stored(call, id.into(), ticket), &request)
+        self.call_at(to, place.1, |call| Op::Stored(call, id.into(), ticket), &request)
     }
 
     /// Deletes a key. `tracked`: it may stand in the near cache.

@@ -20,7 +20,7 @@ use super::link::Node;
 use super::maps::Maps;
 use super::mongo_state::Mongo;
 use super::sentinel_link::SentinelLinks;
-use super::state::{Core, EARLY};
+use super::state::{Core, first_early};
 use super::uv::{Loop, Uv};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -217,7 +217,7 @@ impl Engine {
             notice: None,
             read_last: 0,
             early_last: 0,
-            early: EARLY,
+            early: first_early(config.cluster.is_some()),
             busy,
             config,
         });

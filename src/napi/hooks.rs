@@ -17,4 +17,6 @@ pub(super) enum Hook {
     MongoSettle = 5,
     /// `again()` has the loop turn, and then calls `storeTurn`.
     Again = 6,
+    /// `settleEach(...values, ...calls)`
+    SettleEach = 7,
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::engine::Engine;
 use super::js::Outside;
-use super::state::{CLOSED, Closing, Core, EARLY, REJECTED_AT_ONCE};
+use super::state::{CLOSED, Closing, Core, REJECTED_AT_ONCE, first_early};
 use super::teardown::engine;
 use super::uv;
 use crate::error::{Code, Error};
@@ -34,7 +34,7 @@ impl Engine {
         }
         let configured = self.with_core(outside, |core| {
             let now = self.now();
-            core.early = EARLY;
+            core.early = first_early(core.peers.cluster().is_some());
             core.peers.stamp(now);
             self.look_at_cluster(core, false);
             core.each(|core, at| {

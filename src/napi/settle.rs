@@ -11,7 +11,7 @@ use crate::map::scan::Page;
 use crate::redis::batch::Batch;
 use crate::redis::decode::Token;
 
-/// The most values that one call of a hook carries: arguments live on the stack.
+/// The most calls that one call of a hook settles: arguments live on the stack.
 const CHUNK: usize = 1_024;
 
 impl Engine {
@@ -46,31 +46,43 @@ impl Engine {
         mut value: impl FnMut(&mut Outside, CallId, T) -> Js<NapiValue>,
     ) -> Js<()> {
         let env = self.env;
-        let (this, settle) = (env.undefined()?, self.hook(Hook::Settle)?);
-        let mut args: Vec<NapiValue> = Vec::with_capacity(answers.len().min(CHUNK) + 1);
-        let mut expected = CallId::MAX;
+        let room = answers.len().min(CHUNK);
+        let (mut calls, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room + 1));
         for (call, answer) in answers {
-            // One call of the hook settles a run of consecutive numbers.
-            if call != expected || args.len() > CHUNK {
-                if !args.is_empty() {
-                    env.invoke(outside, this, settle, &args)?;
-                    args.clear();
-                }
-                #[allow(clippy::cast_precision_loss, reason = "2^53 calls take centuries")]
-                args.push(env.number(call as f64)?);
+            if calls.len() == CHUNK {
+                self.settle(outside, &mut calls, &mut values)?;
             }
-            expected = call + 1;
             let value = value(outside, call, answer).or_else(|Pending| {
                 // One answer that cannot be made must not take the others with it.
                 env.take_exception();
                 self.error(outside, &Error::new(Code::RedisReply, "The answer is too large for JavaScript"))
             })?;
-            args.push(value);
+            calls.push(call);
+            values.push(value);
         }
-        if !args.is_empty() {
-            env.invoke(outside, this, settle, &args)?;
-        }
-        Ok(())
+        if calls.is_empty() { Ok(()) } else { self.settle(outside, &mut calls, &mut values) }
+    }
+
+    /// One call of a hook for all of them, because each takes as long as several values. Servers that share the keys answer
+    /// calls in turns, so that there the numbers are told one by one.
+    fn settle(&self, outside: &mut Outside, calls: &mut Vec<CallId>, values: &mut Vec<NapiValue>) -> Js<()> {
+        let env = self.env;
+        #[allow(clippy::cast_possible_truncation, reason = "JavaScript knows calls modulo 2^32")]
+        let number = |call: CallId| env.number((call as u32).into());
+        let is_run = calls.iter().zip(calls[0]..).all(|(call, expected)| *call == expected);
+        let hook = if is_run {
+            values.insert(0, number(calls[0])?);
+            Hook::Settle
+        } else {
+            for call in &*calls {
+                values.push(number(*call)?);
+            }
+            Hook::SettleEach
+        };
+        calls.clear();
+        let settled = env.invoke(outside, env.undefined()?, self.hook(hook)?, values);
+        values.clear();
+        settled.map(drop)
     }
 
     /// The JavaScript value of an outcome. A rejection is an error object: no call resolves to one.

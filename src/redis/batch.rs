@@ -36,6 +36,8 @@ pub struct Batch<T> {
     pub tokens: Vec<Token>,
     /// Replies and messages, in their order.
     pub items: Vec<Item<T>>,
+    /// Whether any of them may be to a command without a slot.
+    pub has_slotless: bool,
     /// What the replies depend on.
     pub epoch: Epoch,
     /// Slots of which a cluster's node refused a command; each once.
@@ -50,6 +52,7 @@ impl<T> Default for Batch<T> {
             buffer: Vec::new(),
             tokens: Vec::new(),
             items: Vec::new(),
+            has_slotless: false,
             epoch: Epoch::default(),
             refused: Vec::new(),
             withdrawn: Vec::new(),

@@ -321,6 +321,7 @@ impl<T> Lane<T> {
     /// Decodes what was read, at that moment, into `batch`.
     pub fn decode(&mut self, batch: &mut Batch<T>, now: Nanos) -> News {
         batch.items.clear();
+        batch.has_slotless = false;
         self.inbox.begin(&mut batch.tokens);
         let mut news = News::None;
         let mut first = 0;
@@ -421,6 +422,7 @@ impl<T> Lane<T> {
             self.latency.note(now.saturating_sub(written), now);
         }
         if let Some(tag) = tag {
+            batch.has_slotless |= slot == Slot::NONE;
             batch.items.push(Item::Reply { tag, tokens: first..batch.tokens.len(), written, context });
         } else {
             batch.tokens.truncate(first);
