@@ -194,7 +194,7 @@ impl Engine {
         let busy = before.as_ref().is_some_and(|core| core.busy);
         let mut store = Store::new(&config, before.as_ref().map(|core| &core.store));
         if config.sentinels.is_some() {
-            store.ids.attested(PeerId::FIRST, 0);
+            store.ids.attested(PeerId::FIRST, None);
         }
         let (peers, lookups) = before.map_or_else(Default::default, |core| (Some(core.peers), core.lookups));
         let seed = self.uv.now() ^ (ptr::from_ref(self) as u64).rotate_left(32);

@@ -63,7 +63,6 @@ impl SentinelLinks {
     /// For `health()`.
     pub(super) fn health(&self) -> serde_json::Value {
         let rules = &self.rules;
-        let attested = rules.attested();
         let of = |known: &Known| {
             let named = known.opinion.as_ref().and_then(|opinion| opinion.master.as_ref());
             json!({
@@ -80,7 +79,7 @@ impl SentinelLinks {
         json!({
             "name": rules.name(),
             "master": rules.master().map(ToString::to_string),
-            "majority": attested > 0 && wall() < attested + LEASE,
+            "majority": rules.attested().is_some_and(|attested| wall() < attested + LEASE),
             "sentinels": rules.known().iter().map(of).collect::<Vec<_>>(),
         })
     }

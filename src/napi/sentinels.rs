@@ -241,7 +241,7 @@ impl Engine {
             self.close_socket(link);
         }
         core.forget_host(MASTER);
-        core.store.ids.attested(MASTER, 0);
+        core.store.ids.attested(MASTER, None);
     }
 
     fn sentinel_polled(self: &Rc<Self>, core: &mut Core, status: c_int, handle: *mut uv::Handle) {

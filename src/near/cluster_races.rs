@@ -1,5 +1,6 @@
 //! The races of servers that share the slots, each by name. Every test fails when its rule is taken out.
 
+use super::lease::ASK_AGAIN;
 use super::*;
 
 const KEY: &[u8] = b"signal_cache:x:s:B";
@@ -91,6 +92,18 @@ fn a_server_that_answers_and_does_not_prove_what_it_holds_renews_nothing() {
     tell(&mut near, B, later, 2, &[OTHER_SLOT]);
     assert_eq!(known(&near, later), [false, true], "nor do slots without a read that was answered");
     assert!(!near.wants_attestation(A, later) && near.wants_attestation(A, later + ASK_AGAIN), "it is asked again");
+}
+
+#[test]
+fn in_the_first_moments_of_a_machine_nothing_is_told_either_that_is_not_proven() {
+    let mut near = Near::of_cluster(1 << 20);
+    near.informed(A, 1);
+    assert!(near.is_unasked(A) && near.wants_attestation(A, 1));
+    near.told(A, 1, None, 1, &slots(&[SLOT]));
+    read(&mut near, KEY, SLOT, A, text("a"), 1);
+    assert_eq!((near.size().0, near.known(KEY, 2)), (1, None), "it did not answer for what it holds");
+    tell(&mut near, A, 2, 1, &[SLOT]);
+    assert_eq!(near.known(KEY, 3), Some(text("a")));
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod entry;
 mod fingerprint;
 mod homes;
 mod index;
+mod lease;
 mod log;
 #[cfg(test)]
 mod log_tests;
@@ -45,18 +46,17 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 pub use entry::KeyState;
+pub use lease::LEASE;
 
+use crate::redis::Nanos;
 use crate::redis::by_peer::{ByPeer, PeerId};
 use crate::redis::epoch::{Epoch, Origin};
 use crate::redis::slot::{Slot, SlotSet};
-use crate::redis::{MILLI, Nanos};
 use entry::Entry;
 use fingerprint::{Fingerprint, Fingerprints};
 use homes::Homes;
+use lease::Lease;
 use log::Log;
-
-/// How long the cache answers after the last proof, in nanoseconds. A value that it serves is at most this old.
-pub const LEASE: Nanos = 2_000 * MILLI;
 
 /// Stands for one read or write that is under way. It is void once something has touched the key.
 ///
@@ -110,36 +110,6 @@ pub struct Counters {
 
 /// So many touches are remembered one by one while tickets are under way. With one more, all earlier tickets become void.
 const MAX_TOUCHED: usize = 65_536;
-
-/// A cluster's server that could not prove what it holds is asked again after this.
-const ASK_AGAIN: Nanos = LEASE / 4;
-
-/// For how long what is known of one server's keys may be told.
-#[derive(Debug)]
-struct Lease {
-    /// Whether the server keeps us informed: from the reply to CLIENT TRACKING until the connection is lost.
-    informed: bool,
-    /// When the command of the latest reply was written.
-    proven: Nanos,
-    /// By when others said that the server is the one that writes go to; in a cluster, by when it was sure to hold its slots.
-    attested: Nanos,
-    /// When a cluster's server was last asked for that.
-    asked: Nanos,
-    /// The key that was last read or written there, in a cluster.
-    key: Vec<u8>,
-}
-
-impl Lease {
-    /// Without sentinels or a cluster nobody need say more than the server itself.
-    const fn new(is_of_cluster: bool) -> Self {
-        let attested = if is_of_cluster { 0 } else { Nanos::MAX };
-        Self { informed: false, proven: 0, attested, asked: 0, key: Vec::new() }
-    }
-
-    fn holds(&self, now: Nanos) -> bool {
-        self.informed && now < self.proven.min(self.attested) + LEASE
-    }
-}
 
 /// The cache of one engine.
 pub struct Near {
@@ -214,14 +184,12 @@ impl Near {
     /// A server has answered CLIENT TRACKING, which was written at that moment. From here on it tells us everything.
     pub fn informed(&mut self, by: PeerId, written: Nanos) {
         self.forget_keys_of(by);
-        let lease = self.lease(by);
-        lease.informed = true;
-        lease.proven = written;
+        self.lease(by).begin(written);
     }
 
     /// The connection to a server is lost.
     pub fn lost(&mut self, peer: PeerId) {
-        self.lease(peer).informed = false;
+        self.lease(peer).end();
         self.forget_keys_of(peer);
     }
 
@@ -250,7 +218,7 @@ impl Near {
     /// A reply of a server was read whose command was written at that moment.
     pub fn proof(&mut self, by: PeerId, written: Nanos) {
         if let Some(lease) = self.leases.get_mut(by) {
-            lease.proven = lease.proven.max(written);
+            lease.proof(written);
         }
     }
 
@@ -269,28 +237,25 @@ impl Near {
     /// Whether a new proof should be asked of a server, so that its lease does not end while there are only hits.
     #[must_use]
     pub fn wants_proof(&self, of: PeerId, now: Nanos) -> bool {
-        self.leases.get(of).is_some_and(|lease| lease.informed && now >= lease.proven + LEASE / 2)
+        self.leases.get(of).is_some_and(|lease| lease.wants_proof(now))
     }
 
-    /// Others say by when a server was still the one that writes go to; its lease counts from there, too. Where nobody is asked,
-    /// it is [`Nanos::MAX`], as at first.
-    pub fn attested(&mut self, peer: PeerId, at: Nanos) {
-        self.lease(peer).attested = at;
+    /// Others say by when a server was still the one that writes go to; its lease counts from there, too. `None`: they do not say so.
+    /// Where nobody is asked, it is [`Nanos::MAX`], as at first.
+    pub fn attested(&mut self, peer: PeerId, at: Option<Nanos>) {
+        self.lease(peer).attest(at);
     }
 
     /// Whether those others, or a cluster's server, should be asked again, so that the lease does not end.
     #[must_use]
     pub fn wants_attestation(&self, of: PeerId, now: Nanos) -> bool {
-        self.leases.get(of).is_some_and(|lease| {
-            now >= lease.attested.saturating_add(LEASE / 2) && (lease.asked == 0 || now >= lease.asked + ASK_AGAIN)
-        })
+        self.leases.get(of).is_some_and(|lease| lease.wants_attestation(now))
     }
 
     /// Whether a cluster's server was never asked on this connection what it holds.
     #[must_use]
     pub fn is_unasked(&self, of: PeerId) -> bool {
-        let is_new = |lease: &Lease| lease.informed && lease.attested == 0 && lease.asked == 0;
-        self.homes.is_of_cluster() && self.leases.get(of).is_some_and(is_new)
+        self.homes.is_of_cluster() && self.leases.get(of).is_some_and(Lease::is_unasked)
     }
 
     /// The key that was last read or written at a cluster's server.
@@ -303,8 +268,7 @@ impl Near {
     /// `held`: when a read of a slot of its own was written that it answered right before; `None`: it did not, so this renews nothing.
     pub fn told(&mut self, by: PeerId, asked: Nanos, held: Option<Nanos>, epoch: u64, own: &SlotSet) {
         let Some(lease) = self.leases.get_mut(by).filter(|lease| lease.informed) else { return };
-        lease.asked = asked;
-        lease.attested = lease.attested.max(held.unwrap_or(0));
+        lease.answered(asked, held);
         let is_clear = self.homes.told(by, epoch, own);
         self.forget_all_unless(is_clear);
     }

@@ -163,18 +163,19 @@ fn a_reply_that_was_read_late_does_not_renew_the_lease_on_old_news() {
 #[test]
 fn a_server_that_answers_and_that_nobody_vouches_for_proves_nothing() {
     let mut near = near();
-    near.attested(PeerId::FIRST, 0);
+    near.attested(PeerId::FIRST, None);
     write(&mut near, "a");
+    assert_eq!(near.known(KEY, 2), None, "not in the first moments of a machine either");
     let later = 10 * LEASE;
     near.proof(PeerId::FIRST, later);
     assert_eq!(near.known(KEY, later), None);
     assert!(near.wants_attestation(PeerId::FIRST, later));
-    near.attested(PeerId::FIRST, later);
+    near.attested(PeerId::FIRST, Some(later));
     assert_eq!(near.known(KEY, later), Some(text("a")));
     assert!(!near.wants_attestation(PeerId::FIRST, later));
     near.proof(PeerId::FIRST, later + LEASE);
     assert_eq!(near.known(KEY, later + LEASE), None, "the older of the two counts");
-    near.attested(PeerId::FIRST, 0);
+    near.attested(PeerId::FIRST, None);
     assert_eq!(near.known(KEY, later), None, "and they may take their word back");
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
+use crate::redis::MILLI;
 
 /// Bytes of the cache: more than is needed, and so few that there is one segment, which evicts all the time.
 const SIZES: [u64; 2] = [1 << 20, 1_200];

@@ -380,18 +380,18 @@ impl Sentinels {
         told.unwrap_or(0).max(self.seeds) / 2 + 1
     }
 
-    /// By when a majority was asked that names the master; 0 where none does.
+    /// By when a majority was asked that names the master; `None` where none does.
     #[must_use]
-    pub fn attested(&self) -> Nanos {
-        let Some(master) = &self.master else { return 0 };
+    pub fn attested(&self) -> Option<Nanos> {
+        let master = self.master.as_ref()?;
         // How many there are is known from their own lists alone.
         if self.known.iter().all(|known| known.run.is_none() || known.count == 0) {
-            return 0;
+            return None;
         }
         let mut times: Vec<_> =
             self.votes().filter(|(named, _)| *named == master).map(|(_, written)| written).collect();
         times.sort_unstable_by(|one, other| other.cmp(one));
-        times.get(self.majority() - 1).copied().unwrap_or(0)
+        times.get(self.majority() - 1).copied()
     }
 
     /// How many say so that were asked since a moment, for each master that is named.

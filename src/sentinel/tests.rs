@@ -150,15 +150,15 @@ fn the_lease_rests_on_a_majority_and_counts_from_when_the_last_of_it_was_asked()
     sentinels.seek(SECOND);
     answers(&mut sentinels, 1, 1, Some(1), SECOND);
     sentinels.confirm();
-    assert_eq!((sentinels.majority(), sentinels.attested()), (2, 0));
+    assert_eq!((sentinels.majority(), sentinels.attested()), (2, None));
     sentinels.look(true, 2 * SECOND);
     answers(&mut sentinels, 2, 1, Some(1), 2 * SECOND);
-    assert_eq!(sentinels.attested(), SECOND);
+    assert_eq!(sentinels.attested(), Some(SECOND));
     answers(&mut sentinels, 3, 1, Some(1), 3 * SECOND);
-    assert_eq!(sentinels.attested(), 2 * SECOND);
+    assert_eq!(sentinels.attested(), Some(2 * SECOND));
     answers(&mut sentinels, 3, 1, Some(2), 4 * SECOND);
     answers(&mut sentinels, 2, 1, Some(2), 4 * SECOND);
-    assert_eq!(sentinels.attested(), 0, "a majority names another one");
+    assert_eq!(sentinels.attested(), None, "a majority names another one");
 }
 
 #[test]
@@ -166,11 +166,11 @@ fn whom_the_sentinels_list_counts_for_the_majority_also_after_the_connection_is_
     let mut sentinels = seeds(1);
     sentinels.seek(SECOND);
     answers(&mut sentinels, 1, 1, Some(1), SECOND);
-    assert_eq!(sentinels.attested(), SECOND, "it is the only one that is known");
+    assert_eq!(sentinels.attested(), Some(SECOND), "it is the only one that is known");
     sentinels.heard(1, Heard::Others(vec![other(2), other(3)]), SECOND);
-    assert_eq!((sentinels.majority(), sentinels.attested()), (2, 0));
+    assert_eq!((sentinels.majority(), sentinels.attested()), (2, None));
     sentinels.failed(1, Failure::Away("lost".to_owned()), SECOND);
-    assert_eq!((sentinels.majority(), sentinels.attested()), (2, 0));
+    assert_eq!((sentinels.majority(), sentinels.attested()), (2, None));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn sentinels_that_others_list_are_opened_and_those_that_nobody_lists_any_more_ar
     sentinels.look(true, SECOND);
     assert_eq!(turned_to(&mut sentinels), [2, 3]);
     answers(&mut sentinels, 2, 1, Some(1), SECOND);
-    assert_eq!(sentinels.attested(), SECOND);
+    assert_eq!(sentinels.attested(), Some(SECOND));
     sentinels.failed(3, Failure::Away("gone".to_owned()), SECOND);
     sentinels.heard(1, Heard::Others(vec![other(2)]), SECOND);
     let ports: Vec<_> = sentinels.known().iter().map(|known| known.port).collect();
@@ -203,7 +203,7 @@ fn one_sentinel_under_two_addresses_has_one_vote() {
     assert_eq!(sentinels.known().len(), 4);
     answers(&mut sentinels, 3, 1, Some(1), SECOND);
     assert_eq!(sentinels.known()[2].run.as_deref(), Some("run2"));
-    assert_eq!(sentinels.attested(), SECOND);
+    assert_eq!(sentinels.attested(), Some(SECOND));
     sentinels.heard(2, Heard::Ready, SECOND);
     sentinels.heard(2, Heard::Identity("run2".to_owned()), SECOND);
     assert_eq!(sentinels.known().len(), 3, "the address that was listed goes, the configured one stays");
@@ -216,7 +216,7 @@ fn one_sentinel_under_two_addresses_has_one_vote() {
         sentinels.heard(number, Heard::Identity("same".to_owned()), SECOND);
         sentinels.heard(number, Heard::Named { search: 1, master: Some(master(1)), written: SECOND }, SECOND);
     }
-    assert_eq!(sentinels.attested(), 0);
+    assert_eq!(sentinels.attested(), None);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_sentinel_that_does_not_say_who_it_is_has_no_vote() {
     sentinels.heard(1, Heard::Ready, SECOND);
     sentinels.heard(1, Heard::Named { search: 1, master: Some(master(1)), written: SECOND }, SECOND);
     assert_eq!(sentinels.found(), Some(Found::Master(master(1))), "but its word is enough to connect");
-    assert_eq!(sentinels.attested(), 0);
+    assert_eq!(sentinels.attested(), None);
 }
 
 #[test]
@@ -243,9 +243,9 @@ fn the_master_is_left_for_one_that_a_majority_names_and_one_that_is_silent_for_l
     silent.heard(1, Heard::Ready, SECOND);
     silent.heard(1, Heard::Identity("run1".to_owned()), SECOND);
     silent.heard(1, Heard::Named { search: 1, master: Some(master(1)), written: SECOND }, SECOND);
-    assert_eq!(silent.attested(), 0, "nobody knows how many there are");
+    assert_eq!(silent.attested(), None, "nobody knows how many there are");
     silent.heard(1, Heard::Others(Vec::new()), SECOND);
-    assert_eq!(silent.attested(), SECOND);
+    assert_eq!(silent.attested(), Some(SECOND));
 
     let mut sentinels = agreed(SECOND);
     sentinels.doubt(Some(2 * SECOND), 2 * SECOND);
@@ -301,13 +301,13 @@ fn a_switch_of_this_master_has_all_asked_and_that_of_another_nobody() {
     let switched = |name: &str| Heard::Switched { name: name.to_owned(), master: master(2) };
     sentinels.heard(1, switched("other"), SECOND);
     assert!(turned_to(&mut sentinels).is_empty());
-    assert_eq!(sentinels.attested(), SECOND);
+    assert_eq!(sentinels.attested(), Some(SECOND));
     sentinels.heard(1, switched("mymaster"), SECOND);
     assert_eq!(turned_to(&mut sentinels), [1, 2, 3]);
     assert_eq!(sentinels.rival(0), None, "a majority it is not");
     sentinels.heard(2, switched("mymaster"), SECOND);
     assert_eq!(sentinels.rival(0), Some(master(2)));
-    assert_eq!(sentinels.attested(), 0);
+    assert_eq!(sentinels.attested(), None);
 }
 
 #[test]
