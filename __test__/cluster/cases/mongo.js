@@ -26,8 +26,8 @@ async function untilCaughtUp({ members }) {
 }
 
 /**
- * Load before, while and after `fail(set, primary)`, which resolves with what mends it, and the member that is down if that is
- * another one by then. No call may be rejected.
+ * Load before, while and after `fail(set, primary, rows)`, which resolves with what mends it, and the member that is down if that is
+ * another one by then, or null if none is. No call may be rejected.
  */
 function failover({ title, quick = false, electionMs = 1_000, seconds = 6, fail }) {
   return {
@@ -42,7 +42,7 @@ function failover({ title, quick = false, electionMs = 1_000, seconds = 6, fail 
         const rows = new Rows(lib);
         await sleep(1_500);
         const since = performance.now();
-        const { mend, down = before } = await fail(set, before);
+        const { mend, down = before } = await fail(set, before, rows);
         await set.primary(down);
         const promoted = performance.now();
         await sleep(seconds * 1_000);
@@ -100,6 +100,21 @@ const cases = [
     async fail(set, { server }) {
       await server.pause();
       return { mend: () => server.resume() };
+    },
+  }),
+  failover({
+    title: "the primary hears nothing of the others, steps down, and is reached by us all the time",
+    async fail(set, primary, rows) {
+      const others = set.members.filter((one) => one !== primary);
+      await Promise.all(others.map(({ server }) => server.pause()));
+      // What nobody has tried before that cannot be on two members.
+      const tried = new Map([...rows.keys].map(([key, { high }]) => [key, high]));
+      while ((await primary.server.command({ hello: 1 }, admin)).isWritablePrimary) await sleep(20);
+      await sleep(1_000);
+      const acknowledged = [...rows.keys].filter(([key, { low }]) => low > (tried.get(key) ?? 0));
+      await Promise.all(others.map(({ server }) => server.resume()));
+      assert.deepStrictEqual(acknowledged, [], "a write is acknowledged that no other member has");
+      return { down: null };
     },
   }),
   failover({
