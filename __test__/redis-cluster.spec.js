@@ -2,7 +2,8 @@
 
 // Redis Cluster: real clusters. `npm run test:cluster` plays the failures that take longer.
 
-const { execFile } = require("node:child_process");
+const { execFile, execFileSync } = require("node:child_process");
+const fs = require("node:fs");
 const path = require("node:path");
 const { serial: test } = require("ava");
 const cases = require("./cluster/cases/redis-cluster.js");
@@ -46,6 +47,11 @@ const signalsOf = (lib) => {
       }
     },
   };
+};
+/** The words by which deployment.md has a user be made. */
+const leastRights = () => {
+  const [, chapter] = fs.readFileSync(path.join(__dirname, "../docs/deployment.md"), "utf8").split("## Redis Cluster\n");
+  return /^ACL SETUSER \S+ (.*)$/m.exec(chapter)[1].split(" ");
 };
 const signalKey = (i) => `signal_cache:e:x:S${i}`;
 const slotOfSignal = (i) => own.cluster.slotOf(signalKey(i));
@@ -137,6 +143,50 @@ test("ids of all masters are answered from memory, absence too, and another clie
   const others = hits();
   for (const i of [1, 11, 21]) t.is(await get(i), `id${i}`);
   t.is(hits() - others, 3);
+});
+
+/** Another client changes a key, while nothing else can happen in this process. */
+function changedMeanwhile(node, key, id) {
+  const client = `
+    const socket = require("node:net").connect(${node.named}, "127.0.0.1");
+    let heard = "";
+    socket.on("data", (data) => {
+      heard += data;
+      // What came of the change is sent by then.
+      if (heard === "+OK\\r\\n+OK\\r\\n") socket.write("PING\\r\\n");
+      if (heard.endsWith("+PONG\\r\\n")) socket.end();
+    });
+    socket.write("AUTH ${PASSWORD}\\r\\nSET ${key} ${id}\\r\\n");
+  `;
+  execFileSync(process.execPath, ["-e", client]);
+}
+
+test("an answer from memory that is made of keys of two masters heeds what either has announced and nobody has read yet", async (t) => {
+  t.timeout(60_000);
+  const lib = loadFor(t, config());
+  const sessions = lib.ioc.sessionCacheService;
+  const placeOf = async (name) => {
+    const keys = [`session_cache:${name}:s:f:B:backtest`, `session_cache:f:B:backtest:${name}:s`];
+    return { name, keys, owners: await Promise.all(keys.map(async (key) => own.cluster.ownerOf(await own.cluster.slotOf(key)))) };
+  };
+  const places = await Promise.all(numbers(20).map((i) => placeOf(`e${i}`)));
+  const { name, keys, owners } = places.find(({ owners: [one, other] }) => one !== other);
+  // The key of five strings is the first of the two that these three ask for.
+  const get = () => sessions.getSessionId("s", name, "f:B:backtest");
+  const hits = () => lib.stats().nearCache.hits;
+  for (let round = 0, isSure = false; !isSure; round++) {
+    await sessions.setSessionId({ symbol: "s", strategyName: name, exchangeName: "f:B:backtest", id: `ours${round}` });
+    const asked = performance.now();
+    t.is(await sessions.getSessionId("s", name, "f", "B", true), null);
+    const before = hits();
+    t.is(await get(), `ours${round}`);
+    const isKnown = hits() > before;
+    changedMeanwhile(owners[1], keys[1], `theirs${round}`);
+    const reading = get();
+    // Had absence ended meanwhile, the second key would not have been looked at.
+    isSure = isKnown && performance.now() - asked < LEASE_MS;
+    t.is(await reading, `theirs${round}`);
+  }
 });
 
 test("what is known of a slot that is on its way, has moved or comes back is never older than the lease", async (t) => {
@@ -242,8 +292,34 @@ test("a user by whom no node proves what it holds, because EXISTS is forbidden, 
   await set(5, "id");
   for (const i of numbers(20)) t.is(await get(5), "id", String(i));
   t.is(hits(), 0);
-  t.is(lib.health().nearCache.state, "expired");
+  const { state, reason } = lib.health().nearCache;
+  t.is(state, "expired");
+  const owner = await own.cluster.ownerOf(await slotOfSignal(5));
+  t.regex(reason, /^NOPERM .*'exists'.* \(EXISTS on 127\.0\.0\.1:\d+(, |\))/);
+  t.true(reason.includes(owner.address), reason);
 });
+
+for (const [without, command, isEverywhere, state] of [
+  // Where no node tells it, nothing works.
+  ["cluster|nodes", "CLUSTER NODES", false, "expired"],
+  ["client|tracking", "CLIENT TRACKING", true, "refused"],
+]) {
+  test(`where ${command} is forbidden, ids are asked for, and health() names it with the server's words`, async (t) => {
+    const owner = await own.cluster.ownerOf(await slotOfSignal(6));
+    for (const node of own.cluster.nodes) {
+      const words = leastRights().filter((word) => word !== `+${without}` || !(isEverywhere || node === owner));
+      await node.command("ACL", "SETUSER", "shy", "reset", ...words);
+    }
+    const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "shy:password" }) }));
+    const { get, set, hits } = signalsOf(lib);
+    await set(6, "id");
+    for (const i of numbers(5)) t.is(await get(6), "id", String(i));
+    t.is(hits(), 0);
+    const near = lib.health().nearCache;
+    t.is(near.state, state);
+    t.regex(near.reason, new RegExp(`^NOPERM .*${without.replace("|", "\\|")}.* \\(${command} on .*${owner.address.replaceAll(".", "\\.")}`));
+  });
+}
 
 test("keys, values, pairs and sizes are those of all masters, each once, and clear() leaves other maps alone", async (t) => {
   const lib = loadFor(t, config());
@@ -380,14 +456,16 @@ test("a password that the nodes refuse is said at once, as REDIS_AUTH, and is in
 });
 
 test("a user with no more rights than deployment.md names", async (t) => {
-  const rights = "~ns:* ~signal_cache:* -@all +get +set +del +exists +scan +info +pttl +ping +asking +cluster|nodes +cluster|slots +cluster|getkeysinslot +client|tracking +client|info +client|kill";
-  for (const node of own.cluster.nodes) await node.command("ACL", "SETUSER", "bot", "reset", "on", ">bot-pw", ...rights.split(" "));
-  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "bot:bot-pw" }) }));
-  const map = await filled(lib, 50);
+  for (const node of own.cluster.nodes) await node.command("ACL", "SETUSER", "bot", "reset", ...leastRights());
+  const lib = loadFor(t, config({ CC_REDIS_URL: own.cluster.urlOf({ credentials: "bot:password" }) }));
+  const map = await filled(lib, 50, "last_price:bot");
   t.is(await map.size(), 50);
   await map.clear();
   t.is(await map.size(), 0);
-  t.is(await lib.ioc.signalCacheService.setSignalId({ id: "1", symbol: "S", strategyName: "x", exchangeName: "e" }), "1");
+  const { set, known } = signalsOf(lib);
+  await set(7, "1");
+  t.is(await known(7), "1");
+  t.is(lib.health().nearCache.reason, null);
 });
 
 test("nodes that cannot be reached are passed over; where none can be, the error says so", async (t) => {
@@ -453,10 +531,35 @@ test("a process with a cluster ends by itself when it has nothing to do", async 
   t.is(code, 0, stderr);
 });
 
-test("doctor names the masters of a cluster, and what they should not be set to", async (t) => {
+const doctor = (url = own.cluster.urlOf()) => {
   const main = path.join(__dirname, "../cli/main.js");
-  const env = { ...process.env, CC_REDIS_URL: own.cluster.urlOf(), CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/x", CC_MONGO_TIMEOUT_MS: "200" };
-  const doctor = () => new Promise((resolve) => execFile(process.execPath, [main, "doctor"], { env }, (_, text) => resolve(text)));
+  const env = { ...process.env, CC_REDIS_URL: url, CC_MONGO_CONNECTION_STRING: "mongodb://127.0.0.1:1/x", CC_MONGO_TIMEOUT_MS: "200" };
+  return new Promise((resolve) => execFile(process.execPath, [main, "doctor"], { env }, (_, text) => resolve(text)));
+};
+
+test("doctor says at which masters this user may not do what is asked of each, and in the server's words", async (t) => {
+  t.timeout(60_000);
+  const addresses = (await own.cluster.masters()).map(({ address }) => address);
+  const allow = async (nodes, without) => {
+    for (const node of nodes) await node.command("ACL", "SETUSER", "seen", "reset", ...leastRights().filter((word) => word !== `+${without}`));
+  };
+  const url = own.cluster.urlOf({ credentials: "seen:password" });
+  await allow(own.cluster.nodes);
+  t.regex(await doctor(url), /each master announces changes and tells its slots/);
+  for (const [without, command] of [["exists", "EXISTS"], ["cluster|nodes", "CLUSTER NODES"], ["cluster|getkeysinslot", "CLUSTER GETKEYSINSLOT"], ["client|tracking", "CLIENT TRACKING"]]) {
+    const last = own.cluster.nodeAt(Number(addresses.at(-1).split(":")[1]));
+    await allow([last], without);
+    const told = await doctor(url);
+    await allow([last]);
+    const line = told.split("\n").find((one) => one.includes(command) && one.includes("NOPERM"));
+    t.true(line?.includes(last.address), told);
+    for (const address of addresses.slice(0, -1)) t.false(line?.includes(address), line);
+    t.true(told.includes(`+${without}`), told);
+    t.notRegex(told, /each master announces changes/);
+  }
+});
+
+test("doctor names the masters of a cluster, and what they should not be set to", async (t) => {
   const set = async (value) => {
     for (const name of ["cluster-require-full-coverage", "cluster-allow-reads-when-down"]) {
       for (const node of own.cluster.alive) await node.command("CONFIG", "SET", name, value);

@@ -39,6 +39,43 @@ async function settingsOf(native, server) {
   }
 }
 
+/** What of each master the near cache and scans ask beside the calls themselves. */
+const ASKED = [
+  { command: "EXISTS", right: "+exists", without: "ids are not kept in memory" },
+  { command: "CLUSTER NODES", right: "+cluster|nodes", without: "ids are not kept in memory, and scans fail" },
+  { command: "CLUSTER GETKEYSINSLOT", right: "+cluster|getkeysinslot", without: "scans fail while slots move" },
+];
+/** A key of the services, wherever it is. */
+const SOME_KEY = "signal_cache:doctor";
+/** What a node says to one who may ask: that the key is not there, or may not be read, or that there is no majority. */
+const IS_ALLOWED = /^(MOVED|ASK|CLUSTERDOWN|TRYAGAIN) |^NOPERM .* access (a key|one of the keys)/;
+
+/** Which of these commands a master does not allow to this user: `{ server, command, right, without, error }` each. */
+async function refusedBy(native, server) {
+  const tried = ASKED.map((one) =>
+    native.promise(native.engine.clusterTry(server, one.command, SOME_KEY)).then(
+      () => null,
+      (error) => (IS_ALLOWED.test(error.message) ? null : { ...one, server, error }),
+    ),
+  );
+  return (await Promise.all(tried)).filter((one) => one !== null);
+}
+
+/** Whether each master allows what is asked of it, by the server's words. */
+async function rights(native, health, masters, findings) {
+  const refused = (await Promise.all(masters.map(({ server }) => refusedBy(native, server)))).flat();
+  for (const { command, right, without } of ASKED) {
+    const those = refused.filter((one) => one.command === command);
+    if (those.length === 0) continue;
+    findings.problem(`${command} is not allowed at ${those.map(({ server }) => server).join(", ")}, so ${without}: ${those[0].error.message}`, `ACL SETUSER … ${right}, on each node`);
+  }
+  const { state, reason } = health().nearCache ?? {};
+  if (state === "off") findings.note("ids are not kept in memory, because CC_NEAR_CACHE is off");
+  else if (/CLIENT TRACKING on /.test(reason)) {
+    findings.note(`changes are not announced, so ids are not kept in memory: ${reason}`, "allow CLIENT TRACKING to this user: ACL SETUSER … +client|tracking, on each node");
+  } else if (refused.length === 0) findings.ok("each master announces changes and tells its slots, so ids are answered from memory");
+}
+
 /** What there is to say of a cluster; how each master is set up. */
 async function cluster(native, health, findings) {
   const { nodes, unowned } = await reached(health);
@@ -48,9 +85,10 @@ async function cluster(native, health, findings) {
     if (state !== "ready") findings.note(`${server} cannot be reached${lastError === null ? "" : `: ${lastError}`}`, "calls on its slots wait for it, or for its replica");
   }
   if (unowned > 0) findings.problem(`${unowned.toLocaleString("en-US")} of 16,384 slots have no owner: calls on them fail`, "redis-cli --cluster fix");
-  findings.note("ids are not kept in memory: a node that has lost its slots still answers");
   // Each has its own; one that is not there is noted already.
-  const told = await Promise.all(masters.filter(({ state }) => state === "ready").map(({ server }) => settingsOf(native, server)));
+  const ready = masters.filter(({ state }) => state === "ready");
+  await rights(native, health, ready, findings);
+  const told = await Promise.all(ready.map(({ server }) => settingsOf(native, server)));
   for (const why of new Set(told.filter(({ error }) => error).map(({ error }) => error.message))) {
     findings.note(`how a master is set up is not told: ${why}`, "allow CONFIG GET to this user for doctor: ACL SETUSER … +config|get");
   }

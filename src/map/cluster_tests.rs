@@ -1,6 +1,7 @@
 //! Unit tests of [`super`]: calls in, commands to a node out, its answers in, outcomes out.
 
 use crate::config::{Config, Values, resolve};
+use crate::map::backend::Backend as _;
 use crate::map::ids::Recall;
 use crate::map::op::{CallId, Outcome};
 use crate::map::rig::Rig;
@@ -9,6 +10,7 @@ use crate::map::scans::Demand;
 use crate::near::{LEASE, Trace};
 use crate::redis::Nanos;
 use crate::redis::by_peer::PeerId;
+use crate::redis::epoch::Epoch;
 use crate::redis::slot::Slot;
 
 fn config() -> Config {
@@ -52,6 +54,11 @@ fn tracking() -> Rig {
     assert!(answer(&mut rig, "+OK\r\n").is_empty());
     tell_map(&mut rig);
     rig
+}
+
+/// What the node has refused of that which the near cache needs.
+fn refused(rig: &Rig) -> Option<String> {
+    rig.ids.refusals.all(|peer| rig.peers.name(peer))
 }
 
 /// An id's key.
@@ -247,13 +254,24 @@ fn a_server_that_may_not_tell_its_slots_is_asked_again_later_and_everything_else
     sent(&mut rig);
     assert_eq!(answer(&mut rig, ":1\r\n-NOPERM no\r\n$1\r\nv\r\n"), [(0, "v".to_owned())]);
     assert!(!is_known(&rig));
+    assert_eq!(refused(&rig).as_deref(), Some("NOPERM no (CLUSTER NODES on h:7000)"));
     let near = rig.ids.near().unwrap();
     assert_eq!([NOW, SENT + LEASE].map(|at| near.wants_attestation(PeerId::FIRST, at)), [false, true]);
     let Rig { store, peers } = &mut rig;
     store.attest_again(peers, PeerId::FIRST);
     store.attest_again(peers, PeerId::FIRST);
     assert_eq!(sent(&mut rig), "EXISTS signal_cache:x CLUSTER NODES", "once at a time, by the key that was read last");
-    assert!(answer(&mut rig, &format!(":1\r\n{}", own("0-16383"))).is_empty());
+    assert!(answer(&mut rig, &format!("-ERR what\r\n{}", own("0-16383"))).is_empty());
+    assert_eq!(refused(&rig).as_deref(), Some("ERR what (EXISTS on h:7000)"));
+    for (answered, expected) in
+        [("-MOVED 1 h:7001", None), ("-CLUSTERDOWN no", Some("CLUSTERDOWN no (EXISTS on h:7000)")), (":1", None)]
+    {
+        let Rig { store, peers } = &mut rig;
+        store.attest_again(peers, PeerId::FIRST);
+        sent(&mut rig);
+        assert!(answer(&mut rig, &format!("{answered}\r\n{}", own("0-16383"))).is_empty());
+        assert_eq!(refused(&rig).as_deref(), expected, "{answered}");
+    }
     rig.get_id(ID, Trace::default()).unwrap();
     sent(&mut rig);
     answer(&mut rig, "$1\r\nv\r\n");
@@ -286,6 +304,31 @@ fn what_is_known_of_a_slot_goes_when_a_command_of_it_is_refused_or_a_map_gives_i
     assert_eq!(sent(&mut rig), "GET other CLUSTER SLOTS CLUSTER NODES");
     answer(&mut rig, "_\r\n");
     answer(&mut rig, &two(&format!("0-{}", slot - 1), &format!("{slot}-16383")));
+    assert!(!is_known(&rig));
+}
+
+#[test]
+fn what_a_server_says_of_its_slots_does_not_bring_back_one_that_it_was_asked_for_before_it_refused_it() {
+    let mut rig = tracking();
+    read_id(&mut rig, ":1", "0-16383");
+    let Rig { store, peers } = &mut rig;
+    store.attest_again(peers, PeerId::FIRST);
+    rig.get_id(ID, Trace::default()).unwrap();
+    rig.get(ID).unwrap();
+    assert_eq!(sent(&mut rig), "EXISTS signal_cache:x CLUSTER NODES GET signal_cache:x GET signal_cache:x");
+    // It has told its slots and the key, then it has handed the slot over; all of it is read at once.
+    let slot = Slot::of(ID).number();
+    answer(&mut rig, &format!(":1\r\n{}$1\r\nv\r\n-ASK {slot} h:7001\r\n", own("0-16383")));
+    assert!(!is_known(&rig));
+}
+
+#[test]
+fn a_write_makes_an_id_forgotten_also_where_the_server_that_it_goes_to_announces_nothing() {
+    let mut rig = tracking();
+    read_id(&mut rig, ":1", "0-16383");
+    assert!(is_known(&rig));
+    let elsewhere = (Epoch::of(PeerId::of(7)), Slot::of(ID));
+    assert!(rig.ids.writing(ID, elsewhere).is_none());
     assert!(!is_known(&rig));
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::map::refusals::{Need, Refusals};
 use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
@@ -48,9 +49,17 @@ pub struct IdRead {
     expiry: Option<Expiry>,
 }
 
-/// A read of a key that a cluster's server holds, and the question for its slots behind it, share this: when the read was written, where
-/// it was answered.
-pub type Held = Rc<Cell<Option<Nanos>>>;
+/// A read of a key that a cluster's server holds, and the question for its slots behind it, share this.
+pub type Held = Rc<Asked>;
+
+/// See [`Held`].
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// When the read was written, where it was answered.
+    pub held: Cell<Option<Nanos>>,
+    /// Slots that were refused, or came to another server, since it was asked: what it answers may be older than that.
+    doubted: RefCell<SlotSet>,
+}
 
 /// A PTTL that travels with a read. The read and its PTTL share it: the answer to the read waits there for the other. Which of
 /// them belong together does not depend on the order of replies.
@@ -88,8 +97,10 @@ pub struct Ids {
     near: Option<Near>,
     /// Servers that a PING, or the question for their slots, is under way to.
     proving: Vec<PeerId>,
-    /// Why the server does not announce changes.
-    refusal: Option<String>,
+    /// Questions for slots that are under way, also those that a lost connection has left for the next one.
+    asked: Vec<Held>,
+    /// What servers refuse of that which the cache needs.
+    pub refusals: Refusals,
 }
 
 impl Ids {
@@ -97,7 +108,7 @@ impl Ids {
     #[must_use]
     pub fn new(max_bytes: Option<u64>, is_of_cluster: bool) -> Self {
         let near = max_bytes.map(if is_of_cluster { Near::of_cluster } else { Near::new });
-        Self { near, proving: Vec::new(), refusal: None }
+        Self { near, proving: Vec::new(), asked: Vec::new(), refusals: Refusals::default() }
     }
 
     /// The cache, if it is on.
@@ -113,24 +124,18 @@ impl Ids {
         }
     }
 
-    /// Why the server does not announce changes, if it refused.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&str> {
-        self.refusal.as_deref()
-    }
-
-    /// A server's connection is ready; since when it announces changes, or why it does not. True: it has just refused.
+    /// A server's connection is ready; since when it announces changes, or why it does not. True: it is the first to refuse.
     pub fn ready(&mut self, peer: PeerId, tracking: Result<Nanos, String>) -> bool {
         let Some(near) = &mut self.near else { return false };
         match tracking {
             Ok(written) => {
                 near.informed(peer, written);
-                self.refusal = None;
+                self.refusals.told(peer, Need::Tracking, None);
                 false
             }
             Err(why) => {
-                let news = self.refusal.is_none();
-                self.refusal = Some(why);
+                let news = self.refusals.tracking().is_none();
+                self.refusals.told(peer, Need::Tracking, Some(why));
                 news
             }
         }
@@ -139,9 +144,16 @@ impl Ids {
     /// The connection to a server is lost.
     pub fn lost(&mut self, peer: PeerId) {
         self.proven(peer);
+        self.refusals.lost(peer);
         if let Some(near) = &mut self.near {
             near.lost(peer);
         }
+    }
+
+    /// A server has left the cluster.
+    pub fn left(&mut self, peer: PeerId) {
+        self.lost(peer);
+        self.refusals.left(peer);
     }
 
     /// Whether a read of a key may be answered from memory. `clock` is read only where there is an entry.
@@ -203,8 +215,13 @@ impl Ids {
 
     /// A write of an id is about to be queued. `place`: as for [`Ids::reading`].
     pub fn writing(&mut self, key: &[u8], place: (Epoch, Slot)) -> Option<Ticket> {
-        let (epoch, slot) = place;
-        self.informed(epoch.peer()).map(|near| near.writing(key, slot, epoch))
+        let (near, (epoch, slot)) = (self.near.as_mut()?, place);
+        if near.is_informed(epoch.peer()) {
+            return Some(near.writing(key, slot, epoch));
+        }
+        // What is known of it may be another server's word.
+        near.forget(key);
+        None
     }
 
     /// Any other write, or a deletion, is about to be queued.
@@ -275,7 +292,7 @@ impl Ids {
     }
 
     /// See [`Near::attested`].
-    pub fn attested(&mut self, peer: PeerId, at: Nanos) {
+    pub fn attested(&mut self, peer: PeerId, at: Option<Nanos>) {
         if let Some(near) = &mut self.near {
             near.attested(peer, at);
         }
@@ -285,17 +302,31 @@ impl Ids {
     /// claims them; `None`: it has not told that. See [`Near::told`].
     pub fn told(&mut self, by: PeerId, held: &Held, own: Option<(u64, &SlotSet)>, asked: Nanos) {
         self.proven(by);
-        match (&mut self.near, own) {
-            (Some(near), Some((epoch, slots))) => near.told(by, asked, held.get(), epoch, slots),
-            (Some(near), None) => near.untold(by, asked),
-            (None, _) => {}
+        let Some(near) = &mut self.near else { return };
+        let Some((epoch, slots)) = own else { return near.untold(by, asked) };
+        let doubted = held.doubted.take();
+        if doubted.is_empty() {
+            return near.told(by, asked, held.held.get(), epoch, slots);
         }
+        let own: SlotSet = slots.iter().filter(|&slot| !doubted.contains(slot)).collect();
+        near.told(by, asked, held.held.get(), epoch, &own);
+    }
+
+    /// A cluster's server is about to be asked that.
+    pub fn asks(&mut self) -> Held {
+        self.asked.retain(|asked| Rc::strong_count(asked) > 1);
+        let asked = Held::default();
+        self.asked.push(Held::clone(&asked));
+        asked
     }
 
     /// See [`Near::doubted`].
     pub fn doubted(&mut self, slot: Slot) {
         if let Some(near) = &mut self.near {
             near.doubted(slot);
+            for asked in &self.asked {
+                asked.doubted.borrow_mut().insert(slot);
+            }
         }
     }
 

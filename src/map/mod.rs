@@ -11,6 +11,7 @@
 //!   named already.
 //! * [`store`]: calls in, requests out.
 //! * `running`, [`scans`]: a scan under way, and all of a store.
+//! * [`refusals`]: what servers refuse of that which the near cache needs.
 //! * `replies`: replies in, outcomes out.
 
 pub mod backend;
@@ -21,6 +22,7 @@ mod moves;
 pub mod op;
 pub mod pattern;
 pub mod peers;
+pub mod refusals;
 mod replies;
 pub mod request;
 mod running;

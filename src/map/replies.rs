@@ -6,6 +6,7 @@ use crate::cluster::topology::own;
 use crate::error::{Code, Error};
 use crate::map::backend::Backend;
 use crate::map::op::{Op, Outcome, Outcomes, ScanId};
+use crate::map::refusals::Need;
 use crate::map::scan::{Page, Step};
 use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
@@ -31,14 +32,25 @@ impl Store {
                     joined.put(batch)
                 }
                 Item::Reply { tag: Op::Held(held), tokens, written, .. } => {
-                    self.ids.proof(batch.epoch.peer(), written);
-                    held.set(is_held(&batch.buffer, &batch.tokens[tokens]).then_some(written));
+                    let peer = batch.epoch.peer();
+                    self.ids.proof(peer, written);
+                    let answer = held_answer(&batch.buffer, &batch.tokens[tokens]);
+                    held.held.set(answer.is_ok().then_some(written));
+                    // That the key is elsewhere says nothing of what this one may be asked.
+                    let why = answer.err().filter(|words| !words.starts_with("MOVED "));
+                    let why = why.map(|words| from.fit_to_show(peer, &words));
+                    self.ids.refusals.told(peer, Need::Held, why);
                     continue;
                 }
                 Item::Reply { tag: Op::Slots(peer, held), tokens, written, .. } => {
                     self.ids.proof(peer, written);
                     let own = own_slots(&batch.buffer, &batch.tokens[tokens.start]);
+                    let (own, why) = match own {
+                        Ok(own) => (Some(own), None),
+                        Err(words) => (None, Some(from.fit_to_show(peer, &words))),
+                    };
                     self.ids.told(peer, &held, own.as_ref().map(|(epoch, slots)| (*epoch, slots)), written);
+                    self.ids.refusals.told(peer, Need::Slots, why);
                     continue;
                 }
                 item => item,
@@ -83,7 +95,7 @@ impl Store {
                 Err(_) => (call, Outcome::Null),
             },
             (Op::Has(call), [Token::Number(count)]) => (call, Outcome::Boolean(*count > 0)),
-            (Op::Done(call), [_]) => (call, Outcome::Undefined),
+            (Op::Done(call), [_, ..]) => (call, Outcome::Undefined),
             (Op::GetId(call, read), [Token::Text(range)]) => {
                 self.ids.got(read, Some(&batch.buffer[range.clone()]), written, epoch);
                 (call, Outcome::Text(range.clone()))
@@ -195,21 +207,27 @@ fn keys_of<'b>(batch: &'b Batch<Op>, tokens: &'b [Token], prefix: &'b [u8]) -> i
     keys.filter(move |key| key.starts_with(prefix))
 }
 
-/// Whether a cluster's node that was asked whether a key is there owns its slot, and serves it.
-fn is_held(buffer: &[u8], answer: &[Token]) -> bool {
+/// Whether a cluster's node that was asked whether a key is there owns its slot, and serves it; or why not, in its words.
+fn held_answer(buffer: &[u8], answer: &[Token]) -> Result<(), String> {
     match answer {
-        [Token::Number(_)] => true,
+        [Token::Number(_)] => Ok(()),
         // Only the owner says that a key has gone ahead, and only while the cluster serves.
-        [Token::Error(range)] => buffer[range.clone()].starts_with(b"ASK "),
-        _ => false,
+        [Token::Error(range)] if buffer[range.clone()].starts_with(b"ASK ") => Ok(()),
+        [Token::Error(range)] => Err(String::from_utf8_lossy(&buffer[range.clone()]).into_owned()),
+        _ => Err("an answer that is no number".to_owned()),
     }
 }
 
-/// The slots that a cluster's node says are its own and neither come nor go, and the epoch by which it claims them.
-fn own_slots(buffer: &[u8], answer: &Token) -> Option<(u64, SlotSet)> {
-    let Token::Text(range) = answer else { return None };
-    let node = own(std::str::from_utf8(&buffer[range.clone()]).ok()?).ok()?;
-    Some((node.epoch, node.settled()))
+/// The slots that a cluster's node says are its own and neither come nor go, and the epoch by which it claims them; or why it does not.
+fn own_slots(buffer: &[u8], answer: &Token) -> Result<(u64, SlotSet), String> {
+    match answer {
+        Token::Text(range) => {
+            let node = own(&String::from_utf8_lossy(&buffer[range.clone()]))?;
+            Ok((node.epoch, node.settled()))
+        }
+        Token::Error(range) => Err(String::from_utf8_lossy(&buffer[range.clone()]).into_owned()),
+        _ => Err("an answer that is no text".to_owned()),
+    }
 }
 
 fn unexpected(from: &impl Backend, peer: PeerId, what: &str) -> Error {

@@ -16,6 +16,17 @@ use crate::near::Trace;
 use crate::redis::by_peer::PeerId;
 use crate::redis::slot::Slot;
 
+/// What a node of a cluster is asked to see whether it may be: see [`Store::try_out`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryOut {
+    /// EXISTS.
+    Held,
+    /// CLUSTER NODES.
+    Slots,
+    /// CLUSTER GETKEYSINSLOT.
+    InSlot,
+}
+
 /// The operations of maps. Each takes the backend that its requests go to, which is the same all the time.
 pub struct Store {
     /// What is known of ids without asking.
@@ -142,7 +153,7 @@ impl Store {
         if !self.ids.proof_sent(peer) {
             return;
         }
-        let held = Held::default();
+        let held = self.ids.asks();
         let read = to.submit_quietly(Op::Held(Held::clone(&held)), &Request::Held(peer, key));
         if read.and_then(|()| to.submit_quietly(Op::Slots(peer, held), &Request::Marks(peer))).is_err() {
             self.ids.proven(peer);
@@ -219,6 +230,17 @@ impl Store {
     /// How a node of a cluster is set up: names and values in turn.
     pub fn settings(&mut self, to: &mut impl Backend, of: PeerId) -> Result<()> {
         self.call(to, Op::Settings, &Request::Settings(of))
+    }
+
+    /// Asks a node of a cluster what the near cache and scans ask of it: the outcome is nothing, or its refusal. `key`: one that this
+    /// user may read, wherever it is.
+    pub fn try_out(&mut self, to: &mut impl Backend, of: PeerId, what: TryOut, key: &[u8]) -> Result<()> {
+        let request = match what {
+            TryOut::Held => Request::Held(of, key),
+            TryOut::Slots => Request::Marks(of),
+            TryOut::InSlot => Request::InSlot(of, Slot::of(key)),
+        };
+        self.call(to, Op::Done, &request)
     }
 
     /// Any answer: the outcome is nothing.

@@ -58,7 +58,7 @@ impl Engine {
     fn leave(&self, core: &mut Core, id: PeerId) {
         self.disconnect(core, id);
         core.forget_host(id);
-        core.store.ids.lost(id);
+        core.store.ids.left(id);
         let name = core.peers[id].name().to_owned();
         core.peers[id].lane.lost();
         core.reject_of(id, usize::MAX);

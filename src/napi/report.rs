@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::js::Outside;
 use super::sentinel_link::SentinelLinks;
 use super::state::Core;
+use crate::map::backend::Backend as _;
 use crate::map::cluster::Cluster;
 use crate::map::op::Op;
 use crate::map::peers::Totals;
@@ -149,13 +150,17 @@ fn near_health(core: &Core) -> serde_json::Value {
     // Of a cluster's servers one is enough.
     let is_informed = core.peers.iter().any(|(at, _)| near.is_informed(at));
     let is_alive = core.peers.iter().any(|(at, _)| near.is_alive(at, now));
-    let state = match (ids.refusal(), is_informed, is_alive) {
-        (Some(_), _, _) => "refused",
+    let state = match (ids.refusals.tracking(), is_informed, is_alive) {
+        (_, true, true) => "alive",
+        (_, true, false) => "expired",
+        (Some(_), false, _) => "refused",
         (None, false, _) => "disconnected",
-        (None, true, false) => "expired",
-        (None, true, true) => "alive",
     };
-    json!({ "state": state, "reason": ids.refusal() })
+    let reason = match core.peers.cluster() {
+        Some(_) => ids.refusals.all(|peer| core.peers.name(peer)),
+        None => ids.refusals.tracking().map(str::to_owned),
+    };
+    json!({ "state": state, "reason": reason })
 }
 
 fn near_stats(core: &Core) -> serde_json::Value {

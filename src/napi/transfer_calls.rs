@@ -5,8 +5,10 @@ use napi::sys;
 use super::bind::{bad_handle, check_length, functions};
 use super::embedded_state::Side;
 use crate::error::{Code, Error};
+use crate::map::peers::Peers;
 use crate::map::scan::Kind;
-use crate::map::store::Store;
+use crate::map::store::{Store, TryOut};
+use crate::redis::by_peer::PeerId;
 use crate::store::maps::Ask;
 
 functions! {
@@ -87,14 +89,48 @@ functions! {
             if !call.env.push_text(call.args[0], server)? {
                 return Err(bad_handle("server").into());
             }
-            let server = String::from_utf8_lossy(server);
             engine.queue(outside, |store, peers| {
-                let of = peers.named(&server).ok_or_else(|| {
-                    Error::new(Code::RedisUnavailable, format!("{server} is no node of the cluster, or has left it"))
-                })?;
+                let of = named(peers, server)?;
                 store.settings(peers, of)
             })?;
             Ok(None)
         })
     }
+
+    /// `clusterTry(server, command, key)`: whether that node may be asked `EXISTS`, `CLUSTER NODES` or `CLUSTER GETKEYSINSLOT`, by that
+    /// key; rejects with its refusal.
+    cluster_try as "clusterTry" (engine, outside, call: 3) {
+        engine.with_scratch(|words| {
+            let mut ends = [0; 2];
+            for (at, end) in [0, 1].into_iter().zip(&mut ends) {
+                if !call.env.push_text(call.args[at], words)? {
+                    return Err(bad_handle("server or command").into());
+                }
+                *end = words.len();
+            }
+            if !call.env.push_text(call.args[2], words)? {
+                return Err(bad_handle("key").into());
+            }
+            let [server, command] = ends;
+            let what = match &words[server..command] {
+                b"EXISTS" => TryOut::Held,
+                b"CLUSTER NODES" => TryOut::Slots,
+                b"CLUSTER GETKEYSINSLOT" => TryOut::InSlot,
+                _ => return Err(bad_handle("command").into()),
+            };
+            engine.queue(outside, |store, peers| {
+                let of = named(peers, &words[..server])?;
+                store.try_out(peers, of, what, &words[command..])
+            })?;
+            Ok(None)
+        })
+    }
+}
+
+/// The node of a cluster by its address in `health()`.
+fn named(peers: &Peers, server: &[u8]) -> Result<PeerId, Error> {
+    let server = String::from_utf8_lossy(server);
+    peers.named(&server).ok_or_else(|| {
+        Error::new(Code::RedisUnavailable, format!("{server} is no node of the cluster, or has left it"))
+    })
 }

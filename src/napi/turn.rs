@@ -163,7 +163,7 @@ impl Engine {
         if let News::Ready(tracking) = &news
             && core.store.ids.ready(at, tracking.clone())
         {
-            core.notice = core.store.ids.refusal().map(str::to_owned);
+            core.notice = core.store.ids.refusals.tracking().map(str::to_owned);
         }
         core.store.absorb(&mut core.peers, batch, outcomes);
         match news {
