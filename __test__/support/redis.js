@@ -10,6 +10,12 @@ const { connect } = require("./resp.js");
 const { startMonitor } = require("./monitor.js");
 const { ANSWER_MS, ServerProcess, freePort } = require("./server-process.js");
 
+/** The commands by which tests change what is stored. */
+const CHANGES = new Set([
+  ...["SET", "SETEX", "MSET", "HSET", "LPUSH", "RPUSH", "SADD", "APPEND", "INCR", "RESTORE", "RENAME", "ZADD", "XADD", "EVAL"],
+  ...["DEL", "UNLINK", "EXPIRE", "PEXPIRE", "PERSIST", "FLUSHALL", "FLUSHDB"],
+]);
+
 class RedisServer extends ServerProcess {
   constructor(options) {
     super(options, { prefix: "bkn-redis-", startMs: 10_000 });
@@ -64,9 +70,15 @@ class RedisServer extends ServerProcess {
     }
   }
 
-  /** Sends one command; the reply as Buffer, number, null, array, or (for an error reply) an Error object. */
-  async command(...args) {
-    return (await this.connection()).command(...args);
+  /**
+   * Sends one command; the reply as Buffer, number, null, array, or (for an error reply) an Error object. What it changes has been
+   * announced by then to those who are told of changes: the reply may come before that, but not the next one.
+   */
+  async command(name, ...args) {
+    const client = await this.connection();
+    const reply = await client.command(name, ...args);
+    if (CHANGES.has(name.toUpperCase())) await client.command("PING").catch(() => {});
+    return reply;
   }
 
   connection() {
