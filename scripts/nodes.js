@@ -22,7 +22,7 @@ const { ensureNodeModules, ensureRedisServer, kitFolder, root } = require("./lib
 const SYSTEM = "linux-x64";
 const LOADER = "/lib/ld-musl-x86_64.so.1";
 /** What runs under qemu, where all is twenty times slower and each program a process of its own takes seconds to start. */
-const EMULATED = ["store-calls", "store-rows", "values", "context", "services", "iterate", "ttl", "near-own", "mongo-crud", "mongo-services", "mongo-documents"];
+const EMULATED = ["store-rows", "values", "context", "services", "iterate", "ttl", "near-own", "mongo-crud", "mongo-services", "mongo-documents"];
 
 /** Puts the binary that was built for a foreign Node where the package looks for it first, as `name`; returns what removes it. */
 function placeBinary(platform, name = platform) {

@@ -131,10 +131,13 @@ class Cluster {
     return map.filter(({ ranges }) => ranges.length > 0).map(({ port }) => this.nodeAt(port));
   }
 
-  async replicaOf(master) {
-    const map = await this.alive[0].nodes();
-    const found = map.find((one) => one.master === master.id);
-    return found && this.nodeAt(found.port);
+  /** A master's replica. One that has just come back becomes known as that a moment after all agree on the slots. */
+  replicaOf(master) {
+    return until("a master's replica is known", async () => {
+      const map = await this.alive[0].nodes();
+      const found = map.find((one) => one.master === master.id);
+      return found && this.nodeAt(found.port);
+    });
   }
 
   /** Until all that run agree on who owns which slots, and replicas follow. */
