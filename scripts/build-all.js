@@ -13,12 +13,14 @@ const path = require("node:path");
 const { binaryName } = require("../js/platform.js");
 const { rustFor } = require("./cross/rust.js");
 const { zig } = require("./cross/zig.js");
-const { root } = require("./lib/tools.js");
+const { root, which } = require("./lib/tools.js");
 const { binaryProblems } = require("./release/checks.js");
 const { GLIBC_FLOOR, MINGW, TARGETS } = require("./release/targets.js");
 
 const targetFolder = path.join(root, "target", "cross");
 const binaries = path.join(root, "target", "binaries");
+/** Of crates with code in C, and the linker. */
+const MINGW_COMPILER = "x86_64-w64-mingw32-gcc";
 /** What cargo calls the library. */
 const LIBRARIES = { linux: "libbacktest_kit_native.so", darwin: "libbacktest_kit_native.dylib", win32: "backtest_kit_native.dll" };
 
@@ -37,6 +39,7 @@ function emptyNode() {
 /** The program and words that build for a target, and more environment. `words` go to cargo. */
 function commandFor({ triple, os, libc }, words) {
   const build = ["--release", "--lib", "--locked", "--target-dir", targetFolder, ...words];
+  if (triple === MINGW.triple && !which(MINGW_COMPILER)) throw new Error("MinGW is missing; install it with: sudo apt-get install -y gcc-mingw-w64-x86-64");
   if (os !== "linux") {
     return { command: "cargo", args: ["build", ...build, "--target", triple], env: triple === MINGW.triple ? { LIBNODE_PATH: emptyNode() } : {} };
   }
