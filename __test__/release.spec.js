@@ -157,7 +157,7 @@ test("the root package names every platform's package at just its version, and b
   t.true(files.includes("cli/main.js"));
 });
 
-test("npm, pnpm and Yarn install the release into an empty project, where setup() and ioc work on real servers", async (t) => {
+test("npm, pnpm and Yarn install the release into an empty project, where setup() and ioc work on real servers and on an embedded store", async (t) => {
   t.timeout(10 * 60_000);
   const out = folderFor(t);
   const { code, stdout } = await new Promise((resolve) => {
@@ -166,5 +166,5 @@ test("npm, pnpm and Yarn install the release into an empty project, where setup(
     });
   });
   t.is(code, 0, stdout);
-  for (const manager of ["npm", "pnpm", "yarn"]) t.regex(stdout, new RegExp(`✔ ${manager}: installed in`), stdout);
+  for (const manager of ["npm", "pnpm", "yarn"]) t.regex(stdout, new RegExp(`✔ ${manager}: installed in .* works on servers and on an embedded store`), stdout);
 });

@@ -18,8 +18,8 @@ const HELP = `npm run release -- <what> [options]
 
   --check       compare versions, lock files, changelog and tag; nothing is made
   --dry-run     the same, then pack what is built and try it: from a registry on this machine, into empty projects of npm, pnpm
-                and Yarn, with setup() and ioc on real servers. What keeps the tree from being published is told, and does
-                not end the trial
+                and Yarn, with setup() and ioc on real servers and on an embedded store. What keeps the tree from being
+                published is told, and does not end the trial
   --publish     the same checks, every platform's binary demanded, then npm publish; meant for the release workflow
 
   --tag <tag>   the release's tag, compared with the version
@@ -88,10 +88,12 @@ async function tryAll(packages) {
       try {
         const { seconds, told } = await tryProject(name, registry.url, { ...redis.env, ...mongo.env });
         const wanted = ["backtest-kit-native", packageName(platformName())];
-        const right = told.id === "65a1b2c3d4e5f60718293a4b" && told.kit === "backtest-kit" && told.scheduled === "sig-1" && told.rows === 1;
-        if (!right || !told.binaries[0].includes(wanted[1])) throw new Error(`the story told ${JSON.stringify(told)}`);
+        for (const [place, one] of Object.entries(told)) {
+          const right = one.id === "65a1b2c3d4e5f60718293a4b" && one.kit === "backtest-kit" && one.scheduled === "sig-1" && one.rows === 1;
+          if (!right || one.stored !== (place === "store") || !one.binaries[0].includes(wanted[1])) throw new Error(`the story told ${JSON.stringify(told)}`);
+        }
         if (String([...registry.fetched].sort()) !== String(wanted)) throw new Error(`it took ${[...registry.fetched].join(", ")}`);
-        console.log(`  ✔ ${name}: installed in ${seconds.toFixed(1)} s`);
+        console.log(`  ✔ ${name}: installed in ${seconds.toFixed(1)} s, and works on servers and on an embedded store`);
       } catch (error) {
         failed += 1;
         console.log(`  ✘ ${name}: ${error.message}`);

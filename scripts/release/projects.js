@@ -1,7 +1,7 @@
 "use strict";
 
-// Empty projects, as users make them with npm, pnpm and Yarn: each installs the release from a registry and trades a little on
-// real servers.
+// Empty projects, as users make them with npm, pnpm and Yarn: each installs the release from a registry and trades a little, on
+// real servers and on an embedded store.
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
@@ -28,7 +28,8 @@ async function main() {
   const scheduled = await kit.PersistScheduleAdapter.readScheduleData(...context);
   const rows = await ioc.scheduleDbService.findAll();
   const binaries = Object.keys(require.cache).filter((file) => file.endsWith(".node"));
-  console.log(JSON.stringify({ id, kit: health().kit[0].name, scheduled: scheduled.id, rows: rows.length, binaries }));
+  const { kit: [{ name }], store } = health();
+  console.log(JSON.stringify({ id, kit: name, scheduled: scheduled.id, rows: rows.length, stored: store?.state === "ready", binaries }));
   await close();
   process.exit();
 }
@@ -86,8 +87,9 @@ function cleanEnvironment() {
 }
 
 /**
- * Installs the release with one manager into an empty project and plays the story on the servers that `env` names. Resolves
- * with `{ seconds, told }`: how long installing took, and what the story told.
+ * Installs the release with one manager into an empty project and plays the story on the servers that `env` names, then on an embedded
+ * store in the project. Resolves with `{ seconds, told }`: how long installing took, and what the story told each time, by `servers`
+ * and `store`.
  */
 async function tryProject(name, url, env) {
   const { configure, install, run: start } = MANAGERS[name];
@@ -99,8 +101,12 @@ async function tryProject(name, url, env) {
     for (const [file, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, file), text);
     const clean = cleanEnvironment();
     const { seconds } = await run(install, folder, clean);
-    const { stdout } = await run(start, folder, { ...clean, ...env, BKN_KIT: path.join(kitFolder, "kit.js") });
-    return { seconds, told: JSON.parse(stdout.trim().split("\n").at(-1)) };
+    const told = {};
+    for (const [place, settings] of Object.entries({ servers: env, store: { CC_STORE_PATH: path.join(folder, "store") } })) {
+      const { stdout } = await run(start, folder, { ...clean, ...settings, BKN_KIT: path.join(kitFolder, "kit.js") });
+      told[place] = JSON.parse(stdout.trim().split("\n").at(-1));
+    }
+    return { seconds, told };
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
