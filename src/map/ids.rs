@@ -55,8 +55,8 @@ pub type Held = Rc<Asked>;
 /// See [`Held`].
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// When the read was written, where it was answered.
-    pub held: Cell<Option<Nanos>>,
+    /// When the read was written, where its answer proves that the server holds the key's slot.
+    pub proof: Cell<Option<Nanos>>,
     /// Slots that were refused, or came to another server, since it was asked: what it answers may be older than that.
     doubted: RefCell<SlotSet>,
 }
@@ -306,10 +306,10 @@ impl Ids {
         let Some((epoch, slots)) = own else { return near.untold(by, asked) };
         let doubted = held.doubted.take();
         if doubted.is_empty() {
-            return near.told(by, asked, held.held.get(), epoch, slots);
+            return near.told(by, asked, held.proof.get(), epoch, slots);
         }
         let own: SlotSet = slots.iter().filter(|&slot| !doubted.contains(slot)).collect();
-        near.told(by, asked, held.held.get(), epoch, &own);
+        near.told(by, asked, held.proof.get(), epoch, &own);
     }
 
     /// A cluster's server is about to be asked that.
