@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::map::refusals::{Need, Refusals};
+use crate::map::needs::Need;
+use crate::map::refusals::Refusals;
 use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;

@@ -1,30 +1,9 @@
-//! Which commands of the near cache servers have refused, and in which words. Pure.
+//! Which of the near cache's needs servers have refused, and in which words. Pure.
 
 use std::fmt::Write as _;
 
+use crate::map::needs::Need;
 use crate::redis::by_peer::PeerId;
-
-/// What the near cache needs of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// That it announces changes.
-    Tracking,
-    /// In a cluster: an answer of a key that it holds.
-    Held,
-    /// In a cluster: its slots.
-    Slots,
-}
-
-impl Need {
-    /// The command that asks for it.
-    const fn command(self) -> &'static str {
-        match self {
-            Self::Tracking => "CLIENT TRACKING",
-            Self::Held => "EXISTS",
-            Self::Slots => "CLUSTER NODES",
-        }
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]
