@@ -236,6 +236,43 @@ for (const list of LISTS) {
     t.is((await through(list, smaller.kit).read()).length, least);
   });
 
+  for (const count of [3, 60]) {
+    test(`${noun}: who writes the list from within a call of the logger comes behind that call: a list of ${count}`, async (t) => {
+      // By the class itself: the kit's registry hands a list over a moment later.
+      const instance = new own.lib[`Persist${noun}Instance`](...list.args);
+      const write = (given) => instance[`write${noun}Data`](given);
+      await instance.waitForInit(true);
+      const given = entries(count);
+      await write(given);
+      const version = (price, more) => [entry(900, { price }), ...given, ...[901, 902, ...more].map((n) => entry(n, { price }))];
+      const lists = [version(2, [903]), version(3, [903, 904])];
+      const [waiting, inner] = [[...lists], []];
+      const log = (topic) => {
+        if (!/ upsert$/.test(topic) || waiting.length === 0) return;
+        const next = waiting.shift();
+        inner.push(write(next));
+        // It was handed over as it was.
+        next[0].price = 77;
+      };
+      own.lib.setLogger({ log, debug() {}, info() {}, warn() {} });
+      await write(version(1, []));
+      t.is(inner.length, 2);
+      await Promise.all(inner);
+      own.lib.setLogger(null);
+      const found = await own.mongo.documents(collection, { sort: { [idField]: 1 } });
+      const late = found.filter((row) => /^id-90/.test(row[idField])).map((row) => [row[idField], row.payload.price]);
+      const price = noun === "Log" ? { 903: 2, 904: 3 } : {};
+      t.deepEqual(late, [900, 901, 902, 903, 904].map((n) => [`id-${n}`, noun === "Log" ? (price[n] ?? 1) : 3]));
+      t.is(found.length, count + 5);
+      // What is remembered is what is stored.
+      const now = version(3, [903, 904]);
+      t.is(await sent(() => write(now)), 0);
+      if (noun === "Log") return;
+      now[1].price = 5;
+      t.deepEqual(await commandsOf(list, () => write(now)), ["findAndModify id-0"]);
+    });
+  }
+
   test(`${noun}: a list that is none is refused`, async (t) => {
     for (const wrong of [null, undefined, {}, "list"]) {
       t.is((await outcome(through(list).write(wrong))).error?.code, "INVALID_VALUE");

@@ -122,6 +122,7 @@ const TESTS = {
     "*: a refused entry is forgotten alone; the others of the call are written and known": WIRE,
     "*: after an error the entries of the failed command are sent again, and no others": REFUSED,
     "*: a call that leaves out what an earlier one is still writing waits for it, and fails with it": REFUSED,
+    "*: who writes the list from within a call of the logger comes behind that call: *": WIRE,
     "*: a changed entry goes out, whether in a new object or in the old one": WIRE,
     "*: a fresh process that has read the list sends its changes in one command, and asks nothing": WIRE,
     "*: a change is seen in the same object: *": WIRE,
