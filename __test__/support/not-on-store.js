@@ -57,6 +57,7 @@ const FILES = {
   "near-own.spec.js": NEAR,
   "near-random.spec.js": NEAR,
   "pack.spec.js": "the tarball",
+  "ports.spec.js": NO_SERVER,
   "process.spec.js": NETWORK,
   "protocol.spec.js": NETWORK,
   "quiet.spec.js": NETWORK,
