@@ -135,7 +135,7 @@ impl Ids {
                 false
             }
             Err(why) => {
-                let news = self.refusals.tracking().is_none();
+                let news = !self.refusals.is_any_silent();
                 self.refusals.told(peer, Need::Tracking, Some(why));
                 news
             }
