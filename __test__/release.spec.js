@@ -107,7 +107,7 @@ function windowsLibrary({ machine = 0x8664, libraries = [], delayed = [] }) {
 
 test("a Windows binary that is for another machine, or needs what Windows does not bring, is not published", (t) => {
   const target = TARGETS.find(({ platform }) => platform === "win32-x64-msvc");
-  const libraries = ["KERNEL32.dll", "ws2_32.dll", "api-ms-win-core-synch-l1-2-0.dll"];
+  const libraries = ["KERNEL32.dll", "ws2_32.dll", "api-ms-win-core-synch-l1-2-0.dll", "ncrypt.dll", "ktmw32.dll"];
   t.deepEqual(readPe(windowsLibrary({ libraries, delayed: ["crypt32.dll"] })), { machine: "x64", libraries: [...libraries, "crypt32.dll"] });
   t.deepEqual(readPe(windowsLibrary({})).libraries, []);
   t.deepEqual(binaryProblems(windowsLibrary({ libraries, delayed: ["crypt32.dll"] }), target), []);

@@ -7,6 +7,7 @@
 //   node scripts/nodes.js musl      a Node for musl, with the binary of `npm run build:all -- linux-x64-musl`
 //   node scripts/nodes.js arm64     a Node for arm64 under qemu, with that of `npm run build:all -- linux-arm64-gnu`: slowly, and only
 //                                   files that do not depend on time
+//   node scripts/nodes.js arm64-musl  the same on a Node for musl, with that of `npm run build:all -- linux-arm64-musl`
 //   node scripts/nodes.js windows   a Node for Windows under Wine, with that of `npm run build:all -- win32-x64-gnu`
 
 const fs = require("node:fs");
@@ -38,7 +39,8 @@ const FOREIGN = {
     if (!fs.existsSync(LOADER)) throw new Error(`${LOADER} is missing; install it with: sudo apt-get install -y musl`);
     return { node: fetchMuslNode("x64"), stop: placeBinary("linux-x64-musl") };
   },
-  arm64: () => ({ node: emulatedNode(22), files: EMULATED, stop: placeBinary("linux-arm64-gnu") }),
+  arm64: () => ({ node: emulatedNode("glibc"), files: EMULATED, stop: placeBinary("linux-arm64-gnu") }),
+  "arm64-musl": () => ({ node: emulatedNode("musl"), files: EMULATED, stop: placeBinary("linux-arm64-musl") }),
   async windows() {
     const { node, env, stop } = await wineNode(22);
     const remove = placeBinary("win32-x64-gnu", "win32-x64-msvc");

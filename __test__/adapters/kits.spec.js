@@ -3,12 +3,14 @@
 // Which copies of the kit get the adapters: projects as users have them, each run as a process of its own.
 
 const path = require("node:path");
+const { pathToFileURL } = require("node:url");
 const { serial: test } = require("ava");
 const { startMongo } = require("../support/mongo.js");
 const { makeProject } = require("../support/project.js");
 const { startRedis } = require("../support/redis.js");
 const { NOUNS } = require("../support/stand-in-kit.js");
 
+const STAND_IN = path.join(__dirname, "..", "support", "stand-in-kit.js");
 const own = { mongo: null, redis: null, env: null };
 
 test.before(async () => {
@@ -117,7 +119,7 @@ test("the kit's command-line tool: its global and what its resolver gives out is
     files: {
       "config/setup.config.cjs": `require("backtest-kit-native").setup();`,
       "cli.cjs": `const Module = require("node:module");
-        const { standInKit } = require(${JSON.stringify(path.join(__dirname, "..", "support", "stand-in-kit.js"))});
+        const { standInKit } = require(${JSON.stringify(STAND_IN)});
         const kit = standInKit();
         const { _resolveFilename } = Module;
         Module._resolveFilename = function (request, ...rest) {
@@ -137,7 +139,7 @@ test("the tool's global counts in an ES module too, beside the imported copy", a
   const { run } = makeProject(t, {
     kits: KIT,
     files: {
-      "main.mjs": `import * as imported from "backtest-kit"; import * as lib from "backtest-kit-native"; import stand from ${JSON.stringify(path.join(__dirname, "..", "support", "stand-in-kit.js"))};
+      "main.mjs": `import * as imported from "backtest-kit"; import * as lib from "backtest-kit-native"; import stand from ${JSON.stringify(pathToFileURL(STAND_IN))};
         globalThis.BacktestKit = stand.standInKit();
         lib.setup();
         ${print(`[${SEEN}.map(({ from, version }) => [from, version]), ${CLASS("globalThis.BacktestKit")}, ${CLASS("imported")}]`)}`,

@@ -59,7 +59,7 @@ function treeProblems({ manifest, lock, crate, crateLock, changelog }, tag) {
 const SYSTEM = {
   glibc: /^(lib(c|m|dl|pthread|rt)\.so\.\d|libgcc_s\.so\.1|ld-linux-(x86-64|aarch64)\.so\.\d)$/,
   musl: /^(libc\.so|libc\.musl-\w+\.so\.1|libgcc_s\.so\.1)$/,
-  win32: /^(kernel32|ntdll|ws2_32|advapi32|bcrypt|bcryptprimitives|crypt32|secur32|iphlpapi|userenv|oleaut32|msvcrt|api-ms-win-(core|crt)-[\w-]+)\.dll$/i,
+  win32: /^(kernel32|ntdll|ws2_32|advapi32|bcrypt|bcryptprimitives|crypt32|ncrypt|ktmw32|secur32|iphlpapi|userenv|oleaut32|msvcrt|api-ms-win-(core|crt)-[\w-]+)\.dll$/i,
 };
 
 const newer = (one, other) => {

@@ -1,15 +1,14 @@
 "use strict";
 
-// The addon more than once in a process, in the way that the argument names: all copies work side by side, also after one
-// of them was closed and collected.
+// The addon more than once in a process, in the way that the first argument names: all copies work side by side, also after one
+// of them was closed and collected. The second is an empty folder for them, which outlives the process: Windows removes no
+// library that is loaded.
 
 const fs = require("node:fs");
-const os = require("node:os");
 const path = require("node:path");
 
 const root = process.env.BKN_ROOT;
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bkn-copies-"));
-process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+const [way, folder] = process.argv.slice(2);
 
 const binary = require(path.join(root, "js", "platform.js")).binaryName();
 const PARTS = ["package.json", "index.js", "js", binary];
@@ -53,7 +52,7 @@ const ways = {
 };
 
 (async () => {
-  let copies = ways[process.argv[2]]();
+  let copies = ways[way]();
   const use = async () => {
     const maps = copies.map((lib) => new lib.BaseMap("copies", -1));
     await Promise.all(maps.map((map, i) => map.set(`k${i}`, `v${i}`)));
