@@ -315,7 +315,7 @@ mod tests {
             prop_assert_eq!(found, Some(there.range(slots.clone()).count()));
             for (moment, numbers) in slots.zip(numbers) {
                 if there.contains(&moment) {
-                    prop_assert_eq!(numbers, candle(moment).numbers);
+                    prop_assert_eq!(numbers.map(f64::to_bits), candle(moment).numbers.map(f64::to_bits));
                 } else {
                     prop_assert!(numbers.iter().all(|number| number.is_nan()), "nothing is written where no candle is");
                 }
