@@ -3685,7 +3685,10 @@ export interface NearCacheHealth {
    * next read asks; `disconnected`; `refused`: the server cannot announce changes, or an ACL forbids it; `off`: by CC_NEAR_CACHE.
    */
   readonly state: "alive" | "expired" | "disconnected" | "refused" | "off";
-  /** The server's words where it refused; with a cluster, which command, too, and on which nodes, also while others are `alive`. */
+  /**
+   * The words of a server that refused, while it is connected; with a cluster, which command, too, and on which nodes, also while others
+   * are `alive`.
+   */
   readonly reason: string | null;
 }
 

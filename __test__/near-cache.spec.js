@@ -176,6 +176,27 @@ test("a server that may not announce changes is used without the cache, and the 
   t.regex(warnings[0][0], /near cache.*NOPERM/);
 });
 
+test("that a server may not announce changes is told while it is there; when it comes back, the logger is not told again", async (t) => {
+  const server = await serverFor(t, { args: ["--user", "bot", "on", ">pw", "~*", "+@all", "-client|tracking"] });
+  const lib = loadFor(t, { CC_REDIS_URL: `redis://bot:pw@127.0.0.1:${server.port}`, CC_NEAR_CACHE: "on" });
+  const warnings = [];
+  lib.setLogger({ log() {}, info() {}, warn: (...args) => warnings.push(args) });
+  const read = () => lib.ioc.signalCacheService.getSignalId("B", "s", "x");
+  t.is(await read(), null);
+  const { nearCache: refused } = lib.health();
+  t.is(refused.state, "refused");
+  t.regex(refused.reason, /^NOPERM/);
+  await server.kill();
+  await until(() => lib.health().redis.state !== "ready", "the connection is lost");
+  const { redis, nearCache } = lib.health();
+  t.deepEqual(nearCache, { state: "disconnected", reason: null });
+  t.is(typeof redis.lastError, "string", "what there is to say of the connection stands there");
+  await server.start();
+  t.is(await read(), null);
+  t.deepEqual(lib.health().nearCache, refused);
+  t.is(warnings.length, 1);
+});
+
 test("after two silent seconds the next read asks, and memory answers again", async (t) => {
   await signals().setSignalId(row("1"));
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS + 100));

@@ -112,6 +112,36 @@ test("calls that masters answer in turns are settled together, each with its own
   t.deepEqual(outcomes, numbers(40).map((i) => ({ value: `v${i}` })));
 });
 
+test("in the middle of a tick the 128th command has one master written to, the 256th another one, and no other command any", async (t) => {
+  const lib = loadFor(t, config());
+  // Each master is connected.
+  const map = await filled(lib, 100);
+  const nodes = () => lib.health().redis.cluster.nodes.filter(({ slots }) => slots > 0);
+  t.true(nodes().every(({ state, queued, inFlight }) => state === "ready" && queued + inFlight === 0));
+  const calls = [];
+  const write = () => calls.push(map.set(`k${calls.length}`, "w"));
+  const unwritten = () => nodes().reduce((sum, { queued }) => sum + queued, 0);
+  const begun = () => nodes().filter(({ inFlight }) => inFlight > 0);
+  for (let n = 1; n < 128; n++) write();
+  t.deepEqual([unwritten(), begun().length], [127, 0]);
+  write();
+  const [first, ...others] = begun();
+  t.deepEqual([others.length, first.queued, unwritten()], [0, 0, 128 - first.inFlight]);
+  for (let n = 129; n < 256; n++) write();
+  t.deepEqual([unwritten(), begun().length], [255 - first.inFlight, 1]);
+  write();
+  const second = begun().find(({ server }) => server !== first.server);
+  t.deepEqual([begun().length, second.queued, unwritten()], [2, 0, 256 - first.inFlight - second.inFlight]);
+  await Promise.all(calls);
+  // Each tick begins anew.
+  calls.length = 0;
+  for (let n = 1; n < 128; n++) write();
+  t.is(begun().length, 0);
+  write();
+  t.is(begun().length, 1);
+  await Promise.all(calls);
+});
+
 test("services find their ids, and calls that look at two keys are two commands to two masters", async (t) => {
   const lib = loadFor(t, config());
   const { signalCacheService: signals } = lib.ioc;

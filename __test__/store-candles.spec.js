@@ -32,6 +32,18 @@ async function elsewhere(t, folder, more = {}) {
   return { lib, service: lib.ioc.candleDbService, ids: lib.ioc.candleCacheService };
 }
 
+/** Counts the calls of one of the engine's functions from now on. */
+function countOf(t, name) {
+  const { engine } = require("../js/engine.js").native;
+  const original = engine[name];
+  let count = 0;
+  engine[name] = (...args) => (count++, original(...args));
+  t.teardown(() => (engine[name] = original));
+  return () => count;
+}
+
+const columnsOf = (candles) => Object.fromEntries(Object.keys(candles[0]).map((name) => [name, candles.map((candle) => candle[name])]));
+
 const keysOf = async (lib) => {
   const keys = [];
   for await (const key of new lib.BaseMap("candle_cache", -1).keys()) keys.push(key);
@@ -77,23 +89,96 @@ test("a window of which memory lacks more than 64 blocks is asked of the store b
   const first = Math.ceil(START / MINUTE / block) * block - START / MINUTE;
   for (let from = 0; from < whole; from += 16_384) await service.createMany(...CONTEXT, plains(first + from, first + Math.min(whole, from + 16_384)));
   const { lib, service: other } = await elsewhere(t, folder);
-  const { engine } = require("../js/engine.js").native;
-  const { storeBlock } = engine;
-  let read = 0;
-  engine.storeBlock = (...args) => (read++, storeBlock(...args));
+  const read = countOf(t, "storeBlock");
   const reads = async (from, count) => {
-    const [before, { calls }] = [read, lib.stats().store];
+    const [before, { calls }] = [read(), lib.stats().store];
     const { open } = await other.findColumns(...CONTEXT, at(first + from), count);
     t.deepEqual([open.length, open[0], open[count - 1]], [count, first + from + 0.5, first + from + count - 0.5]);
-    return [read - before, lib.stats().store.calls - calls];
+    return [read() - before, lib.stats().store.calls - calls];
   };
   const [spot, requests] = await reads(0, 65 * block);
   t.is(spot, 0);
   t.true(requests > 0);
   other.forget();
+  // So long a window is read in one pass first, and remembered when it is read again.
+  t.deepEqual(await reads(0, 64 * block), [0, 0]);
   t.deepEqual(await reads(0, 64 * block), [64, 0]);
   // What memory holds does not count.
   t.deepEqual(await reads(0, whole), [2, 0]);
+});
+
+test("a long window is read by one call, and remembered when it is read again", async (t) => {
+  const { service, folder } = openFor(t);
+  // Whole blocks, one with gaps, and candles that wait for theirs.
+  await service.createMany(...CONTEXT, plains(0, 20_000));
+  await service.createMany(...CONTEXT, plains(20_000, 20_500).filter(({ timestamp }) => (timestamp / MINUTE) % 3 !== 0));
+  for (let i = 20_500; i < 20_510; i++) await service.create(dto(i));
+  const { lib, service: other } = await elsewhere(t, folder);
+  const [blocks, passes] = [countOf(t, "storeBlock"), countOf(t, "storeColumns")];
+  const { calls } = lib.stats().store;
+  const read = async (from, count, expected) => {
+    const before = [blocks(), passes()];
+    const columns = await other.findColumns(...CONTEXT, at(from), count);
+    t.deepEqual(columns && Object.fromEntries(Object.entries(columns).map(([name, numbers]) => [name, [...numbers]])), expected);
+    return [blocks() - before[0], passes() - before[1]];
+  };
+  const whole = (from, to) => columnsOf(plains(from, to));
+  t.deepEqual(await read(0, 10_000, whole(0, 10_000)), [0, 1]);
+  t.deepEqual(await read(10_001, 9_000, whole(10_001, 19_001)), [0, 1], "another stretch");
+  const again = await read(12_000, 8_192, null);
+  t.true(again[0] > 7 && again[1] === 0, "one that meets the last");
+  t.deepEqual(await read(12_000, 7_990, whole(12_000, 19_990)), [0, 0]);
+  t.deepEqual(await read(12_000, 8_000, whole(12_000, 20_000)), [0, 0]);
+  other.forget();
+  t.deepEqual(await read(12_000, 8_510, null), [0, 1], "gaps");
+  other.forget();
+  const present = await other.findPresent(...CONTEXT, at(11_000), 9_510);
+  t.is(present.open.length, 9_510 - 167);
+  other.forget();
+  const windows = require("../js/candles/store.js");
+  const before = passes();
+  t.deepEqual(await windows.readWindow(...CONTEXT, at(100), 9_000), plains(100, 9_100), "as objects");
+  t.is(await windows.readWindow(...CONTEXT, at(12_000), 8_510), null);
+  t.is(passes() - before, 2);
+  other.forget();
+  await service.createMany(...CONTEXT, plains(20_000, 20_500));
+  t.deepEqual(await read(11_000, 9_510, whole(11_000, 20_510)), [0, 1], "and the tail");
+  t.is(lib.stats().store.calls, calls, "none of it goes to the store's thread");
+});
+
+test("a long window with a candle that columns may not hold is read by requests, and one that is being written behind the write", async (t) => {
+  const { service, folder } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 9_000));
+  const { service: other } = await elsewhere(t, folder);
+  const written = other.createMany(...CONTEXT, plains(9_000, 9_010));
+  const found = other.findColumns(...CONTEXT, at(0), 9_010);
+  await written;
+  t.is((await found).close[9_009], plain(9_009).close);
+  const { id } = await service.findBySymbolIntervalTimestamp(...CONTEXT, at(500));
+  await service.update(id, { $set: { note: "by hand", close: 7 } });
+  other.forget();
+  const { close } = await other.findColumns(...CONTEXT, at(0), 9_000);
+  t.deepEqual([close[499], close[500], close[8_999]], [plain(499).close, 7, plain(8_999).close]);
+});
+
+test("columns that are no memory of their own, or not as long as the window, are not written to", async (t) => {
+  const { service } = openFor(t);
+  await service.createMany(...CONTEXT, plains(0, 9_000));
+  const { engine } = require("../js/engine.js").native;
+  const first = START / MINUTE;
+  const columns = (length) => Array.from({ length: 5 }, () => Buffer.alloc(length * 8));
+  const copied = (buffers, limit = 100, slot = first) => engine.storeColumns(...CONTEXT, slot, limit, ...buffers);
+  const good = columns(100);
+  t.is(copied(good), 100);
+  t.is(good[0].readDoubleLE(99 * 8), 99.5);
+  const shared = Buffer.alloc(4_000);
+  const wrong = [columns(99), columns(101), [...columns(100).slice(0, 4), {}], [0, 1, 2, 3, 4].map((i) => shared.subarray(i * 792, i * 792 + 800)), Array(5).fill(columns(100)[0])];
+  for (const buffers of wrong) {
+    t.is(copied(buffers), null);
+    for (const buffer of buffers.filter(Buffer.isBuffer)) t.true(buffer.every((byte) => byte === 0));
+  }
+  for (const slot of [-1, NaN, Infinity, 1e13]) t.is(copied(columns(100), 100, slot), null);
+  t.is(copied(columns(100), -1), null);
 });
 
 test("what another process writes is seen by the next read, also where candles were missing a moment ago", async (t) => {

@@ -78,6 +78,21 @@ const OPS = {
     return { ms };
   },
 
+  /** The objects of a month, of columns that are there. */
+  async bare({ count }) {
+    const { candleDbService } = require("../index.js").ioc;
+    adapterOf(false);
+    const columns = await candleDbService.findColumns(...CONTEXT, START, count);
+    const found = new Array(count);
+    const ms = await timed(() => {
+      const { timestamp, open, high, low, close, volume } = columns;
+      for (let i = 0; i < count; i++) found[i] = { timestamp: timestamp[i], open: open[i], high: high[i], low: low[i], close: close[i], volume: volume[i] };
+    });
+    check(found, count);
+    await require("../index.js").close();
+    return { ms };
+  },
+
   /** The kit's own files: so many candles written, and read by the next process. */
   async files({ count, read }) {
     const adapter = adapterOf(true);

@@ -51,9 +51,11 @@ function makeRoom(next) {
   rejects = newRejects;
 }
 
-/** Settles calls in a row. */
-function settle(first, ...values) {
-  for (let i = 0; i < values.length; i++) {
+/** Settles calls in a row; the number of the first one stands behind the values. */
+function settle(...values) {
+  const count = values.length - 1;
+  const first = values[count];
+  for (let i = 0; i < count; i++) {
     settleOne((first + i) >>> 0, values[i]);
   }
 }

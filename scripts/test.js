@@ -116,7 +116,7 @@ async function committed() {
  */
 const CACHE_BLIND = new RegExp(
   String.raw`^__test__/(near|faults|sentinel|redis-cluster|mongo|candle|store|kit|copy|demo|tls|acl|pack|build|binary|release|cross|cli|compose|` +
-    String.raw`circles|slices|declarations|differences|documents|workers|exit)\b`,
+    String.raw`circles|ports|slices|declarations|differences|documents|workers|exit)\b`,
 );
 const withoutNear = specFiles().filter((file) => /^__test__\/[^/]+\.spec\.js$/.test(file) && !CACHE_BLIND.test(file));
 

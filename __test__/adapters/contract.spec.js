@@ -302,6 +302,23 @@ test("a write that waits for an earlier one stores what it was given, not what b
   t.deepEqual(await state.readStateData(), { n: 1, when: new Date(7), big: 5, none: null });
 });
 
+test("a write that a logger makes while another one of its context is being sent ends behind that one", async (t) => {
+  const state = new own.lib.PersistStateInstance("sig-1", "bucket");
+  const [waiting, inner] = [[2, 3], []];
+  const log = (topic) => {
+    if (!/ upsert$/.test(topic) || waiting.length === 0) return;
+    const data = { n: waiting.shift() };
+    inner.push(state.writeStateData(data, WHEN));
+    data.n = "changed";
+  };
+  own.lib.setLogger({ log, debug() {}, info() {}, warn() {} });
+  await state.writeStateData({ n: 1 }, WHEN);
+  while (inner.length > 0) await inner.shift();
+  own.lib.setLogger(null);
+  t.deepEqual(waiting, []);
+  t.deepEqual(await state.readStateData(), { n: 3 });
+});
+
 test("waitForInit of a later call is one promise that is there already", async (t) => {
   const signal = new own.lib.PersistSignalInstance("a", "b", "c");
   const state = new own.lib.PersistStateInstance("a", "b");

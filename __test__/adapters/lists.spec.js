@@ -224,29 +224,6 @@ for (const list of LISTS) {
     t.deepEqual(found.slice(3).map(({ id }) => id), wanted.slice(3).map(({ payload }) => payload.id));
   });
 
-  test(`${noun}: a read looks at no more rows than it returns, however many there are`, async (t) => {
-    const { read, write } = through(list);
-    await write([entry(0)]);
-    const [index] = [noun === "Log" ? "createDate_-1" : "backtest_1_createDate_-1"];
-    // Signals have no index of their dates: they are few, and the original has none.
-    if (noun === "Storage") return t.pass();
-    await until(async () => (await own.mongo.indexes(collection)).some(({ name }) => name === index), "the index is there");
-    const rows = Array.from({ length: 3_000 }, (_, n) => ({ backtest: true, [idField]: `row-${n}`, payload: { id: `row-${n}` }, createDate: new Date(START + n) }));
-    await own.mongo.insert(collection, rows);
-    // MongoDB tries its indexes against each other, and a busy machine may have a wrong one win.
-    let found;
-    for (let attempt = 0; attempt < 3 && !/createDate: -1/.test(found?.planSummary); attempt++) {
-      const watch = await own.mongo.watch();
-      t.is((await read()).length, list.least);
-      await watch.stop();
-      found = (await own.mongo.documents("system.profile", { filter: { op: "query", ns: `backtest-kit.${collection}` }, sort: { ts: -1 } }))[0];
-      await own.mongo.command({ planCacheClear: collection });
-    }
-    const { planSummary, docsExamined, hasSortStage } = found;
-    t.regex(planSummary, /createDate: -1/);
-    t.deepEqual([docsExamined, hasSortStage ?? false], [list.least, false]);
-  });
-
   test(`${noun}: a read returns more where the kit keeps more`, async (t) => {
     const { least, variable, noun: name } = list;
     const mode = list.args.length > 0 ? { backtest: true } : {};
@@ -258,6 +235,43 @@ for (const list of LISTS) {
     const smaller = own.fresh({ kit: standInKit({ settings: { [variable]: 5 } }) });
     t.is((await through(list, smaller.kit).read()).length, least);
   });
+
+  for (const count of [3, 60]) {
+    test(`${noun}: who writes the list from within a call of the logger comes behind that call: a list of ${count}`, async (t) => {
+      // By the class itself: the kit's registry hands a list over a moment later.
+      const instance = new own.lib[`Persist${noun}Instance`](...list.args);
+      const write = (given) => instance[`write${noun}Data`](given);
+      await instance.waitForInit(true);
+      const given = entries(count);
+      await write(given);
+      const version = (price, more) => [entry(900, { price }), ...given, ...[901, 902, ...more].map((n) => entry(n, { price }))];
+      const lists = [version(2, [903]), version(3, [903, 904])];
+      const [waiting, inner] = [[...lists], []];
+      const log = (topic) => {
+        if (!/ upsert$/.test(topic) || waiting.length === 0) return;
+        const next = waiting.shift();
+        inner.push(write(next));
+        // It was handed over as it was.
+        next[0].price = 77;
+      };
+      own.lib.setLogger({ log, debug() {}, info() {}, warn() {} });
+      await write(version(1, []));
+      t.is(inner.length, 2);
+      await Promise.all(inner);
+      own.lib.setLogger(null);
+      const found = await own.mongo.documents(collection, { sort: { [idField]: 1 } });
+      const late = found.filter((row) => /^id-90/.test(row[idField])).map((row) => [row[idField], row.payload.price]);
+      const price = noun === "Log" ? { 903: 2, 904: 3 } : {};
+      t.deepEqual(late, [900, 901, 902, 903, 904].map((n) => [`id-${n}`, noun === "Log" ? (price[n] ?? 1) : 3]));
+      t.is(found.length, count + 5);
+      // What is remembered is what is stored.
+      const now = version(3, [903, 904]);
+      t.is(await sent(() => write(now)), 0);
+      if (noun === "Log") return;
+      now[1].price = 5;
+      t.deepEqual(await commandsOf(list, () => write(now)), ["findAndModify id-0"]);
+    });
+  }
 
   test(`${noun}: a list that is none is refused`, async (t) => {
     for (const wrong of [null, undefined, {}, "list"]) {
@@ -302,17 +316,15 @@ for (const list of CHANGING) {
     found.forEach((one) => (one.price = "other"));
     t.deepEqual(new Set(await commandsOf(list, () => write(found))).size, 20, "twenty statements");
     t.is(await sent(() => write(found)), 0);
+    // A tick that is held up sends what it has before its end. This one's clock stands still.
+    Object.defineProperty(performance, "now", { value: () => 0, configurable: true });
     const again = own.fresh();
+    delete performance.now;
     const theirs = await through(list, again.kit).read();
     // A first write makes sure of the indexes.
     await through(list, again.kit).write([{ ...theirs[0], price: 0 }, ...theirs.slice(1)]);
-    // A tick that is held up sends what it has before its end.
-    const counts = [];
-    while (counts.at(-1) !== 1 && counts.length < 5) {
-      theirs.forEach((one) => (one.price = `third, ${counts.length}`));
-      counts.push(await sent(() => through(list, again.kit).write(theirs), again.lib));
-    }
-    t.is(counts.at(-1), 1, counts.join(", "));
+    theirs.forEach((one) => (one.price = "third"));
+    t.is(await sent(() => through(list, again.kit).write(theirs), again.lib), 1);
   });
 
   class Own {
@@ -529,7 +541,7 @@ for (const list of LISTS.slice(1)) {
   test(`${noun}: of many rows a read looks at the newest alone, by the index, and sorts nothing`, async (t) => {
     const { read, write } = through(list);
     await write([entry(0)]);
-    await until(async () => (await own.mongo.indexes(collection)).some(({ key }) => key.createDate === -1), "the index is there");
+    await until(async () => (await own.mongo.builtIndexes(collection)).some(({ key }) => key.createDate === -1), "the index is built");
     const rows = Array.from({ length: 3_000 }, (_, n) => ({ ...(list.other && { backtest: true }), [idField]: `row-${n}`, payload: entry(n), createDate: new Date(START + n) }));
     await own.mongo.insert(collection, rows);
     const watch = await own.mongo.watch();
@@ -537,6 +549,7 @@ for (const list of LISTS.slice(1)) {
     await watch.stop();
     const found = await own.mongo.documents("system.profile", { filter: { op: "query", ns: `${own.mongo.database}.${collection}` } });
     t.deepEqual(found.map(({ docsExamined, hasSortStage = false }) => [docsExamined, hasSortStage]), [[list.least, false]]);
+    t.regex(found[0].planSummary, /createDate: -1/);
   });
 }
 

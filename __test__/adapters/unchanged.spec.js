@@ -96,6 +96,24 @@ test("pictures of objects with the same keys share a layout, whatever their valu
   t.not(pictureOf({ n: 1, id: "1", inner: { list: [1, "x"], none: null } }).layout, pictures[0].layout, "another order");
 });
 
+test("a layout gets code of its own with the 2,000th comparison of its objects, and is compared by it from then on", (t) => {
+  const [one, other] = [1, 2].map((n) => ({ twoThousand: n, inner: { times: "x" } }));
+  const [picture, beside] = [pictureOf(one), pictureOf(other)];
+  const { layout } = picture;
+  t.is(beside.layout, layout);
+  for (let n = 0; n < 1_998; n++) compare(...(n % 2 === 0 ? [one, picture] : [other, picture]));
+  t.is(compare(other, beside), SAME);
+  t.is(layout.same, null, "1,999 comparisons");
+  t.is(compare(one, picture), SAME);
+  const { same } = layout;
+  t.is(typeof same, "function", "2,000 comparisons");
+  let asked = 0;
+  layout.same = (...args) => (asked++, same(...args));
+  t.is(compare(one, picture), SAME);
+  t.is(compare(other, picture), DIFFERENT);
+  t.is(asked, 2);
+});
+
 test("objects are compared as fast where a process forbids code that is made from text", async (t) => {
   const program = `
     const { compare, pictureOf, SAME, DIFFERENT } = require(${JSON.stringify(path.resolve(__dirname, "..", "..", "js", "adapters", "unchanged.js"))});

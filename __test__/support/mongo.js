@@ -114,6 +114,14 @@ class MongoServer extends ServerProcess {
     }
   }
 
+  /** The same when they are built: they are there already while they are being built, and no read uses them. */
+  async builtIndexes(collection, database) {
+    const indexes = await this.indexes(collection, database);
+    // The server answers when those that somebody else has begun are built, too.
+    if (indexes.length > 0) await this.command({ createIndexes: collection, indexes }, { database });
+    return indexes;
+  }
+
   async drop(database = this.database) {
     return this.command({ dropDatabase: 1 }, { database });
   }

@@ -63,6 +63,7 @@ const FILES = {
   "near-own.spec.js": NEAR,
   "near-random.spec.js": NEAR,
   "pack.spec.js": "the tarball",
+  "ports.spec.js": NONE,
   "process.spec.js": ENDS,
   "protocol.spec.js": FAKE,
   "quiet.spec.js": ENDS,

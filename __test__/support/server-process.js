@@ -154,7 +154,10 @@ function startWatchdog(pid, dir) {
   return { dismiss: () => shell.stdin.end("\n") };
 }
 
-/** Systems give other ports to connections that go out: the port of a server that is down for a moment would be taken by one of those. */
+/**
+ * From the first to below the last. Systems give other ports to connections that go out: the port of a server that is down for a moment
+ * would be taken by one of those.
+ */
 const PORTS = { from: 10_000, to: 32_000 };
 
 /** A TCP port that nobody listens on at this moment. */
@@ -183,4 +186,4 @@ function tail(file) {
   }
 }
 
-module.exports = { ANSWER_MS, ServerProcess, freePort };
+module.exports = { ANSWER_MS, PORTS, ServerProcess, freePort };

@@ -39,23 +39,19 @@ async function settingsOf(native, server) {
   }
 }
 
-/** What of each master the near cache and scans ask beside the calls themselves. */
-const ASKED = [
-  { command: "EXISTS", right: "+exists", without: "ids are not kept in memory" },
-  { command: "CLUSTER NODES", right: "+cluster|nodes", without: "ids are not kept in memory, and scans fail" },
-  { command: "CLUSTER GETKEYSINSLOT", right: "+cluster|getkeysinslot", without: "scans fail while slots move" },
-];
+/** The right to a command, as a rule of a user has it. */
+const rightTo = (command) => `+${command.toLowerCase().replace(" ", "|")}`;
 /** A key of the services, wherever it is. */
 const SOME_KEY = "signal_cache:doctor";
 /** What a node says to one who may ask: that the key is not there, or may not be read, or that there is no majority. */
 const IS_ALLOWED = /^(MOVED|ASK|CLUSTERDOWN|TRYAGAIN) |^NOPERM .* access (a key|one of the keys)/;
 
-/** Which of these commands a master does not allow to this user: `{ server, command, right, without, error }` each. */
-async function refusedBy(native, server) {
-  const tried = ASKED.map((one) =>
-    native.promise(native.engine.clusterTry(server, one.command, SOME_KEY)).then(
+/** Which of these needs a master does not meet for this user: `{ server, command, error }` each. */
+async function refusedBy(native, needs, server) {
+  const tried = needs.map(({ command }) =>
+    native.promise(native.engine.clusterTry(server, command, SOME_KEY)).then(
       () => null,
-      (error) => (IS_ALLOWED.test(error.message) ? null : { ...one, server, error }),
+      (error) => (IS_ALLOWED.test(error.message) ? null : { server, command, error }),
     ),
   );
   return (await Promise.all(tried)).filter((one) => one !== null);
@@ -63,11 +59,12 @@ async function refusedBy(native, server) {
 
 /** Whether each master allows what is asked of it, by the server's words. */
 async function rights(native, health, masters, findings) {
-  const refused = (await Promise.all(masters.map(({ server }) => refusedBy(native, server)))).flat();
-  for (const { command, right, without } of ASKED) {
+  const needs = JSON.parse(native.engine.clusterNeeds());
+  const refused = (await Promise.all(masters.map(({ server }) => refusedBy(native, needs, server)))).flat();
+  for (const { command, without } of needs) {
     const those = refused.filter((one) => one.command === command);
     if (those.length === 0) continue;
-    findings.problem(`${command} is not allowed at ${those.map(({ server }) => server).join(", ")}, so ${without}: ${those[0].error.message}`, `ACL SETUSER … ${right}, on each node`);
+    findings.problem(`${command} is not allowed at ${those.map(({ server }) => server).join(", ")}, so ${without}: ${those[0].error.message}`, `ACL SETUSER … ${rightTo(command)}, on each node`);
   }
   const { state, reason } = health().nearCache ?? {};
   if (state === "off") findings.note("ids are not kept in memory, because CC_NEAR_CACHE is off");

@@ -180,4 +180,35 @@ class ListWriting {
   }
 }
 
-module.exports = { ListWriting };
+const [done, failed] = [() => true, () => false];
+
+/**
+ * Writes a list; the arguments are those of `ListWriting`. User code may be called meanwhile, a logger or a getter, and may write the
+ * same list: that call comes behind, with what it was given, and so do those that are made before it is through.
+ */
+function writeList(list, objects, final, upsert) {
+  const write = (given) => {
+    list.isAtWork = true;
+    try {
+      // What is still to be done when this returns calls nobody.
+      return new ListWriting(list, given, final, upsert).run();
+    } finally {
+      list.isAtWork = false;
+    }
+  };
+  if (!list.isAtWork && list.behind === null) {
+    return write(objects);
+  }
+  const kept = objects.map(copyOf);
+  const outcome = afterwards(list.behind ?? Promise.resolve(true), () => write(kept));
+  const behind = outcome.then(done, failed);
+  list.behind = behind;
+  behind.then(() => {
+    if (list.behind === behind) {
+      list.behind = null;
+    }
+  });
+  return outcome;
+}
+
+module.exports = { writeList };

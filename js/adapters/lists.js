@@ -7,7 +7,7 @@ const { makeError } = require("../errors.js");
 const { setting } = require("../kits.js");
 const { OPS, ask, rowsOf, table } = require("../mongo.js");
 const { contextClass, defineCalls } = require("./adapter.js");
-const { ListWriting } = require("./list-writing.js");
+const { writeList } = require("./list-writing.js");
 const { Known, listOf } = require("./remembered.js");
 
 /**
@@ -61,7 +61,7 @@ function listClass(row) {
       const scope = scopeOf(this);
       const upsert = (key, entry, known) => write(db, [...scope, key, entry], known);
       // A list of its own: the kit goes on with its one.
-      await new ListWriting(remembered(scope), [...entries], final, upsert).run();
+      await writeList(remembered(scope), [...entries], final, upsert);
     },
   });
   return Class;

@@ -7,8 +7,6 @@ const { afterwards } = require("../mongo.js");
 /** The last write of each key that has one under way; it resolves with whether that succeeded. */
 const tails = new Map();
 
-const [done, failed] = [() => true, () => false];
-
 /** A value as it is now, for a write that has to wait: its owner may change it meanwhile. */
 function copyOf(value) {
   const { deserialize, serialize } = codec();
@@ -21,6 +19,8 @@ function copyOf(value) {
   }
 }
 
+const sendLater = (before, kept, send) => afterwards(before, () => send(kept));
+
 /**
  * Writes the row of a key with `send(value)`, when all earlier writes of it have been answered; at once where there are
  * none.
@@ -28,16 +28,26 @@ function copyOf(value) {
 function writeRow(service, key, value, send) {
   const name = JSON.stringify([service, ...key]);
   const before = tails.get(name);
-  const kept = before === undefined ? value : copyOf(value);
-  const outcome = before === undefined ? send(value) : afterwards(before, () => send(kept));
-  const tail = outcome.then(done, failed);
-  tails.set(name, tail);
-  tail.then(() => {
-    if (tails.get(name) === tail) {
-      tails.delete(name);
-    }
+  // It is there before it is sent: who is called meanwhile, a logger or a getter, may write the same row.
+  let end;
+  const tail = new Promise((resolve) => {
+    end = (succeeded) => {
+      if (tails.get(name) === tail) {
+        tails.delete(name);
+      }
+      resolve(succeeded);
+    };
   });
-  return outcome;
+  tails.set(name, tail);
+  try {
+    const outcome = before === undefined ? send(value) : sendLater(before, copyOf(value), send);
+    outcome.then(() => end(true), () => end(false));
+    return outcome;
+  } catch (error) {
+    // No stack was left.
+    end(false);
+    throw error;
+  }
 }
 
 module.exports = { copyOf, writeRow };

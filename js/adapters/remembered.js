@@ -74,6 +74,10 @@ class Remembered {
     this.writing = writing;
     /** Calls are numbered. */
     this.calls = 0;
+    /** Whether one of them is at work: any user code that is called meanwhile is called by it. */
+    this.isAtWork = false;
+    /** When the last of those is through that came while another one was at work; null where there is none. */
+    this.behind = null;
   }
 
   /** From now on this is the last list, that of the call with this number. */

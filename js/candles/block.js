@@ -29,10 +29,12 @@ class Series {
     /** The slot that was read last, and the block that was last fetched, or thought of, beforehand. */
     this.before = NaN;
     this.ahead = NaN;
+    /** The last long window that was answered without being remembered, `{ from, to }`, or null. */
+    this.passed = null;
   }
 
   get idle() {
-    return this.blocks.size === 0 && this.asks.size === 0 && this.writing.size === 0 && this.runs.length === 0;
+    return this.passed === null && this.blocks.size === 0 && this.asks.size === 0 && this.writing.size === 0 && this.runs.length === 0;
   }
 
   /** The write under way that has a slot, or null. */

@@ -92,6 +92,23 @@ class CandleCache {
   }
 
   /**
+   * Whether a long window is answered without being remembered: nothing of it is held, and the last such window of its series
+   * was another stretch. It is that one from now on.
+   */
+  passes({ symbol, interval, exchangeName }, first, limit) {
+    const series = this.open(symbol, interval, exchangeName);
+    const to = first + limit;
+    const { passed } = series;
+    const again = passed !== null && first < passed.to && passed.from < to;
+    if (again || this.some(series, first, limit, (block) => block !== undefined)) {
+      this.registry.tidy(series);
+      return false;
+    }
+    series.passed = { from: first, to };
+    return true;
+  }
+
+  /**
    * What must be asked for a window that misses something: questions, which are under way from now on, and those under way
    * that may bring it, unless `join` is false. `remember`: who asks may be told of absence that is remembered. Then a question
    * reaches to the end of its block: the same round trip says what it says of the next windows too.
@@ -375,6 +392,7 @@ class CandleCache {
         series.asks.clear();
         series.writing.clear();
         series.runs = [];
+        series.passed = null;
         this.registry.tidy(series);
       }
     }

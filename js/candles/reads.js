@@ -6,7 +6,7 @@ const { Columns, ID, NUMBERS } = require("./columns.js");
 const { fetch } = require("./fetch.js");
 const { BLOCK, LONGEST_RANGE, STEPS, onGrid, stretches } = require("./grid.js");
 const { memory } = require("./memory.js");
-const { blocksOf, partOf } = require("./spot.js");
+const { MOST, blocksOf, copyColumns, partOf } = require("./spot.js");
 const { native } = require("../engine.js");
 const { fair } = require("../fairness.js");
 const { CANDLES, OPS, ask, askQuietly, ready } = require("../mongo.js");
@@ -15,12 +15,13 @@ const { CANDLES, OPS, ask, askQuietly, ready } = require("../mongo.js");
 const BYPASS = Symbol("bypass");
 
 /**
- * What is made of a window. `rows`: with ids and dates; `begin` and `add` make it of columns, stretch by stretch, `none` is
- * it where a candle is missing.
+ * What is made of a window. `rows`: with ids and dates; `begin` and `add` make it of columns, stretch by stretch, `whole` of all of
+ * them at once; `partial` is it where a candle is missing.
  */
 const SHAPES = {
   candles: {
     rows: false,
+    whole: objectsOf,
     begin: (limit) => new Array(limit),
     add: (list, at, columns, from, to, timestamp, { step }) => columns.candles(list, at, from, to, timestamp, step),
     partial: () => null,
@@ -33,12 +34,14 @@ const SHAPES = {
   },
   columns: {
     rows: false,
+    whole: (columns) => columns,
     begin: gridColumns,
     add: addColumns,
     partial: () => null,
   },
   present: {
     rows: false,
+    whole: (columns) => columns,
     begin: gridColumns,
     add: addColumns,
     partial: presentOf,
@@ -47,6 +50,9 @@ const SHAPES = {
 
 /** So many timestamps are not written by a loop of JavaScript, which takes milliseconds before it is compiled. */
 const MANY = 1_024;
+
+/** A window of so many candles is long: in the embedded store it is read at once, and remembered only when it is read again. */
+const LONG = 8 * BLOCK;
 
 /** Columns whose numbers are not set yet; each of them must be. To clear them first takes a third of a month's time. */
 function emptyColumns(limit) {
@@ -70,6 +76,15 @@ function gridColumns(limit, since, step) {
     timestamp[i] = since + i * step;
   }
   return made;
+}
+
+/** Candles of columns that have all of them. */
+function objectsOf({ timestamp, open, high, low, close, volume }, limit) {
+  const list = new Array(limit);
+  for (let i = 0; i < limit; i++) {
+    list[i] = { timestamp: timestamp[i], open: open[i], high: high[i], low: low[i], close: close[i], volume: volume[i] };
+  }
+  return list;
 }
 
 function addColumns(made, at, columns, from, to) {
@@ -182,6 +197,29 @@ function recall(series, blocks, first, limit, shape) {
   return made;
 }
 
+/**
+ * What a shape makes of a long window of the embedded store that is read at once; undefined where that is not to be, or cannot be
+ * told so. Nothing of it is remembered: most are read once, and to remember as much takes as long as to read it. What is read
+ * again is.
+ */
+function inOnePass(cache, names, first, limit, shape) {
+  if (shape.rows || limit < LONG || limit > MOST * BLOCK || cache?.passes(names, first, limit) === false) {
+    return undefined;
+  }
+  const columns = gridColumns(limit, first * names.step, names.step);
+  const count = copyColumns(names, first, limit, columns);
+  if (count === null) {
+    return undefined;
+  }
+  if (cache !== null) {
+    cache.counters.queries++;
+  }
+  if (count === limit) {
+    return shape.whole(columns, limit);
+  }
+  return shape.partial === SHAPES.present.partial ? undefined : null;
+}
+
 /** What a shape makes of a window of the embedded store; undefined where that cannot be told on the spot. */
 function onTheSpot(cache, names, first, limit, shape) {
   const blocks = blocksOf(cache, names, first, limit, shape.rows);
@@ -197,7 +235,11 @@ function onTheSpot(cache, names, first, limit, shape) {
 
 /** The same, or by requests: when what waits before it is done, it may be told on the spot after all. */
 function fromStore(names, first, limit, shape, byRequests) {
-  const spot = () => onTheSpot(memory.cache !== null && memory.cache.keeps(limit, shape.rows) ? memory.cache : null, names, first, limit, shape);
+  const spot = () => {
+    const cache = memory.cache !== null && memory.cache.keeps(limit, shape.rows) ? memory.cache : null;
+    const found = inOnePass(cache, names, first, limit, shape);
+    return found === undefined ? onTheSpot(cache, names, first, limit, shape) : found;
+  };
   const found = spot();
   if (found !== undefined) {
     return fair(found, limit);

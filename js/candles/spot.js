@@ -20,6 +20,12 @@ function readBlock({ symbol, interval, exchangeName }, index, rows) {
   return engine.storeBlock(symbol, interval, exchangeName, index, rows, Buffer.from(buffer)) === null ? null : buffer;
 }
 
+/** Copies a window into its columns. How many candles were there; null as above. */
+function copyColumns({ symbol, interval, exchangeName }, first, limit, columns) {
+  const memory = NUMBERS.map((name) => Buffer.from(columns[name].buffer));
+  return engine.storeColumns(symbol, interval, exchangeName, first, limit, ...memory);
+}
+
 /**
  * The blocks of a window, by their index; null where one of them cannot be read on the spot. What the cache holds is taken from
  * there, what is read is remembered, unless `cache` is null.
@@ -64,4 +70,4 @@ function partOf(blocks, first, limit, rows) {
   return columns;
 }
 
-module.exports = { blocksOf, partOf };
+module.exports = { MOST, blocksOf, copyColumns, partOf };

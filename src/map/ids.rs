@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::map::refusals::{Need, Refusals};
+use crate::map::needs::Need;
+use crate::map::refusals::Refusals;
 use crate::near::{KeyState, Near, Ticket, Trace};
 use crate::redis::by_peer::PeerId;
 use crate::redis::decode::Token;
@@ -55,8 +56,8 @@ pub type Held = Rc<Asked>;
 /// See [`Held`].
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// When the read was written, where it was answered.
-    pub held: Cell<Option<Nanos>>,
+    /// When the read was written, where its answer proves that the server holds the key's slot.
+    pub proof: Cell<Option<Nanos>>,
     /// Slots that were refused, or came to another server, since it was asked: what it answers may be older than that.
     doubted: RefCell<SlotSet>,
 }
@@ -134,7 +135,7 @@ impl Ids {
                 false
             }
             Err(why) => {
-                let news = self.refusals.tracking().is_none();
+                let news = !self.refusals.is_any_silent();
                 self.refusals.told(peer, Need::Tracking, Some(why));
                 news
             }
@@ -306,10 +307,10 @@ impl Ids {
         let Some((epoch, slots)) = own else { return near.untold(by, asked) };
         let doubted = held.doubted.take();
         if doubted.is_empty() {
-            return near.told(by, asked, held.held.get(), epoch, slots);
+            return near.told(by, asked, held.proof.get(), epoch, slots);
         }
         let own: SlotSet = slots.iter().filter(|&slot| !doubted.contains(slot)).collect();
-        near.told(by, asked, held.held.get(), epoch, &own);
+        near.told(by, asked, held.proof.get(), epoch, &own);
     }
 
     /// A cluster's server is about to be asked that.

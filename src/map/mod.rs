@@ -11,7 +11,7 @@
 //!   named already.
 //! * [`store`]: calls in, requests out.
 //! * `running`, [`scans`]: a scan under way, and all of a store.
-//! * [`refusals`]: what servers refuse of that which the near cache needs.
+//! * [`needs`]: what the near cache and scans ask beside the calls; [`refusals`]: what servers refuse of it.
 //! * `replies`: replies in, outcomes out.
 
 pub mod backend;
@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod ids;
 mod join;
 mod moves;
+pub mod needs;
 pub mod op;
 pub mod pattern;
 pub mod peers;

@@ -1,68 +1,63 @@
-//! Which commands of the near cache servers have refused, and in which words. Pure.
+//! Which of the near cache's needs servers have refused, and in which words. Pure.
 
 use std::fmt::Write as _;
 
+use crate::map::needs::Need;
 use crate::redis::by_peer::PeerId;
-
-/// What the near cache needs of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// That it announces changes.
-    Tracking,
-    /// In a cluster: an answer of a key that it holds.
-    Held,
-    /// In a cluster: its slots.
-    Slots,
-}
-
-impl Need {
-    /// The command that asks for it.
-    const fn command(self) -> &'static str {
-        match self {
-            Self::Tracking => "CLIENT TRACKING",
-            Self::Held => "EXISTS",
-            Self::Slots => "CLUSTER NODES",
-        }
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Refusals(Vec<(PeerId, Need, String)>);
+pub struct Refusals {
+    /// Of the connections that there are.
+    said: Vec<(PeerId, Need, String)>,
+    /// Servers that did not announce changes when they were asked last, with a connection or without.
+    silent: Vec<PeerId>,
+}
 
 impl Refusals {
     /// What a server has said to a need; `None`: it has met it.
     pub fn told(&mut self, by: PeerId, need: Need, words: Option<String>) {
-        self.0.retain(|(peer, of, _)| (*peer, *of) != (by, need));
-        self.0.extend(words.map(|words| (by, need, words)));
+        self.said.retain(|(peer, of, _)| (*peer, *of) != (by, need));
+        if need == Need::Tracking {
+            self.silent.retain(|peer| *peer != by);
+            self.silent.extend(words.is_some().then_some(by));
+        }
+        self.said.extend(words.map(|words| (by, need, words)));
     }
 
-    /// The connection to a server is lost: what it holds has to be asked anew.
+    /// The connection to a server is lost: what it holds has to be asked anew, and the next one may be told something else.
     pub fn lost(&mut self, peer: PeerId) {
-        self.0.retain(|(of, need, _)| *of != peer || *need == Need::Tracking);
+        self.said.retain(|(of, ..)| *of != peer);
     }
 
     /// A server has left the cluster.
     pub fn left(&mut self, peer: PeerId) {
-        self.0.retain(|(of, ..)| *of != peer);
+        self.lost(peer);
+        self.silent.retain(|of| *of != peer);
+    }
+
+    /// Whether a server has refused to announce changes, and was not seen to announce them since.
+    #[must_use]
+    pub fn is_any_silent(&self) -> bool {
+        !self.silent.is_empty()
     }
 
     /// Why a server does not announce changes, if any has refused.
     #[must_use]
     pub fn tracking(&self) -> Option<&str> {
-        self.0.iter().find(|(_, need, _)| *need == Need::Tracking).map(|(.., words)| words.as_str())
+        self.said.iter().find(|(_, need, _)| *need == Need::Tracking).map(|(.., words)| words.as_str())
     }
 
     /// All that servers have refused, each with its command and who said so; `None` where there is nothing.
     #[must_use]
     pub fn all<'n>(&self, name: impl Fn(PeerId) -> &'n str) -> Option<String> {
         let mut text = String::new();
-        for (at, (_, need, words)) in self.0.iter().enumerate() {
+        for (at, (_, need, words)) in self.said.iter().enumerate() {
             let is_same = |other: &&(PeerId, Need, String)| other.1 == *need && other.2 == *words;
-            if self.0[..at].iter().any(|other| is_same(&other)) {
+            if self.said[..at].iter().any(|other| is_same(&other)) {
                 continue;
             }
-            let names: Vec<_> = self.0.iter().filter(is_same).map(|(peer, ..)| name(*peer)).collect();
+            let names: Vec<_> = self.said.iter().filter(is_same).map(|(peer, ..)| name(*peer)).collect();
             let separator = if text.is_empty() { "" } else { "; " };
             let _ = write!(text, "{separator}{words} ({} on {})", need.command(), names.join(", "));
         }
@@ -92,9 +87,30 @@ mod tests {
         refusals.told(B, Need::Tracking, Some("ERR what".to_owned()));
         assert_eq!(refusals.tracking(), Some("ERR what"));
         refusals.told(A, Need::Held, None);
-        refusals.lost(B);
-        assert_eq!(all(&refusals).unwrap(), "ERR what (CLIENT TRACKING on b)");
+        assert_eq!(
+            all(&refusals).unwrap(),
+            "NOPERM no (CLUSTER NODES on b); NOPERM no (EXISTS on b); ERR what (CLIENT TRACKING on b)"
+        );
+        refusals.told(B, Need::Tracking, None);
+        assert_eq!(refusals.tracking(), None);
         refusals.left(B);
         assert_eq!((all(&refusals), refusals.tracking()), (None, None));
+    }
+
+    #[test]
+    fn a_lost_connection_takes_what_was_refused_with_it_but_who_was_silent_is_known_until_it_announces_or_leaves() {
+        let mut refusals = Refusals::default();
+        assert!(!refusals.is_any_silent());
+        refusals.told(A, Need::Tracking, Some("ERR what".to_owned()));
+        refusals.told(B, Need::Tracking, Some("ERR what".to_owned()));
+        refusals.told(B, Need::Held, Some("NOPERM no".to_owned()));
+        refusals.lost(B);
+        assert_eq!(all(&refusals).unwrap(), "ERR what (CLIENT TRACKING on a)");
+        refusals.lost(A);
+        assert_eq!((all(&refusals), refusals.tracking()), (None, None));
+        refusals.told(A, Need::Tracking, None);
+        assert!(refusals.is_any_silent(), "b is");
+        refusals.left(B);
+        assert!(!refusals.is_any_silent());
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::cluster::topology::own;
 use crate::error::{Code, Error};
 use crate::map::backend::Backend;
+use crate::map::needs::Need;
 use crate::map::op::{Op, Outcome, Outcomes, ScanId};
-use crate::map::refusals::Need;
 use crate::map::scan::{Page, Step};
 use crate::map::store::Store;
 use crate::redis::batch::{Batch, Item};
@@ -35,7 +35,7 @@ impl Store {
                     let peer = batch.epoch.peer();
                     self.ids.proof(peer, written);
                     let answer = held_answer(&batch.buffer, &batch.tokens[tokens]);
-                    held.held.set(answer.is_ok().then_some(written));
+                    held.proof.set(answer.is_ok().then_some(written));
                     // That the key is elsewhere says nothing of what this one may be asked.
                     let why = answer.err().filter(|words| !words.starts_with("MOVED "));
                     let why = why.map(|words| from.fit_to_show(peer, &words));

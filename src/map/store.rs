@@ -16,17 +16,6 @@ use crate::near::Trace;
 use crate::redis::by_peer::PeerId;
 use crate::redis::slot::Slot;
 
-/// What a node of a cluster is asked to see whether it may be: see [`Store::try_out`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TryOut {
-    /// EXISTS.
-    Held,
-    /// CLUSTER NODES.
-    Slots,
-    /// CLUSTER GETKEYSINSLOT.
-    InSlot,
-}
-
 /// The operations of maps. Each takes the backend that its requests go to, which is the same all the time.
 pub struct Store {
     /// What is known of ids without asking.
@@ -232,15 +221,9 @@ impl Store {
         self.call(to, Op::Settings, &Request::Settings(of))
     }
 
-    /// Asks a node of a cluster what the near cache and scans ask of it: the outcome is nothing, or its refusal. `key`: one that this
-    /// user may read, wherever it is.
-    pub fn try_out(&mut self, to: &mut impl Backend, of: PeerId, what: TryOut, key: &[u8]) -> Result<()> {
-        let request = match what {
-            TryOut::Held => Request::Held(of, key),
-            TryOut::Slots => Request::Marks(of),
-            TryOut::InSlot => Request::InSlot(of, Slot::of(key)),
-        };
-        self.call(to, Op::Done, &request)
+    /// Whether a request may be made: the outcome is nothing, or the refusal.
+    pub fn try_out(&mut self, to: &mut impl Backend, request: &Request<'_>) -> Result<()> {
+        self.call(to, Op::Done, request)
     }
 
     /// Any answer: the outcome is nothing.

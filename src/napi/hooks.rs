@@ -3,7 +3,7 @@
 /// Places in the array of hooks that JavaScript hands in.
 #[derive(Clone, Copy)]
 pub(super) enum Hook {
-    /// `settle(firstCall, ...values)`
+    /// `settle(...values, firstCall)`
     Settle = 0,
     /// `error(code, constructor, message, cause, isFinal)` makes an error of JavaScript's realm.
     Error = 1,

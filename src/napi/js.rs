@@ -225,6 +225,28 @@ impl Env {
         Ok(Some(fill(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) })))
     }
 
+    /// The same with several Buffers; none also where two of them share memory.
+    pub(super) fn fill_buffers<T, const N: usize>(
+        self,
+        values: [NapiValue; N],
+        fill: impl FnOnce([&mut [u8]; N]) -> T,
+    ) -> Js<Option<T>> {
+        let mut places = [(ptr::null_mut::<u8>(), 0); N];
+        for (place, value) in places.iter_mut().zip(values) {
+            let Some(found) = self.fill_buffer(value, |bytes| (bytes.as_mut_ptr(), bytes.len()))? else {
+                return Ok(None);
+            };
+            *place = found;
+        }
+        let mut ranges = places.map(|(data, length)| data.addr()..data.addr() + length);
+        ranges.sort_by_key(|range| range.start);
+        if ranges.windows(2).any(|pair| pair[0].end > pair[1].start) {
+            return Ok(None);
+        }
+        // SAFETY: as above for each, and no two of them share memory.
+        Ok(Some(fill(places.map(|(data, length)| unsafe { std::slice::from_raw_parts_mut(data, length) }))))
+    }
+
     /// A Buffer with a copy of the bytes.
     pub(super) fn buffer(self, bytes: &[u8]) -> Js<NapiValue> {
         let mut copy = ptr::null_mut();

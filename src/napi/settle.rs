@@ -14,6 +14,30 @@ use crate::redis::decode::Token;
 /// The most calls that one call of a hook settles: arguments live on the stack.
 const CHUNK: usize = 1_024;
 
+/// The numbers of calls that are settled together, in the order of their answers. One server answers calls in a row, so that the first
+/// number tells all. Servers that share the keys answer in turns, so that there the numbers are told one by one.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Calls {
+    /// All, while they are in a row.
+    run: Range<CallId>,
+    /// Each, once they are not.
+    each: Vec<CallId>,
+}
+
+impl Calls {
+    fn push(&mut self, call: CallId) {
+        if !self.each.is_empty() {
+            self.each.push(call);
+        } else if self.run.is_empty() {
+            self.run = call..call + 1;
+        } else if call == self.run.end {
+            self.run.end += 1;
+        } else {
+            self.each.extend(self.run.clone().chain([call]));
+        }
+    }
+}
+
 impl Engine {
     /// Settles outcomes in one callback from the event loop: all their promises first, then what waits for them runs.
     pub(super) fn deliver(&self, outside: &mut Outside, batch: &Batch<Op>, outcomes: &mut Outcomes) {
@@ -47,9 +71,9 @@ impl Engine {
     ) -> Js<()> {
         let env = self.env;
         let room = answers.len().min(CHUNK);
-        let (mut calls, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room + 1));
+        let (mut calls, mut values) = (Calls::default(), Vec::with_capacity(room + 1));
         for (call, answer) in answers {
-            if calls.len() == CHUNK {
+            if values.len() == CHUNK {
                 self.settle(outside, &mut calls, &mut values)?;
             }
             let value = value(outside, call, answer).or_else(|Pending| {
@@ -60,26 +84,24 @@ impl Engine {
             calls.push(call);
             values.push(value);
         }
-        if calls.is_empty() { Ok(()) } else { self.settle(outside, &mut calls, &mut values) }
+        if values.is_empty() { Ok(()) } else { self.settle(outside, &mut calls, &mut values) }
     }
 
-    /// One call of a hook for all of them, because each takes as long as several values. Servers that share the keys answer
-    /// calls in turns, so that there the numbers are told one by one.
-    fn settle(&self, outside: &mut Outside, calls: &mut Vec<CallId>, values: &mut Vec<NapiValue>) -> Js<()> {
+    /// One call of a hook for all of them, because each takes as long as several values. The numbers of the calls stand behind.
+    fn settle(&self, outside: &mut Outside, calls: &mut Calls, values: &mut Vec<NapiValue>) -> Js<()> {
         let env = self.env;
         #[allow(clippy::cast_possible_truncation, reason = "JavaScript knows calls modulo 2^32")]
         let number = |call: CallId| env.number((call as u32).into());
-        let is_run = calls.iter().zip(calls[0]..).all(|(call, expected)| *call == expected);
-        let hook = if is_run {
-            values.insert(0, number(calls[0])?);
+        let hook = if calls.each.is_empty() {
+            values.push(number(calls.run.start)?);
             Hook::Settle
         } else {
-            for call in &*calls {
-                values.push(number(*call)?);
+            for call in calls.each.drain(..) {
+                values.push(number(call)?);
             }
             Hook::SettleEach
         };
-        calls.clear();
+        calls.run = 0..0;
         let settled = env.invoke(outside, env.undefined()?, self.hook(hook)?, values);
         values.clear();
         settled.map(drop)
@@ -176,5 +198,27 @@ impl Engine {
         let message = env.text(error.message.as_bytes())?;
         let is_final = env.boolean(error.is_final)?;
         env.invoke(outside, env.undefined()?, self.hook(Hook::Error)?, &[code, class, message, cause, is_final])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(numbers: &[CallId]) -> Calls {
+        let mut calls = Calls::default();
+        for number in numbers {
+            calls.push(*number);
+        }
+        calls
+    }
+
+    #[test]
+    fn calls_in_a_row_are_told_by_the_first_one_and_others_one_by_one() {
+        assert_eq!(calls(&[7]), Calls { run: 7..8, each: vec![] });
+        assert_eq!(calls(&[7, 8, 9]), Calls { run: 7..10, each: vec![] });
+        for others in [[7, 8, 10, 11], [7, 9, 10, 11], [8, 7, 8, 9], [7, 8, 9, 9]] {
+            assert_eq!(calls(&others).each, others);
+        }
     }
 }

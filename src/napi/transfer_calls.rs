@@ -5,9 +5,10 @@ use napi::sys;
 use super::bind::{bad_handle, check_length, functions};
 use super::embedded_state::Side;
 use crate::error::{Code, Error};
+use crate::map::needs::{self, Need};
 use crate::map::peers::Peers;
 use crate::map::scan::Kind;
-use crate::map::store::{Store, TryOut};
+use crate::map::store::Store;
 use crate::redis::by_peer::PeerId;
 use crate::store::maps::Ask;
 
@@ -97,8 +98,13 @@ functions! {
         })
     }
 
-    /// `clusterTry(server, command, key)`: whether that node may be asked `EXISTS`, `CLUSTER NODES` or `CLUSTER GETKEYSINSLOT`, by that
-    /// key; rejects with its refusal.
+    /// `clusterNeeds()`: what each master of a cluster is asked beside the calls, as JSON: each command, and what comes of it where it is
+    /// refused.
+    cluster_needs as "clusterNeeds" (_engine, call: 0) {
+        Ok(Some(call.env.text(needs::to_json().to_string().as_bytes())?))
+    }
+
+    /// `clusterTry(server, command, key)`: whether that node allows one of these commands, by that key; rejects with its refusal.
     cluster_try as "clusterTry" (engine, outside, call: 3) {
         engine.with_scratch(|words| {
             let mut ends = [0; 2];
@@ -112,15 +118,10 @@ functions! {
                 return Err(bad_handle("key").into());
             }
             let [server, command] = ends;
-            let what = match &words[server..command] {
-                b"EXISTS" => TryOut::Held,
-                b"CLUSTER NODES" => TryOut::Slots,
-                b"CLUSTER GETKEYSINSLOT" => TryOut::InSlot,
-                _ => return Err(bad_handle("command").into()),
-            };
             engine.queue(outside, |store, peers| {
                 let of = named(peers, &words[..server])?;
-                store.try_out(peers, of, what, &words[command..])
+                let request = Need::request(&words[server..command], of, &words[command..]);
+                store.try_out(peers, &request.ok_or_else(|| bad_handle("command"))?)
             })?;
             Ok(None)
         })

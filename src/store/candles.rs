@@ -7,6 +7,7 @@
 //! A place, `at`, is the number of a series and a moment: 24 and 40 bits. Without its last ten bits it is the place of a block.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
@@ -122,20 +123,22 @@ fn block(store: &Connection, at: i64) -> Outcome<Block> {
     Ok(with_block(store, at, whole)?.unwrap_or_default())
 }
 
-/// Looks at all that stands in a block of a series, where there is anything: at its block, then at each candle of the tail, by
-/// slot.
+/// Looks at all that stands in blocks of a series, where there is anything: at each block, then at each candle of the tail. They are
+/// named by their block, a candle also by its slot.
 pub fn look(
     store: &Connection,
     series: &Series,
-    block: u64,
-    whole: impl FnOnce(View<'_>),
-    mut single: impl FnMut(u16, &Candle),
+    blocks: Range<u64>,
+    mut whole: impl FnMut(u64, View<'_>),
+    mut single: impl FnMut(u64, u16, &Candle),
 ) -> Outcome<()> {
     let Some(number) = series_number(store, series)? else { return Ok(()) };
-    let at = place(number, block << SLOT) >> SLOT;
-    with_block(store, at, whole)?;
-    tail_of(store, at << SLOT, (at + 1) << SLOT, &mut |place, candle| {
-        single(slot_of(place), &candle);
+    for block in blocks.clone() {
+        with_block(store, place(number, block << SLOT) >> SLOT, |view| whole(block, view))?;
+    }
+    let (from, to) = (place(number, blocks.start << SLOT), place(number, blocks.end << SLOT));
+    tail_of(store, from, to, &mut |at, candle| {
+        single(moment_of(at) >> SLOT, slot_of(at), &candle);
         Ok(())
     })
 }

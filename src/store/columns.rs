@@ -1,7 +1,11 @@
-//! A block of candles as the candle cache holds it: columns of 1,024 slots, filled in one piece on the JavaScript thread.
+//! Candles in columns, filled on the JavaScript thread: a block as the candle cache holds it, in one piece of 1,024 slots; and a
+//! window of any length, as a caller gets it.
 //!
-//! First the bitmap of the slots that have candles, then open, high, low, close and volume; where rows are asked for, then
-//! `createDate`, `updatedDate`, and twelve bytes of id for each slot. js/candles/spot.js reads them.
+//! Of a block there is first the bitmap of the slots that have candles, then open, high, low, close and volume; where rows are
+//! asked for, then `createDate`, `updatedDate`, and twelve bytes of id for each slot. js/candles/spot.js reads them.
+
+use std::cell::RefCell;
+use std::ops::Range;
 
 use rusqlite::{Connection, params};
 
@@ -86,43 +90,133 @@ impl Columns<'_> {
     }
 }
 
-/// Fills columns, which are of [`size`] and hold nothing, with what stands in a block of a series. How many candles; none where
-/// one of them is a row of the collection's table, which columns may not hold.
-pub fn fill(store: &Connection, series: &Series, block: u64, rows: bool, bytes: &mut [u8]) -> Outcome<Option<u32>> {
-    // One transaction: between two statements a candle may move from the tail into its block, or become a row.
+/// Runs reads in one transaction: between two statements a candle may move from the tail into its block, or become a row.
+fn at_one_moment<T>(store: &Connection, read: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     store.prepare_cached("BEGIN")?.execute([])?;
-    let filled = filled(store, series, block, rows, bytes);
+    let found = read();
     let ended = store.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
     if ended.is_err() && !store.is_autocommit() {
         // Nothing can be done where this fails too.
         let _ = store.execute_batch("ROLLBACK");
     }
     ended?;
-    filled
+    found
 }
 
-fn filled(store: &Connection, series: &Series, block: u64, rows: bool, bytes: &mut [u8]) -> Outcome<Option<u32>> {
-    let (from, to) = (series.timestamp(block * u64::from(SLOTS)), series.timestamp((block + 1) * u64::from(SLOTS)));
+/// Whether a candle of a stretch of slots is a row of the collection's table, which columns may not hold.
+fn has_row(store: &Connection, series: &Series, slots: &Range<u64>) -> Outcome<bool> {
     let sql = "SELECT 1 FROM \"candle-items\" WHERE exchangeName = ? AND symbol = ? AND \"interval\" = ? \
                AND \"timestamp\" >= ? AND \"timestamp\" < ? LIMIT 1";
-    let by = params![series.exchange, series.symbol, series.interval, from, to];
-    if store.prepare_cached(sql)?.exists(by)? {
-        return Ok(None);
+    let (from, to) = (series.timestamp(slots.start), series.timestamp(slots.end));
+    Ok(store.prepare_cached(sql)?.exists(params![series.exchange, series.symbol, series.interval, from, to])?)
+}
+
+/// Fills columns, which are of [`size`] and hold nothing, with what stands in a block of a series. How many candles; none where
+/// one of them is a row.
+pub fn fill(store: &Connection, series: &Series, block: u64, rows: bool, bytes: &mut [u8]) -> Outcome<Option<u32>> {
+    let slots = u64::from(SLOTS);
+    at_one_moment(store, || {
+        if has_row(store, series, &(block * slots..(block + 1) * slots))? {
+            return Ok(None);
+        }
+        let columns = RefCell::new(Columns { bytes, rows });
+        candles::look(
+            store,
+            series,
+            block..block + 1,
+            |_, view| columns.borrow_mut().take(&view),
+            |_, slot, candle| columns.borrow_mut().put(slot, candle),
+        )?;
+        Ok(Some(columns.into_inner().count()))
+    })
+}
+
+/// Where a window of slots is written to, a column each: its first slot is the first number.
+struct Window<'a> {
+    slots: Range<u64>,
+    columns: [&'a mut [[u8; 8]]; NUMBERS],
+    found: usize,
+}
+
+impl Window<'_> {
+    /// The part of a block that is within the window, as slots of the block.
+    fn part(&self, block: u64) -> Range<usize> {
+        let (start, slots) = (block * u64::from(SLOTS), u64::from(SLOTS));
+        let within = |slot: u64| usize::try_from(slot.saturating_sub(start).min(slots)).unwrap_or_default();
+        within(self.slots.start)..within(self.slots.end)
     }
-    let columns = std::cell::RefCell::new(Columns { bytes, rows });
-    candles::look(
-        store,
-        series,
-        block,
-        |view| columns.borrow_mut().take(&view),
-        |slot, candle| columns.borrow_mut().put(slot, candle),
-    )?;
-    Ok(Some(columns.into_inner().count()))
+
+    /// The place of a slot of a block.
+    fn place(&self, block: u64, slot: usize) -> usize {
+        usize::try_from(block * u64::from(SLOTS) + slot as u64 - self.slots.start).unwrap_or(usize::MAX)
+    }
+
+    fn take(&mut self, block: u64, view: &View<'_>) {
+        let part = self.part(block);
+        let at = self.place(block, part.start);
+        let is_whole = view.len() == usize::from(SLOTS);
+        // The places of candles among those of the block, and of the window.
+        let places: Vec<(usize, usize)> = if is_whole {
+            Vec::new()
+        } else {
+            let slots = view.slots().map(usize::from).enumerate().filter(|(_, slot)| part.contains(slot));
+            slots.map(|(from, slot)| (from, at + slot - part.start)).collect()
+        };
+        for (column, to) in self.columns.iter_mut().enumerate() {
+            let from = view.column(column);
+            if is_whole {
+                to[at..at + part.len()].copy_from_slice(&from[part.clone()]);
+            }
+            for (from_place, to_place) in &places {
+                to[*to_place] = from[*from_place];
+            }
+        }
+        self.found += if is_whole { part.len() } else { places.len() };
+    }
+
+    /// A candle of the tail.
+    fn put(&mut self, block: u64, slot: u16, candle: &Candle) {
+        let slot = usize::from(slot);
+        if !self.part(block).contains(&slot) {
+            return;
+        }
+        let place = self.place(block, slot);
+        for (to, number) in self.columns.iter_mut().zip(candle.numbers) {
+            to[place] = number.to_le_bytes();
+        }
+        self.found += 1;
+    }
+}
+
+/// Copies a window of slots of a series into columns, each as long as the window: open, high, low, close, volume. How many candles
+/// were there; none where one of them is a row. Numbers of slots without a candle are left as they were.
+pub fn copy(
+    store: &Connection,
+    series: &Series,
+    slots: Range<u64>,
+    columns: [&mut [[u8; 8]]; NUMBERS],
+) -> Outcome<Option<usize>> {
+    let blocks = slots.start / u64::from(SLOTS)..slots.end.div_ceil(u64::from(SLOTS));
+    at_one_moment(store, || {
+        if has_row(store, series, &slots)? {
+            return Ok(None);
+        }
+        let window = RefCell::new(Window { slots, columns, found: 0 });
+        candles::look(
+            store,
+            series,
+            blocks,
+            |block, view| window.borrow_mut().take(block, &view),
+            |block, slot, candle| window.borrow_mut().put(block, slot, candle),
+        )?;
+        Ok(Some(window.into_inner().found))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use mongodb::bson::oid::ObjectId;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::store::block::Series;
@@ -192,6 +286,43 @@ mod tests {
         assert_eq!(fill(&store, &other, 28_000, false, &mut vec![0; size(false)]).unwrap(), Some(0));
     }
 
+    /// A window in columns: the numbers of each slot, and how many candles were found.
+    fn window(store: &Connection, slots: Range<u64>) -> (Vec<[f64; NUMBERS]>, Option<usize>) {
+        let limit = usize::try_from(slots.end - slots.start).unwrap();
+        let mut columns: [Vec<[u8; 8]>; NUMBERS] = std::array::from_fn(|_| vec![f64::NAN.to_le_bytes(); limit]);
+        let found = copy(store, &series(), slots, columns.each_mut().map(Vec::as_mut_slice)).unwrap();
+        let numbers = |place: usize| std::array::from_fn(|column| f64::from_le_bytes(columns[column][place]));
+        ((0..limit).map(numbers).collect(), found)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_window_is_copied_from_whole_blocks_from_those_with_gaps_and_from_the_tail(
+            runs in prop::collection::vec((0_u64..4_000, 1_u64..1_500, 1_usize..4), 1..6),
+            from in 0_u64..4_500, limit in 1_u64..4_500,
+        ) {
+            let (_folder, store) = store();
+            let start = 28_000 * u64::from(SLOTS);
+            let mut there = std::collections::BTreeSet::new();
+            for (first, count, step) in runs {
+                let moments: Vec<_> = (first..first + count).step_by(step).map(|slot| start + slot).collect();
+                written(&store, moments.iter().copied().filter(|moment| !there.contains(moment)));
+                there.extend(moments);
+            }
+            let slots = start + from..start + from + limit;
+            let (numbers, found) = window(&store, slots.clone());
+            prop_assert_eq!(found, Some(there.range(slots.clone()).count()));
+            for (moment, numbers) in slots.zip(numbers) {
+                if there.contains(&moment) {
+                    prop_assert_eq!(numbers.map(f64::to_bits), candle(moment).numbers.map(f64::to_bits));
+                } else {
+                    prop_assert!(numbers.iter().all(|number| number.is_nan()), "nothing is written where no candle is");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_block_that_has_a_row_beside_it_is_not_told_in_columns() {
         use crate::mongo::table::CANDLES;
@@ -203,5 +334,7 @@ mod tests {
         Rows::new(&store, CANDLES).insert(&row).unwrap();
         assert_eq!(fill(&store, &series(), 0, false, &mut vec![0; size(false)]).unwrap(), None);
         assert_eq!(fill(&store, &series(), 1, false, &mut vec![0; size(false)]).unwrap(), Some(0));
+        assert_eq!(window(&store, 40..60).1, None);
+        assert_eq!(window(&store, 51..60).1, Some(9));
     }
 }

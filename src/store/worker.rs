@@ -146,7 +146,7 @@ impl Worker {
 
     /// Tries again to have on the disk what a failed sync has left out; nobody who waits for the lock is kept by it for long.
     fn try_again(&mut self) {
-        let failure = self.ready(CHECKPOINT).err();
+        let failure = self.ready(CHECKPOINT, false).err();
         lock(&self.thread.state).last_error = failure.map(|failure| failure.error.message);
         self.retry.attempted(Instant::now());
     }
@@ -159,7 +159,7 @@ impl Worker {
         let patience = jobs.iter().map(|job| job.client.config().timeout).max().unwrap_or_default();
         let is_marked = jobs.iter().any(|job| matches!(job.work, Work::Mark(_)));
         // Nobody asks again after a mark, so it is not for the next look to notice.
-        if let Err(failure) = self.look(is_marked).and_then(|()| self.ready(patience)) {
+        if let Err(failure) = self.ready(patience, is_marked) {
             lock(&self.thread.state).last_error = Some(failure.error.message.clone());
             if is_marked {
                 // A file that may not be used any more can be synced all the same.
@@ -217,9 +217,9 @@ impl Worker {
         if is_lost { Err(gone()) } else { self.thread.synced() }
     }
 
-    /// Opens the store where it is not, and looks whether its file is still there.
-    fn ready(&mut self, patience: Duration) -> Outcome<()> {
-        self.look(false)?;
+    /// Looks whether the file is still there, as [`Self::look`] does, and opens the store where it is not open.
+    fn ready(&mut self, patience: Duration, look_now: bool) -> Outcome<()> {
+        self.look(look_now)?;
         if let Some(opened) = &mut self.opened {
             opened.store.busy_timeout(patience)?;
             trust(&self.thread, &opened.store)?;
