@@ -87,10 +87,13 @@ test("a call that a hook makes while answers are kept for the loop's next turn i
   let inner = 0;
   const hook = createHook({ init: (_, type) => type === "Immediate" && inner < 10 && calls.push([`v${inner}`, map.get(`k${inner++}`)]) });
   hook.enable();
-  // More than the millisecond for which answers are given at once.
-  for (const end = performance.now() + 5; performance.now() < end; ) calls.push(["v0", map.get("k0")]);
-  // The tick ends, and the next turn is arranged.
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  // A busy machine may leave a loop so little of its time that all answers are given at once.
+  for (let attempt = 0; attempt < 20 && inner === 0; attempt++) {
+    // More than the millisecond for which answers are given at once.
+    for (const end = performance.now() + 5; performance.now() < end; ) calls.push(["v0", map.get("k0")]);
+    // The tick ends, and the next turn is arranged.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   hook.disable();
   t.true(inner > 0, "the hook has called");
   for (const [expected, call] of calls) t.deepEqual(await outcome(call), { value: expected });
