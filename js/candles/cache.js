@@ -93,19 +93,21 @@ class CandleCache {
 
   /**
    * Whether a long window is answered without being remembered: nothing of it is held, and the last such window of its series
-   * was another stretch. It is that one from now on.
+   * was another stretch.
    */
   passes({ symbol, interval, exchangeName }, first, limit) {
-    const series = this.open(symbol, interval, exchangeName);
-    const to = first + limit;
-    const { passed } = series;
-    const again = passed !== null && first < passed.to && passed.from < to;
-    if (again || this.some(series, first, limit, (block) => block !== undefined)) {
-      this.registry.tidy(series);
-      return false;
+    const series = this.find(symbol, interval, exchangeName);
+    if (series === undefined) {
+      return true;
     }
-    series.passed = { from: first, to };
-    return true;
+    const { passed } = series;
+    const again = passed !== null && first < passed.to && passed.from < first + limit;
+    return !again && !this.some(series, first, limit, (block) => block !== undefined);
+  }
+
+  /** A long window was answered so. */
+  passed({ symbol, interval, exchangeName }, first, limit) {
+    this.open(symbol, interval, exchangeName).passed = { from: first, to: first + limit };
   }
 
   /**

@@ -214,10 +214,11 @@ function inOnePass(cache, names, first, limit, shape) {
   if (cache !== null) {
     cache.counters.queries++;
   }
-  if (count === limit) {
-    return shape.whole(columns, limit);
+  if (count < limit) {
+    return shape.partial === SHAPES.present.partial ? undefined : null;
   }
-  return shape.partial === SHAPES.present.partial ? undefined : null;
+  cache?.passed(names, first, limit);
+  return shape.whole(columns, limit);
 }
 
 /** What a shape makes of a window of the embedded store; undefined where that cannot be told on the spot. */
