@@ -14,7 +14,7 @@ function outgoing() {
 
 test("no server of the tests has a port that the system gives to connections that go out", async (t) => {
   const [first, last] = outgoing();
-  t.true(PORTS.to <= first || PORTS.from > last, `${PORTS.from} to ${PORTS.to}, and the system's ${first} to ${last}`);
+  t.true(PORTS.to <= first || PORTS.from > last, `${PORTS.from} to ${PORTS.to}, and the system's ${first} to ${last}: sysctl net.ipv4.ip_local_port_range has to begin above, as it does where nobody has changed it`);
   const ports = await Promise.all(Array.from({ length: 50 }, freePort));
   t.deepEqual(ports.filter((port) => !(port >= PORTS.from && port < PORTS.to)), []);
 });

@@ -319,6 +319,40 @@ test("a write that a logger makes while another one of its context is being sent
   t.deepEqual(await state.readStateData(), { n: 3 });
 });
 
+test("a write that fails for lack of stack leaves the order to the others: none is sent beside one that is under way", async (t) => {
+  const { writeRow } = require("../../js/adapters/order.js");
+  let isUnderWay = true;
+  let [failed, beside] = [0, 0];
+  const ended = [];
+  const send = async () => void (beside += Number(isUnderWay));
+  const write = () => {
+    try {
+      ended.push(writeRow("order", ["k"], { n: 2 }, send));
+    } catch {
+      failed++;
+    }
+  };
+  let over;
+  ended.push(writeRow("order", ["k"], { n: 1 }, () => new Promise((resolve) => (over = resolve))));
+  // From the end of the stack on, further and further from it.
+  let calls = 0;
+  const recurse = () => {
+    try {
+      recurse();
+    } catch {
+      // No stack was left, not even for the call.
+    }
+    if (calls++ < 4_000) write();
+  };
+  recurse();
+  write();
+  t.true(failed > 0 && ended.length > 1, `${failed} of ${calls} failed`);
+  isUnderWay = false;
+  over();
+  await Promise.allSettled(ended);
+  t.is(beside, 0);
+});
+
 test("waitForInit of a later call is one promise that is there already", async (t) => {
   const signal = new own.lib.PersistSignalInstance("a", "b", "c");
   const state = new own.lib.PersistStateInstance("a", "b");

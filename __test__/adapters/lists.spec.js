@@ -467,6 +467,76 @@ for (const list of CHANGING) {
     t.is((await own.mongo.documents(collection))[0].payload.price, 3);
   });
 
+  test(`${noun}: writes that come from within a call of the logger keep their order, whatever getters and close() do meanwhile`, async (t) => {
+    const instance = new own.lib[`Persist${noun}Instance`](...list.args);
+    const write = (price) => instance[`write${noun}Data`]([entry(1, { price })]);
+    await instance.waitForInit(true);
+    const inner = [];
+    /** `act` is called once, in the middle of the next write. */
+    const amid = (act) => {
+      const log = (topic) => {
+        if (!/ upsert$/.test(topic) || act === null) return;
+        const once = act;
+        act = null;
+        once();
+      };
+      own.lib.setLogger({ log, debug() {}, info() {}, warn() {} });
+    };
+    const stored = async (expected) => {
+      const outcomes = await Promise.all(inner.splice(0).map(outcome));
+      own.lib.setLogger(null);
+      t.deepEqual(outcomes, outcomes.map(() => ({ value: undefined })));
+      t.is((await own.mongo.documents(collection))[0].payload.price, expected);
+    };
+    // A getter that runs while the list of another write is copied.
+    amid(() => {
+      let isFirst = true;
+      const second = entry(1);
+      Object.defineProperty(second, "price", {
+        enumerable: true,
+        get() {
+          if (isFirst) {
+            isFirst = false;
+            inner.push(write(3));
+          }
+          return 2;
+        },
+      });
+      inner.push(instance[`write${noun}Data`]([second]));
+    });
+    await write(1);
+    await stored(3);
+    // close() while writes are waiting, and another one behind it.
+    amid(() => inner.push(write(5), write(6)));
+    inner.push(write(4));
+    inner.push(own.lib.close(), write(7));
+    await stored(7);
+    // close() in the middle of a write, and another one behind it.
+    amid(() => inner.push(own.lib.close(), write(9)));
+    inner.push(write(8));
+    await stored(9);
+  });
+
+  test(`${noun}: a read that is made from within a write, by the logger, tells nothing of what that one writes`, async (t) => {
+    const instance = new own.lib[`Persist${noun}Instance`](...list.args);
+    await instance.waitForInit(true);
+    const given = entries(400);
+    const write = (price) => {
+      given[399] = entry(399, { price });
+      return instance[`write${noun}Data`](given);
+    };
+    await write(0);
+    for (let round = 1; round <= 30; round++) {
+      let read = null;
+      own.lib.setLogger({ log: (topic) => (read ??= / upsert$/.test(topic) ? instance[`read${noun}Data`]() : null), debug() {}, info() {}, warn() {} });
+      await write(`changed ${round}`);
+      await read;
+      own.lib.setLogger(null);
+      await write(0);
+      t.is((await own.mongo.documents(collection, { filter: { [idField]: "id-399" } }))[0].payload.price, 0, `round ${round}`);
+    }
+  });
+
   test(`${noun}: what was being written when a read was sent counts, whichever of both the server carries out first`, async (t) => {
     const { read, write } = through(list);
     await write(entries(1));

@@ -180,35 +180,44 @@ class ListWriting {
   }
 }
 
-const [done, failed] = [() => true, () => false];
-
 /**
  * Writes a list; the arguments are those of `ListWriting`. User code may be called meanwhile, a logger or a getter, and may write the
  * same list: that call comes behind, with what it was given, and so do those that are made before it is through.
  */
 function writeList(list, objects, final, upsert) {
+  const { order } = list;
   const write = (given) => {
-    list.isAtWork = true;
+    order.isAtWork = true;
     try {
-      // What is still to be done when this returns calls nobody.
+      // What is sent only after this has returned is in `writing` by then, so who is called by it waits for it.
       return new ListWriting(list, given, final, upsert).run();
     } finally {
-      list.isAtWork = false;
+      order.isAtWork = false;
     }
   };
-  if (!list.isAtWork && list.behind === null) {
+  if (!order.isAtWork && order.behind === null) {
     return write(objects);
   }
-  const kept = objects.map(copyOf);
-  const outcome = afterwards(list.behind ?? Promise.resolve(true), () => write(kept));
-  const behind = outcome.then(done, failed);
-  list.behind = behind;
+  const before = order.behind ?? Promise.resolve(true);
+  // It has its place before the copies are made: a getter may write the same list.
+  let end;
+  const behind = new Promise((resolve) => (end = resolve));
+  order.behind = behind;
   behind.then(() => {
-    if (list.behind === behind) {
-      list.behind = null;
+    if (order.behind === behind) {
+      order.behind = null;
     }
   });
-  return outcome;
+  try {
+    const kept = objects.map(copyOf);
+    const outcome = afterwards(before, () => write(kept));
+    outcome.then(() => end(true), () => end(false));
+    return outcome;
+  } catch (error) {
+    // No stack was left.
+    before.then(end);
+    throw error;
+  }
 }
 
 module.exports = { writeList };

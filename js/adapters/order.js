@@ -44,8 +44,12 @@ function writeRow(service, key, value, send) {
     outcome.then(() => end(true), () => end(false));
     return outcome;
   } catch (error) {
-    // No stack was left.
-    end(false);
+    // No stack was left. What it was to wait for is still under way.
+    if (before === undefined) {
+      end(false);
+    } else {
+      before.then(end);
+    }
     throw error;
   }
 }

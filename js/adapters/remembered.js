@@ -62,22 +62,34 @@ class Known {
   }
 }
 
+/** What is under way of one list. */
+class Order {
+  constructor() {
+    /** Its writes that are not answered yet, by id. */
+    this.writing = new Map();
+    /** Whether a call is at work: any user code that is called meanwhile is called by it. */
+    this.isAtWork = false;
+    /** When the last of those calls is through that came while another one was at work; null where there is none. */
+    this.behind = null;
+  }
+
+  get isOver() {
+    return this.writing.size === 0 && !this.isAtWork && this.behind === null;
+  }
+}
+
 /** The entries of one list in one database. */
 class Remembered {
-  /** `writing`: its writes that are not answered yet, by id. */
-  constructor(writing = new Map()) {
+  constructor(order = new Order()) {
     /** By id. Each is in the last list. */
     this.known = new Map();
     /** The list that was read or written last: its objects, and what is known of each. */
     this.objects = [];
     this.entries = [];
-    this.writing = writing;
+    this.order = order;
+    this.writing = order.writing;
     /** Calls are numbered. */
     this.calls = 0;
-    /** Whether one of them is at work: any user code that is called meanwhile is called by it. */
-    this.isAtWork = false;
-    /** When the last of those is through that came while another one was at work; null where there is none. */
-    this.behind = null;
   }
 
   /** From now on this is the last list, that of the call with this number. */
@@ -107,9 +119,10 @@ class Remembered {
     renamed.forEach((one) => this.lose(one));
   }
 
-  /** A read is sent: what `read` is told of it. */
+  /** A read is sent: what `read` is told of it. One that comes from within a call is before what that one writes. */
   asRead() {
-    return { call: ++this.calls, writing: new Set(this.writing.keys()) };
+    const call = this.order.isAtWork ? this.calls - 1 : ++this.calls;
+    return { call, writing: new Set(this.writing.keys()) };
   }
 
   /**
@@ -131,11 +144,11 @@ class Remembered {
 /** The lists of the connection that is open. */
 let lists = { closes: native.closes, byName: new Map() };
 
-/** What is remembered of a list. It ends with the connection, but for writes that are under way: an entry's later ones wait for them. */
+/** What is remembered of a list. It ends with the connection, but for what is under way: later writes wait for it. */
 function listOf(name) {
   if (lists.closes !== native.closes) {
-    const busy = [...lists.byName].filter(([, list]) => list.writing.size > 0);
-    lists = { closes: native.closes, byName: new Map(busy.map(([name, list]) => [name, new Remembered(list.writing)])) };
+    const busy = [...lists.byName].filter(([, list]) => !list.order.isOver);
+    lists = { closes: native.closes, byName: new Map(busy.map(([name, list]) => [name, new Remembered(list.order)])) };
   }
   if (!lists.byName.has(name)) {
     lists.byName.set(name, new Remembered());

@@ -51,7 +51,7 @@ const SHAPES = {
 /** So many timestamps are not written by a loop of JavaScript, which takes milliseconds before it is compiled. */
 const MANY = 1_024;
 
-/** A window of so many candles is long: in the embedded store it is read at once, and remembered only when it is read again. */
+/** A window of so many candles is long: in the embedded store it is read at once, and not remembered the first time. */
 const LONG = 8 * BLOCK;
 
 /** Columns whose numbers are not set yet; each of them must be. To clear them first takes a third of a month's time. */
@@ -199,8 +199,8 @@ function recall(series, blocks, first, limit, shape) {
 
 /**
  * What a shape makes of a long window of the embedded store that is read at once; undefined where that is not to be, or cannot be
- * told so. Nothing of it is remembered: most are read once, and to remember as much takes as long as to read it. What is read
- * again is.
+ * told so. Nothing of it is remembered: most are read once, and to remember as much takes as long as to read it. What meets the
+ * last such window of its series is.
  */
 function inOnePass(cache, names, first, limit, shape) {
   if (shape.rows || limit < LONG || limit > MOST * BLOCK || cache?.passes(names, first, limit) === false) {
@@ -214,10 +214,13 @@ function inOnePass(cache, names, first, limit, shape) {
   if (cache !== null) {
     cache.counters.queries++;
   }
+  // Nobody need know what is not there.
+  if (count > 0) {
+    cache?.passed(names, first, limit);
+  }
   if (count < limit) {
     return shape.partial === SHAPES.present.partial ? undefined : null;
   }
-  cache?.passed(names, first, limit);
   return shape.whole(columns, limit);
 }
 
