@@ -195,29 +195,14 @@ function writeList(list, objects, final, upsert) {
       order.isAtWork = false;
     }
   };
-  if (!order.isAtWork && order.behind === null) {
+  const { last } = order.behind;
+  if (!order.isAtWork && last === null) {
     return write(objects);
   }
-  const before = order.behind ?? Promise.resolve(true);
-  // It has its place before the copies are made: a getter may write the same list.
-  let end;
-  const behind = new Promise((resolve) => (end = resolve));
-  order.behind = behind;
-  behind.then(() => {
-    if (order.behind === behind) {
-      order.behind = null;
-    }
-  });
-  try {
+  return order.behind.take(last, () => {
     const kept = objects.map(copyOf);
-    const outcome = afterwards(before, () => write(kept));
-    outcome.then(() => end(true), () => end(false));
-    return outcome;
-  } catch (error) {
-    // No stack was left.
-    before.then(end);
-    throw error;
-  }
+    return afterwards(last ?? Promise.resolve(true), () => write(kept));
+  });
 }
 
 module.exports = { writeList };

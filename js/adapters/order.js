@@ -4,8 +4,49 @@
 const codec = require("../codec.js");
 const { afterwards } = require("../mongo.js");
 
-/** The last write of each key that has one under way; it resolves with whether that succeeded. */
-const tails = new Map();
+/** Who comes after whom. */
+class Turns {
+  /** `over` is called when nobody is left. */
+  constructor(over = () => {}) {
+    this.over = over;
+    /** When the last one is through: with whether it succeeded; null where there is none. */
+    this.last = null;
+  }
+
+  /**
+   * Carries out `send`, which returns a promise, as the last one; `before` is what it waits for, or null. It has its place before it
+   * is called: what is written from within it, by a logger or a getter, comes behind.
+   */
+  take(before, send) {
+    let end;
+    const place = new Promise((resolve) => {
+      end = (succeeded) => {
+        if (this.last === place) {
+          this.last = null;
+          this.over();
+        }
+        resolve(succeeded);
+      };
+    });
+    this.last = place;
+    try {
+      const outcome = send();
+      outcome.then(() => end(true), () => end(false));
+      return outcome;
+    } catch (error) {
+      // No stack was left. What it was to wait for is still under way.
+      if (before === null) {
+        end(false);
+      } else {
+        before.then(end);
+      }
+      throw error;
+    }
+  }
+}
+
+/** The turns of each key that is being written. */
+const rows = new Map();
 
 /** A value as it is now, for a write that has to wait: its owner may change it meanwhile. */
 function copyOf(value) {
@@ -27,31 +68,13 @@ const sendLater = (before, kept, send) => afterwards(before, () => send(kept));
  */
 function writeRow(service, key, value, send) {
   const name = JSON.stringify([service, ...key]);
-  const before = tails.get(name);
-  // It is there before it is sent: who is called meanwhile, a logger or a getter, may write the same row.
-  let end;
-  const tail = new Promise((resolve) => {
-    end = (succeeded) => {
-      if (tails.get(name) === tail) {
-        tails.delete(name);
-      }
-      resolve(succeeded);
-    };
-  });
-  tails.set(name, tail);
-  try {
-    const outcome = before === undefined ? send(value) : sendLater(before, copyOf(value), send);
-    outcome.then(() => end(true), () => end(false));
-    return outcome;
-  } catch (error) {
-    // No stack was left. What it was to wait for is still under way.
-    if (before === undefined) {
-      end(false);
-    } else {
-      before.then(end);
-    }
-    throw error;
+  let turns = rows.get(name);
+  if (turns === undefined) {
+    turns = new Turns(() => rows.delete(name));
+    rows.set(name, turns);
   }
+  const { last } = turns;
+  return turns.take(last, () => (last === null ? send(value) : sendLater(last, copyOf(value), send)));
 }
 
-module.exports = { copyOf, writeRow };
+module.exports = { Turns, copyOf, writeRow };

@@ -10,6 +10,7 @@ const { createHash } = require("node:crypto");
 const codec = require("../codec.js");
 const { native } = require("../engine.js");
 const { unboxed } = require("../payload.js");
+const { Turns } = require("./order.js");
 const { SAME, UNSURE, compare, objectOf, pictureOf } = require("./unchanged.js");
 
 /** 128 bits of a hash of what is stored, as text; null where an object has no bytes, which is said when it is sent. */
@@ -69,12 +70,12 @@ class Order {
     this.writing = new Map();
     /** Whether a call is at work: any user code that is called meanwhile is called by it. */
     this.isAtWork = false;
-    /** When the last of those calls is through that came while another one was at work; null where there is none. */
-    this.behind = null;
+    /** Calls that came while another one was at work. */
+    this.behind = new Turns();
   }
 
   get isOver() {
-    return this.writing.size === 0 && !this.isAtWork && this.behind === null;
+    return this.writing.size === 0 && !this.isAtWork && this.behind.last === null;
   }
 }
 

@@ -71,6 +71,14 @@ function ones(word) {
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
+/** Puts candles of a stretch of columns that have all of them into an array, from a place on. */
+function addCandles(list, at, { open, high, low, close, volume }, from, to, timestamp, step) {
+  for (let slot = from; slot < to; slot++) {
+    list[at++] = { timestamp, open: open[slot], high: high[slot], low: low[slot], close: close[slot], volume: volume[slot] };
+    timestamp += step;
+  }
+}
+
 /** So many slots. Memory for numbers, and for ids and dates, is taken when the first of them is put in. */
 class Columns {
   constructor(size) {
@@ -269,15 +277,6 @@ class Columns {
     }
   }
 
-  /** Appends candles of a stretch that is held to an array, from a place on. */
-  candles(list, at, from, to, timestamp, step) {
-    const { open, high, low, close, volume } = this;
-    for (let slot = from; slot < to; slot++) {
-      list[at++] = { timestamp, open: open[slot], high: high[slot], low: low[slot], close: close[slot], volume: volume[slot] };
-      timestamp += step;
-    }
-  }
-
   /** Appends rows of a stretch that is held, ids and dates too; `of` has what they share. */
   rows(list, at, from, to, timestamp, { exchangeName, interval, symbol, step }) {
     const { ObjectId } = codec();
@@ -311,4 +310,4 @@ class Columns {
   }
 }
 
-module.exports = { Columns, ID, NUMBERS };
+module.exports = { Columns, ID, NUMBERS, addCandles };

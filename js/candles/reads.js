@@ -2,7 +2,7 @@
 // Windows of candles from memory; what is missing there is asked for.
 
 const { HELD, ODD } = require("./cache.js");
-const { Columns, ID, NUMBERS } = require("./columns.js");
+const { Columns, ID, NUMBERS, addCandles } = require("./columns.js");
 const { fetch } = require("./fetch.js");
 const { BLOCK, LONGEST_RANGE, STEPS, onGrid, stretches } = require("./grid.js");
 const { memory } = require("./memory.js");
@@ -15,15 +15,14 @@ const { CANDLES, OPS, ask, askQuietly, ready } = require("../mongo.js");
 const BYPASS = Symbol("bypass");
 
 /**
- * What is made of a window. `rows`: with ids and dates; `begin` and `add` make it of columns, stretch by stretch, `whole` of all of
- * them at once; `partial` is it where a candle is missing.
+ * What is made of a window. `rows`: with ids and dates; `begin` and `add` make it of columns, stretch by stretch; `partial` is it
+ * where a candle is missing.
  */
 const SHAPES = {
   candles: {
     rows: false,
-    whole: objectsOf,
     begin: (limit) => new Array(limit),
-    add: (list, at, columns, from, to, timestamp, { step }) => columns.candles(list, at, from, to, timestamp, step),
+    add: (list, at, columns, from, to, timestamp, { step }) => addCandles(list, at, columns, from, to, timestamp, step),
     partial: () => null,
   },
   rows: {
@@ -34,14 +33,12 @@ const SHAPES = {
   },
   columns: {
     rows: false,
-    whole: (columns) => columns,
     begin: gridColumns,
     add: addColumns,
     partial: () => null,
   },
   present: {
     rows: false,
-    whole: (columns) => columns,
     begin: gridColumns,
     add: addColumns,
     partial: presentOf,
@@ -76,15 +73,6 @@ function gridColumns(limit, since, step) {
     timestamp[i] = since + i * step;
   }
   return made;
-}
-
-/** Candles of columns that have all of them. */
-function objectsOf({ timestamp, open, high, low, close, volume }, limit) {
-  const list = new Array(limit);
-  for (let i = 0; i < limit; i++) {
-    list[i] = { timestamp: timestamp[i], open: open[i], high: high[i], low: low[i], close: close[i], volume: volume[i] };
-  }
-  return list;
 }
 
 function addColumns(made, at, columns, from, to) {
@@ -206,7 +194,9 @@ function inOnePass(cache, names, first, limit, shape) {
   if (shape.rows || limit < LONG || limit > MOST * BLOCK || cache?.passes(names, first, limit) === false) {
     return undefined;
   }
-  const columns = gridColumns(limit, first * names.step, names.step);
+  const since = first * names.step;
+  const isColumns = shape.begin === gridColumns;
+  const columns = isColumns ? gridColumns(limit, since, names.step) : emptyColumns(limit);
   const count = copyColumns(names, first, limit, columns);
   if (count === null) {
     return undefined;
@@ -221,7 +211,12 @@ function inOnePass(cache, names, first, limit, shape) {
   if (count < limit) {
     return shape.partial === SHAPES.present.partial ? undefined : null;
   }
-  return shape.whole(columns, limit);
+  if (isColumns) {
+    return columns;
+  }
+  const made = shape.begin(limit);
+  shape.add(made, 0, columns, 0, limit, since, names);
+  return made;
 }
 
 /** What a shape makes of a window of the embedded store; undefined where that cannot be told on the spot. */
